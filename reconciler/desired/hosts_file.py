@@ -1,0 +1,44 @@
+"""The marked block of a hosts file. Pure: text in, text out; everything outside the block is kept byte for byte."""
+
+from collections.abc import Iterable, Sequence
+
+from reconciler.errors import ShipstoneError
+
+
+def begin_mark(instance: str) -> str:
+    return f"# BEGIN shipstone {instance} (generated: changes inside are overwritten)"
+
+
+def end_mark(instance: str) -> str:
+    return f"# END shipstone {instance}"
+
+
+def hosts_block(instance: str, addresses: Sequence[str], names: Iterable[str]) -> str:
+    """One line per address and name, base domain first as given; empty when there is nothing to say."""
+    rows = [f"{address} {name}" for name in dict.fromkeys(names) for address in addresses]
+    if not rows:
+        return ""
+    return "\n".join([begin_mark(instance), *rows, end_mark(instance)]) + "\n"
+
+
+def with_block(text: str, instance: str, block: str) -> str:
+    """`text` with this instance's block replaced, appended or, for an empty block, removed.
+
+    Raises ShipstoneError when the markers are broken: a wrong guess could cut someone's lines.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    block = block.replace("\n", newline)
+    lines = text.splitlines(keepends=True)
+    begins = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == begin_mark(instance)]
+    ends = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == end_mark(instance)]
+    if not begins and not ends:
+        if not block:
+            return text
+        gap = newline if text and not text.endswith("\n") else ""
+        return text + gap + block
+    if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
+        raise ShipstoneError(
+            f"cannot write the hosts file: its markers of instance {instance} are broken "
+            f"({len(begins)} BEGIN, {len(ends)} END). Delete the lines from BEGIN to END, both included, and run again."
+        )
+    return "".join([*lines[: begins[0]], block, *lines[ends[0] + 1 :]])

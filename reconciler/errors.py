@@ -1,0 +1,25 @@
+"""Errors that people read. Each message is one line: "cannot X: why. What to do next."."""
+
+
+class ShipstoneError(Exception):
+    """Something that a person must mend; printed as one line, never as a traceback."""
+
+
+class SettingsError(ShipstoneError):
+    """The host's own settings are wrong."""
+
+
+class SourceError(ShipstoneError):
+    """The desired state cannot be fetched or read; what runs goes on running."""
+
+
+class EngineError(ShipstoneError):
+    """The Docker Engine refused a call or did not answer."""
+
+
+class NotFoundError(EngineError):
+    """What a call named is not on the engine."""
+
+
+class TraefikError(ShipstoneError):
+    """Traefik's API did not answer, or Traefik did not take what it was given."""
