@@ -1,0 +1,27 @@
+"""One commit and its files, as every source hands it over."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of a revision. `id` changes when the content does (a git blob id); `size` is in bytes."""
+
+    id: str
+    kind: Literal["file", "symlink", "submodule"]
+    size: int
+    executable: bool = False
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What a source fetched: `entries` by path with `/`, `read` gives a file's bytes at exactly this revision."""
+
+    id: str
+    entries: Mapping[str, Entry]
+    read: Callable[[str], bytes] = field(repr=False, compare=False)
+    author: str = ""
+    subject: str = ""
+    committed_at: float = 0.0

@@ -1,0 +1,123 @@
+"""What runs: the exact, canonical description of one service's container and of a site's route."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume or a bind mount; `source` is the volume's name or the host's path."""
+
+    kind: Literal["volume", "bind"]
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class FileMount:
+    """A file or folder of the repository, mounted read-only at `target`; `digest` names its content in the file store."""
+
+    target: str
+    source: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Check:
+    """A healthcheck; `test` begins with CMD, CMD-SHELL or NONE; durations in seconds."""
+
+    test: tuple[str, ...]
+    interval: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    start_period: float | None = None
+    start_interval: float | None = None
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One service as it is written, with every default filled in. Memory in bytes, durations in seconds."""
+
+    image: str
+    port: int
+    weight: int = 1
+    command: tuple[str, ...] | None = None
+    entrypoint: tuple[str, ...] | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str | None = None
+    working_dir: str | None = None
+    read_only: bool = False
+    init: bool | None = None
+    tmpfs: tuple[str, ...] = ()
+    volumes: tuple[Volume, ...] = ()
+    files: tuple[FileMount, ...] = ()
+    healthcheck: Check | None = None
+    restart: str = "unless-stopped"
+    stop_grace_period: float = 10.0
+    stop_signal: str | None = None
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    mem_limit: int | None = None
+    cpus: float | None = None
+    pids_limit: int | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    extra_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a site answers: each of `hosts` under the prefix `path` ("/" is everything)."""
+
+    hosts: tuple[str, ...]
+    path: str = "/"
+    sticky: bool = False
+
+
+@dataclass(frozen=True)
+class NewContainer:
+    """All that the engine needs to create one container. `image` is what to run: a digest where one was resolved."""
+
+    name: str
+    image: str
+    spec: ContainerSpec
+    labels: tuple[tuple[str, str], ...]
+    network: str
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and without what is empty, so that a new key with an empty default changes no fingerprint."""
+    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def spec_from_json(data: dict[str, Any]) -> ContainerSpec:
+    """The inverse of canonical() for one ContainerSpec; unknown keys (of a newer Shipstone) are left out."""
+    known = {field.name for field in dataclasses.fields(ContainerSpec)}
+    values = {key: _tuples(value) for key, value in data.items() if key in known}
+    values["volumes"] = tuple(Volume(**row) for row in data.get("volumes", ()))
+    values["files"] = tuple(FileMount(**row) for row in data.get("files", ()))
+    if check := data.get("healthcheck"):
+        values["healthcheck"] = Check(**{**check, "test": tuple(check["test"])})
+    return ContainerSpec(**values)
+
+
+def route_from_json(data: dict[str, Any]) -> Route:
+    return Route(tuple(data["hosts"]), data.get("path", "/"), data.get("sticky", False))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        rows = ((field, getattr(value, field.name)) for field in dataclasses.fields(value))
+        return {field.name: _plain(item) for field, item in rows if item != field.default}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,78 @@
+"""What is there: the engine's containers, the pins and Traefik's view, as plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
+Health = Literal["none", "starting", "healthy", "unhealthy"]
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected."""
+
+    id: str
+    name: str
+    state: State
+    health: Health
+    labels: Mapping[str, str] = field(hash=False)
+    address: str | None
+    restarts: int = 0
+    exit_code: int = 0
+    oom_killed: bool = False
+    live: Mapping[str, Any] | None = field(default=None, hash=False)
+
+    @property
+    def site(self) -> str:
+        return self.labels.get("shipstone.site", "")
+
+    @property
+    def service(self) -> str:
+        return self.labels.get("shipstone.service", "")
+
+    @property
+    def release(self) -> str:
+        return self.labels.get("shipstone.release", "")
+
+    @property
+    def replica(self) -> int:
+        text = self.labels.get("shipstone.replica", "0")
+        return int(text) if text.isascii() and text.isdigit() else 0
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A site in motion: for each routed rule, the Docker services in Traefik that may take requests; none answers 503.
+
+    `targets` maps a rule to service names without `@docker`; `priorities` maps it to the pin router's priority.
+    """
+
+    targets: tuple[tuple[str, tuple[str, ...]], ...]
+    priorities: tuple[tuple[str, int], ...]
+    sticky: bool = False
+
+
+@dataclass(frozen=True)
+class TraefikView:
+    """What Traefik's API said just now. `services`: Docker service name → number of servers that are up.
+
+    `pins_loaded`: Traefik holds exactly the pin file that is on disk; `disabled_pins`: sites whose pin routers are not enabled.
+    """
+
+    reachable: bool
+    pins_loaded: bool = False
+    disabled_pins: frozenset[str] = frozenset()
+    services: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The world at one moment."""
+
+    containers: tuple[Container, ...]
+    network: bool
+    pins: Mapping[str, Pin] = field(hash=False)
+    traefik: TraefikView
+    answering: frozenset[str] = frozenset()
+    """Ids of running containers that are ready: healthy, or without a check and answering on their port."""

@@ -1,0 +1,64 @@
+"""The engine: the one seam through which containers are seen and changed. docker.py is real, memory.py is in memory."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from reconciler.desired.spec import NewContainer
+from reconciler.planning.observed import Container
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened to a container or network: `action` as the engine names it, `id` the container's (or network's)."""
+
+    kind: str
+    action: str
+    id: str
+    site: str | None
+
+
+@dataclass(frozen=True)
+class ForeignContainer:
+    """A container without our labels that claims Traefik routers: its name and its `traefik.*` labels."""
+
+    id: str
+    name: str
+    labels: tuple[tuple[str, str], ...]
+
+
+class Engine(Protocol):
+    """Every call may raise EngineError; what a call names and is not there raises NotFoundError."""
+
+    def containers(self) -> tuple[Container, ...]:
+        """All containers of this instance (label shipstone.instance), running or not: one list call; `live` filled from a cache
+        that inspects only containers not seen before or changed since."""
+
+    def foreign(self) -> tuple[ForeignContainer, ...]:
+        """Running containers that are not this instance's and carry traefik.* labels; from the last list call."""
+
+    def resolve(self, image: str, *, timeout: float) -> str:
+        """A reference that pins the image: pulled when it is absent; `name@sha256:…`, or the image's id for a local one."""
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        """The LABELs of a present image."""
+
+    def ensure_network(self) -> bool:
+        """Make the network if it is missing; True if it was made."""
+
+    def network_exists(self) -> bool: ...
+
+    def create_and_start(self, new: NewContainer) -> str:
+        """Create, on the network from the first moment, and start; the id. What was half made is removed on failure."""
+
+    def stop(self, container_id: str, *, grace: float) -> None:
+        """SIGTERM (or the container's stop signal), then SIGKILL after `grace` seconds. Gone already is fine."""
+
+    def remove(self, container_id: str) -> None:
+        """Remove a container, never its named volumes. Gone already is fine."""
+
+    def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
+        """The last lines of stdout and stderr."""
+
+    def events(self) -> Iterator[Event]:
+        """Events of this instance's containers and of the network, until the stream breaks (EngineError)."""
