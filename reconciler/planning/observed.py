@@ -45,10 +45,10 @@ class Container:
 class Pin:
     """A site in motion: for each routed rule, the Docker services in Traefik that may take requests; none answers 503.
 
-    `targets` maps a rule to service names without `@docker`; `priorities` maps it to the pin router's priority.
+    `targets` maps a rule to Docker services (name without `@docker`, weight); `priorities` maps it to the pin router's priority.
     """
 
-    targets: tuple[tuple[str, tuple[str, ...]], ...]
+    targets: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     priorities: tuple[tuple[str, int], ...]
     sticky: bool = False
 

@@ -1,0 +1,62 @@
+"""What should run, as compile.py makes it of one revision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.desired.problem import Problem
+from reconciler.desired.spec import ContainerSpec, Route
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How a release takes over, in seconds."""
+
+    deadline: float = 120.0
+    min_healthy: float = 5.0
+    drain: float = 10.0
+
+
+@dataclass(frozen=True)
+class DesiredService:
+    """`replicas` identical containers of one spec."""
+
+    name: str
+    spec: ContainerSpec
+    replicas: int = 1
+
+
+@dataclass(frozen=True)
+class DesiredSite:
+    """One site at one content; `release` is its fingerprint."""
+
+    name: str
+    release: str
+    route: Route
+    services: tuple[DesiredService, ...]
+    timing: Timing = Timing()
+    heal: bool = True
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file or folder of the repository that sites mount: (path inside the folder, path in the repository, executable);
+    for a single file the first is empty."""
+
+    files: tuple[tuple[str, str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Desired:
+    """All of it. A site in `held` has errors in its input: it is kept as it runs; `sites` then has its last good content, if known."""
+
+    revision: str
+    sites: Mapping[str, DesiredSite] = field(hash=False)
+    held: Mapping[str, str] = field(default_factory=dict, hash=False)
+    problems: tuple[Problem, ...] = ()
+    contents: Mapping[str, Content] = field(default_factory=dict, hash=False)
+    domain: str = "shipstone.local"
+
+    def hosts(self) -> tuple[str, ...]:
+        """The base domain, then every site's host names in the order of the sites."""
+        return tuple(dict.fromkeys([self.domain, *(host for name in sorted(self.sites) for host in self.sites[name].route.hosts)]))

@@ -1,0 +1,33 @@
+"""What planning remembers from one pass to the next. Lose it and the next pass still does the right thing, only later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.observed import Pin
+
+
+@dataclass(frozen=True)
+class SiteMemory:
+    """Of one site; times are monotonic seconds.
+
+    `pin`, `pin_since`: the pin that Traefik last confirmed and since when. `unserved`: releases that never took a request.
+    `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
+    """
+
+    pin: Pin | None = None
+    pin_since: float | None = None
+    unserved: frozenset[str] = frozenset()
+    begun: str = ""
+    begun_at: float = 0.0
+    served: str = ""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`images`: image as written → what it was resolved to for a release, by (site, release, image). `first_seen`: when a
+    difference was first seen, wall clock seconds, by (site, container, field)."""
+
+    sites: Mapping[str, SiteMemory] = field(default_factory=dict, hash=False)
+    failed: Mapping[str, FailedRelease] = field(default_factory=dict, hash=False)
+    images: Mapping[tuple[str, str, str], str] = field(default_factory=dict, hash=False)

@@ -1,0 +1,354 @@
+"""One site's motion: from what is there to what should be, so that no request is lost. Pure.
+
+The steps are the whole way as it looks now; only those before the first wait are done, and the next pass plans afresh.
+Every motion is the same: pin the route to whoever may serve, change what does not serve, let the pin move on, take it away.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.desired.desired import DesiredService, DesiredSite
+from reconciler.desired.release import container_name, release_name, replica_name
+from reconciler.desired.spec import NewContainer, Route
+from reconciler.desired.traefik_v3 import pin_priority, rules
+from reconciler.planning.labels import container_labels, joining_labels, route_of, weight_of
+from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, Wait
+
+POLL = 0.05
+"""Seconds between two looks at the engine and at Traefik while a site is in motion."""
+RESTARTS = 3
+"""A container of a new release that restarted this often is not going to come up."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the names and labels of this installation are made with."""
+
+    instance: str
+    network: str
+    entry_point: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that is known of one site. `ready` are ids of containers that may take requests; `wrong` those to be replaced, and why;
+    `images` maps an image as written to what it was resolved to for the goal's release."""
+
+    site: str
+    goal: DesiredSite | None
+    containers: tuple[Container, ...]
+    pin: Pin | None
+    traefik: TraefikView
+    ready: frozenset[str]
+    wrong: Mapping[str, str]
+    images: Mapping[str, str]
+    names: Names
+    now: float
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Steps in order, what to remember, what to say, and when to look again (monotonic seconds; None: when something happens)."""
+
+    steps: tuple[Step, ...] = ()
+    memory: SiteMemory = field(default_factory=SiteMemory)
+    message: str = ""
+    look_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who plays which part: `keep` stay, `leaving` go, `missing` (service, how many) are to be started."""
+
+    keep: tuple[Container, ...]
+    leaving: tuple[Container, ...]
+    missing: tuple[tuple[DesiredService, int], ...]
+
+
+def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
+    """The motion of one site; no steps when it is as it should be."""
+    cast = assign(seen)
+    alive_leaving = tuple(c for c in cast.leaving if alive(c))
+    memory = remember_pin(seen, memory)
+    if not cast.missing and not alive_leaving and seen.pin is None:
+        at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "") if memory.begun or not memory.served else memory
+        return Motion(tuple(_remove(c) for c in cast.leaving), at_rest)
+    complete = not cast.missing and is_whole(seen, cast)
+    if why := failure(seen, cast, memory):
+        return give_up(seen, memory, why)
+    if complete and is_known(seen, cast):
+        return finish(seen, cast, alive_leaving, memory)
+    return bring_up(seen, cast, alive_leaving, memory)
+
+
+def assign(seen: Seen) -> Cast:
+    """Keep as many right containers of the goal's release as are wanted, ready and low-numbered ones first."""
+    if seen.goal is None:
+        return Cast((), seen.containers, ())
+    keep: list[Container] = []
+    missing: list[tuple[DesiredService, int]] = []
+    for service in seen.goal.services:
+        right = [
+            c
+            for c in seen.containers
+            if c.release == seen.goal.release and c.service == service.name and alive(c) and c.id not in seen.wrong
+        ]
+        right.sort(key=lambda c: (c.id not in seen.ready, c.replica))
+        keep += right[: service.replicas]
+        if len(right) < service.replicas:
+            missing.append((service, service.replicas - len(right)))
+    kept = {c.id for c in keep}
+    return Cast(tuple(keep), tuple(c for c in seen.containers if c.id not in kept), tuple(missing))
+
+
+def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
+    """Pin to those that serve, start what is missing, wait until all of it is ready and Traefik lists it; then the switch, foreseen."""
+    goal = seen.goal
+    assert goal is not None
+    serving = serving_now(seen)
+    images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
+    steps: list[Step] = [Pull(image, f"for {goal.name}") for image in images if image not in seen.images]
+    if steps:
+        steps.append(Wait("images", "until all are here; nothing is touched before"))
+    pin = pin_of(seen, serving, _routes(seen), growing=goal.release if cast.missing else "")
+    if seen.pin != pin:
+        steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts"))
+    if not confirmed(seen, pin):
+        steps.append(_wait_for_pin(seen))
+    memory = begin(seen, goal, memory)
+    idle = [c for c in alive_leaving if c not in serving and (c.release in memory.unserved or drained(seen, memory, goal.timing.drain))]
+    steps += [_stop(c, "superseded before it served") for c in idle]
+    steps += [_remove(c) for c in cast.leaving if not alive(c)]
+    steps += _starts(seen, goal, cast)
+    steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
+    rest = [c for c in alive_leaving if c not in idle]
+    if rest:
+        steps.append(SetPin(goal.name, pin_of(seen, cast.keep, _routes(seen)), f"the switch: requests to {goal.release}"))
+        steps.append(Wait("drain", f"{goal.timing.min_healthy + goal.timing.drain:g} s"))
+        steps += [_stop(c, f"replaced by {goal.release}") for c in rest]
+    steps.append(SetPin(goal.name, None, "labels route again"))
+    deadline = memory.begun_at + goal.timing.deadline
+    message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
+    return Motion(tuple(steps), memory, message, min(seen.now + POLL, max(deadline, seen.now)))
+
+
+def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
+    """Note since when the release is being brought up, and whether it ever took a request."""
+    if memory.begun != goal.release:
+        memory = replace(memory, begun=goal.release, begun_at=seen.now)
+    fresh = goal.release != memory.served and not any(c.release == goal.release for c in seen.containers)
+    return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
+
+
+def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
+    """All that should run is ready and known: switch to it, drain and stop the rest, wait until Traefik forgot it, unpin."""
+    steps: list[Step] = []
+    look_at: float | None = seen.now + POLL
+    goal_name = seen.goal.release if seen.goal else "nobody"
+    timing = seen.goal.timing if seen.goal else None
+    wait = 0.0
+    if alive_leaving:
+        pin = pin_of(seen, cast.keep, _routes(seen))
+        if seen.pin != pin:
+            steps.append(SetPin(seen.site, pin, f"the switch: requests to {goal_name}"))
+            memory = replace(memory, unserved=memory.unserved - {goal_name})
+        if not confirmed(seen, pin):
+            steps.append(_wait_for_pin(seen))
+        elif any(c.release not in memory.unserved for c in alive_leaving):
+            drain = timing.drain if timing else 10.0
+            wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in alive_leaving) else 0.0)
+            if not drained(seen, memory, wait) and memory.pin_since is not None:
+                until = memory.pin_since + wait
+                steps.append(Wait("drain", f"{wait:g} s, so that what is in flight can end", until))
+                look_at = until
+        reason = f"replaced by {goal_name}" if seen.goal else "removed from the desired state"
+        steps += [_stop(c, reason) for c in alive_leaving]
+    steps += [_remove(c) for c in cast.leaving if not alive(c)]
+    if alive_leaving or lingering(seen, cast.keep):
+        steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
+    steps.append(SetPin(seen.site, None, "labels route again"))
+    return Motion(tuple(steps), memory, f"{goal_name} serves; the rest is drained" if alive_leaving else f"{goal_name} serves", look_at)
+
+
+def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
+    """Take the new release away; what serves was never touched."""
+    assert seen.goal is not None
+    mine = tuple(c for c in seen.containers if c.release == seen.goal.release)
+    step = GiveUp(seen.site, seen.goal.release, tuple(c.id for c in mine), why)
+    return Motion((step,), memory, f"{seen.goal.release} failed: {why}", seen.now)
+
+
+def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
+    """Why the goal's release will not come up, if so. A release of which a replica serves is healed instead, never given up."""
+    goal = seen.goal
+    if goal is None or memory.begun != goal.release:
+        return None
+    others = [c for c in seen.containers if c.release != goal.release and c.id in seen.ready]
+    mine = [c for c in seen.containers if c.release == goal.release]
+    if not others and any(c in mine for c in serving_now(seen)):
+        return None
+    if goal.release not in memory.unserved and not others:
+        return None
+    for c in mine:
+        if c.state in ("exited", "dead"):
+            return f"{c.name} exited with {c.exit_code}" + (", killed for want of memory" if c.oom_killed else "")
+        if c.restarts >= RESTARTS:
+            return f"{c.name} restarted {c.restarts} times, last exit code {c.exit_code}"
+        if c.health == "unhealthy":
+            return f"{c.name} is unhealthy"
+    if not (is_whole(seen, cast) and not cast.missing) and seen.now >= memory.begun_at + goal.timing.deadline and mine:
+        return f"not ready within {goal.timing.deadline:g} s"
+    return None
+
+
+def serving_now(seen: Seen) -> tuple[Container, ...]:
+    """Who takes requests now: with a pin those it names, at rest every ready container."""
+    ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
+    if seen.pin is None:
+        return ready
+    named = {name for _, targets in seen.pin.targets for name, _ in targets}
+    pinned = tuple(c for c in ready if named & set(_service_names(seen, c)))
+    if pinned:
+        return pinned
+    return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
+
+
+def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "") -> Pin:
+    """The pin that sends every rule of `routes` to `serving`, or to nobody where the serving release does not claim that rule.
+
+    It names a whole release where all of it serves and none is to join (`growing`), else each replica by itself.
+    """
+    serving = tuple(serving)
+    releases = {c.release for c in serving}
+    of_release = [c for c in seen.containers if c.release in releases and (alive(c) or c.state == "created")]
+    if len(releases) == 1 and growing not in releases and len(of_release) == len(serving):
+        targets = tuple((release_name(seen.names.instance, seen.site, release), 1) for release in releases)
+    else:
+        targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
+    claimed = {rule for c in serving for rule in rules(route_of(c))}
+    every = tuple(dict.fromkeys(rule for route in routes for rule in rules(route)))
+    sticky = any(route_of(c).sticky for c in serving)
+    return Pin(
+        tuple((rule, targets if rule in claimed else ()) for rule in sorted(every)),
+        tuple((rule, pin_priority(rule)) for rule in sorted(every)),
+        sticky,
+    )
+
+
+def confirmed(seen: Seen, pin: Pin) -> bool:
+    """Traefik holds this pin, and its routers are enabled."""
+    return seen.pin == pin and seen.traefik.pins_loaded and seen.site not in seen.traefik.disabled_pins
+
+
+def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
+    if seen.pin is None:
+        return replace(memory, pin=None, pin_since=None, unserved=frozenset()) if memory.pin or memory.unserved else memory
+    if not confirmed(seen, seen.pin):
+        return replace(memory, pin=None, pin_since=None)
+    return memory if memory.pin == seen.pin else replace(memory, pin=seen.pin, pin_since=seen.now)
+
+
+def drained(seen: Seen, memory: SiteMemory, seconds: float) -> bool:
+    return memory.pin_since is not None and seen.now >= memory.pin_since + seconds
+
+
+def is_whole(seen: Seen, cast: Cast) -> bool:
+    return all(c.id in seen.ready for c in cast.keep)
+
+
+def is_known(seen: Seen, cast: Cast) -> bool:
+    """Traefik lists every replica that stays, and the release with all of them. With nobody to stay it need know nothing."""
+    if seen.goal is None or not cast.keep:
+        return seen.traefik.reachable
+    whole = release_name(seen.names.instance, seen.site, seen.goal.release)
+    up = seen.traefik.services
+    return up.get(whole, 0) >= len(cast.keep) and all(up.get(_alone(seen, c), 0) >= 1 for c in cast.keep)
+
+
+def lingering(seen: Seen, keep: tuple[Container, ...]) -> bool:
+    """Traefik still lists something of this site that is not among those that stay."""
+    if not seen.traefik.reachable or not seen.traefik.pins_loaded:
+        return True
+    there = {name for c in keep for name in _service_names(seen, c)}
+    start = f"{seen.names.instance}-{seen.site}-"
+    return any(name.startswith(start) and _is_ours(name[len(start) :]) and name not in there for name in seen.traefik.services)
+
+
+def alive(container: Container) -> bool:
+    """It runs, or is about to: it may take requests, so it is drained before it is stopped."""
+    return container.state in ("running", "restarting")
+
+
+def _is_ours(rest: str) -> bool:
+    """What follows `<instance>-<site>-` in a name begins with a release: another site's longer name does not."""
+    release = rest.split("-", 1)[0].split(".", 1)[0]
+    return len(release) == 10 and all(letter in "0123456789abcdef" for letter in release)
+
+
+def _routes(seen: Seen) -> tuple[Route, ...]:
+    """Every route that a container of the site has, or will have."""
+    routes = [route_of(c) for c in seen.containers if alive(c)]
+    if seen.goal is not None:
+        routes.append(seen.goal.route)
+    return tuple(dict.fromkeys(routes))
+
+
+def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
+    steps: list[Step] = []
+    for service, count in cast.missing:
+        used = {c.replica for c in seen.containers if c.release == goal.release and c.service == service.name}
+        free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
+        for n in free:
+            digest = seen.images.get(service.spec.image, service.spec.image)
+            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_point, goal, service, n, digest)
+            if sibling := next((c for c in seen.containers if c.release == goal.release and c.service == service.name), None):
+                alone = replica_name(seen.names.instance, goal.name, goal.release, service.name, n)
+                labels = joining_labels(sibling, labels, (_alone(seen, sibling), alone))
+            name = container_name(seen.names.instance, goal.name, service.name, goal.release, n)
+            new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network)
+            steps.append(Start(new, _why_start(seen, goal, service)))
+    return steps
+
+
+def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
+    wrong = [why for c_id, why in seen.wrong.items() if any(c.id == c_id and c.service == service.name for c in seen.containers)]
+    if wrong:
+        return wrong[0]
+    if any(c.release == goal.release and c.service == service.name and alive(c) for c in seen.containers):
+        return f"{service.replicas} replicas are wanted"
+    return "new release" if any(c.release != goal.release for c in seen.containers) else "missing"
+
+
+def _service_names(seen: Seen, c: Container) -> tuple[str, str]:
+    return release_name(seen.names.instance, seen.site, c.release), _alone(seen, c)
+
+
+def _alone(seen: Seen, c: Container) -> str:
+    return replica_name(seen.names.instance, seen.site, c.release, c.service, c.replica)
+
+
+def _stop(c: Container, reason: str) -> Stop:
+    grace = c.labels.get("shipstone.grace", "10")
+    return Stop(c.name, c.id, float(grace), reason)
+
+
+def _remove(c: Container) -> Remove:
+    return Remove(c.name, c.id, f"it is {c.state}")
+
+
+def _wait_for_pin(seen: Seen) -> Wait:
+    return Wait("Traefik", "until it has taken the pin" if seen.traefik.reachable else "its API does not answer; nothing is changed")
+
+
+def _who(serving: tuple[Container, ...]) -> str:
+    return ", ".join(sorted({c.release for c in serving})) or "nobody (503)"
+
+
+def _wanted(goal: DesiredSite) -> int:
+    return sum(service.replicas for service in goal.services)
+
+
+def _count_ready(seen: Seen, cast: Cast) -> int:
+    return sum(c.id in seen.ready for c in cast.keep)

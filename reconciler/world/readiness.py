@@ -1,0 +1,62 @@
+"""Ready or not: Docker's health where there is a check; otherwise the port answers, asked from the host at the container's address."""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from reconciler.planning.observed import Container
+
+Ask = Callable[[str, int], bool]
+
+
+def answers(address: str, port: int, timeout: float = 1.0) -> bool:
+    """Whether something answers there in HTTP, or at least accepts the connection and speaks something else."""
+    connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    try:
+        connection.request("GET", "/", headers={"User-Agent": "shipstone-ready", "Connection": "close"})
+        return connection.getresponse().status < 500
+    except http.client.HTTPException:
+        return True
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+class Readiness:
+    """Remembers who answered once: a running container that answered is not asked again until it restarts."""
+
+    def __init__(self, ask: Ask = answers, parallel: int = 16) -> None:
+        self._ask = ask
+        self._parallel = parallel
+        self._answered: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def ready(self, containers: Iterable[Container], port_of: Callable[[Container], int]) -> frozenset[str]:
+        """Ids of those that may take requests now."""
+        ready: set[str] = set()
+        unknown: list[Container] = []
+        known: dict[str, int] = {}
+        for c in containers:
+            if c.state != "running" or c.address is None:
+                continue
+            if c.health != "none":
+                if c.health == "healthy":
+                    ready.add(c.id)
+            elif self._answered.get(c.id) == c.restarts:
+                known[c.id] = c.restarts
+            else:
+                unknown.append(c)
+        for c, yes in zip(unknown, self._ask_all(unknown, port_of), strict=True):
+            if yes:
+                known[c.id] = c.restarts
+        with self._lock:
+            self._answered = known
+        return frozenset(ready | known.keys())
+
+    def _ask_all(self, unknown: list[Container], port_of: Callable[[Container], int]) -> list[bool]:
+        if not unknown:
+            return []
+        with ThreadPoolExecutor(min(self._parallel, len(unknown)), "ready") as pool:
+            return list(pool.map(lambda c: self._ask(c.address or "", port_of(c)), unknown))

@@ -1,0 +1,178 @@
+"""One site's motion, read as text: what is done now stands before the first wait."""
+
+from dataclasses import replace
+
+from reconciler.desired.desired import DesiredService, DesiredSite, Timing
+from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
+from reconciler.desired.spec import ContainerSpec, Route
+from reconciler.planning.labels import container_labels
+from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.rollout import Motion, Names, Seen, plan_site
+from reconciler.planning.steps import GiveUp, SetPin, Start, Stop, due
+
+NAMES = Names("t", "net", "web")
+ROUTE = Route(("blog.test",))
+RULE = "Host(`blog.test`)"
+
+
+def site(version: str, replicas: int = 2, route: Route = ROUTE) -> DesiredSite:
+    spec = ContainerSpec(image="blog:" + version, port=80)
+    return DesiredSite("blog", fingerprint({"web": spec}, route), route, (DesiredService("web", spec, replicas),), Timing(60, 1, 2))
+
+
+def container(of: DesiredSite, n: int, **changes: object) -> Container:
+    labels = container_labels(NAMES.instance, NAMES.network, NAMES.entry_point, of, of.services[0], n, of.services[0].spec.image)
+    name = container_name("t", "blog", "web", of.release, n)
+    return replace(Container(name, name, "running", "none", labels, f"10.0.0.{n}"), **changes)  # type: ignore[arg-type]
+
+
+def traefik(*containers: Container, loaded: bool = True) -> TraefikView:
+    services: dict[str, int] = {}
+    for c in containers:
+        whole = release_name("t", "blog", c.release)
+        services[whole] = services.get(whole, 0) + 1
+        services[replica_name("t", "blog", c.release, "web", c.replica)] = 1
+    return TraefikView(reachable=True, pins_loaded=loaded, services=services)
+
+
+def seen(goal: DesiredSite | None, *containers: Container, pin: Pin | None = None, now: float = 100.0, **changes: object) -> Seen:
+    images = {s.spec.image: s.spec.image for s in goal.services} if goal else {}
+    ready = frozenset(c.id for c in containers if c.state == "running" and c.health in ("none", "healthy"))
+    base = Seen("blog", goal, containers, pin, traefik(*containers), ready, {}, images, NAMES, now)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def to(*targets: str) -> Pin:
+    return Pin(((RULE, tuple((target, 1) for target in targets)),), ((RULE, 2 * len(RULE) + 1),))
+
+
+def words(motion: Motion) -> list[str]:
+    return [f"{step.step} {step.target}" for step in due(motion.steps)]
+
+
+OLD, NEW = site("1"), site("2")
+OLD_TWO = (container(OLD, 1), container(OLD, 2))
+NEW_TWO = (container(NEW, 1), container(NEW, 2))
+TO_OLD, TO_NEW, TO_NOBODY = to(release_name("t", "blog", OLD.release)), to(release_name("t", "blog", NEW.release)), to()
+
+
+def test_at_rest_there_is_nothing_to_do() -> None:
+    assert plan_site(seen(OLD, *OLD_TWO), SiteMemory()).steps == ()
+
+
+def test_a_first_release_pins_its_host_to_nobody() -> None:
+    motion = plan_site(seen(OLD), SiteMemory())
+    assert due(motion.steps) == (SetPin("blog", TO_NOBODY, f"requests only to nobody (503) while {OLD.release} starts"),)
+
+
+def test_images_come_before_anything_is_touched() -> None:
+    assert words(plan_site(seen(NEW, *OLD_TWO, images={}), SiteMemory())) == ["pull blog:2"]
+
+
+def test_a_replace_pins_to_the_old_release_first() -> None:
+    motion = plan_site(seen(NEW, *OLD_TWO), SiteMemory())
+    assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == [TO_OLD]
+    assert not [step for step in due(motion.steps) if isinstance(step, Start)]
+
+
+def test_nothing_starts_before_traefik_took_the_pin() -> None:
+    for view in (
+        traefik(*OLD_TWO, loaded=False),
+        replace(traefik(*OLD_TWO), disabled_pins=frozenset({"blog"})),
+        TraefikView(reachable=False),
+    ):
+        assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=view), SiteMemory())) == []
+
+
+def test_the_new_release_starts_beside_the_old() -> None:
+    motion = plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD), SiteMemory())
+    assert words(motion) == [f"start t-blog-web-{NEW.release}-1", f"start t-blog-web-{NEW.release}-2"]
+
+
+def test_no_switch_before_every_replica_is_ready_and_known() -> None:
+    one_ready = frozenset({*(c.id for c in OLD_TWO), NEW_TWO[0].id})
+    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, ready=one_ready), SiteMemory())) == []
+    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, traefik=traefik(*OLD_TWO, NEW_TWO[0])), SiteMemory())) == []
+
+
+def test_the_switch_is_one_change_of_the_pin() -> None:
+    motion = plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD), SiteMemory())
+    assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == [TO_NEW]
+    assert len(due(motion.steps)) == 1
+
+
+def test_the_old_release_is_stopped_only_after_min_healthy_and_drain() -> None:
+    first = plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_NEW, now=100), SiteMemory())
+    assert words(first) == []
+    assert first.look_at == 103
+    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_NEW, now=102.9), first.memory)) == []
+    last = plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_NEW, now=103), first.memory)
+    assert words(last) == [f"stop {c.name}" for c in OLD_TWO]
+
+
+def test_the_pin_goes_only_when_traefik_has_forgotten_the_old() -> None:
+    assert words(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=traefik(*OLD_TWO, *NEW_TWO)), SiteMemory())) == []
+    assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
+
+
+def test_scaling_up_keeps_what_runs_and_pins_to_it() -> None:
+    three = site("1", replicas=3)
+    motion = plan_site(seen(three, *OLD_TWO, pin=TO_OLD), SiteMemory())
+    assert words(motion) == [f"start t-blog-web-{OLD.release}-3"]
+    joined = container(three, 3)
+    ready = frozenset(c.id for c in OLD_TWO)
+    partial = plan_site(seen(three, *OLD_TWO, joined, pin=TO_OLD, ready=ready), motion.memory)
+    pins = [step.pin for step in due(partial.steps) if isinstance(step, SetPin)]
+    assert pins == [to(*(replica_name("t", "blog", OLD.release, "web", n) for n in (1, 2)))]
+
+
+def test_scaling_up_pins_to_each_replica_before_one_joins() -> None:
+    three = site("1", replicas=3)
+    motion = plan_site(seen(three, *OLD_TWO), SiteMemory())
+    assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == [
+        to(*(replica_name("t", "blog", OLD.release, "web", n) for n in (1, 2)))
+    ]
+
+
+def test_scaling_down_drains_before_it_stops() -> None:
+    one = site("1", replicas=1)
+    motion = plan_site(seen(one, *OLD_TWO), SiteMemory())
+    assert [step.pin for step in due(motion.steps)] == [to(replica_name("t", "blog", OLD.release, "web", 1))]  # type: ignore[union-attr]
+
+
+def test_a_removed_site_is_drained_too() -> None:
+    motion = plan_site(seen(None, *OLD_TWO), SiteMemory())
+    assert [step.pin for step in due(motion.steps)] == [TO_NOBODY]  # type: ignore[union-attr]
+    drained = SiteMemory(pin=TO_NOBODY, pin_since=0.0)
+    assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), drained).steps)] == [Stop, Stop]
+
+
+def test_an_orphan_pin_is_taken_away() -> None:
+    assert due(plan_site(seen(None, pin=TO_NOBODY), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
+
+
+def test_a_release_that_exits_is_given_up_while_the_old_serves() -> None:
+    begun = SiteMemory(pin=TO_OLD, pin_since=0.0, unserved=frozenset({NEW.release}), begun=NEW.release, begun_at=99.0)
+    dead = container(NEW, 1, state="exited", exit_code=3)
+    motion = plan_site(seen(NEW, *OLD_TWO, dead, pin=TO_OLD), begun)
+    assert [step.reason for step in motion.steps if isinstance(step, GiveUp)] == [f"{dead.name} exited with 3"]
+
+
+def test_a_release_that_is_never_ready_is_given_up_at_its_deadline() -> None:
+    begun = SiteMemory(pin=TO_OLD, pin_since=0.0, unserved=frozenset({NEW.release}), begun=NEW.release, begun_at=40.0)
+    ready = frozenset(c.id for c in OLD_TWO)
+    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, ready=ready, now=99.9), begun)) == []
+    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, ready=ready, now=100), begun)) == ["give up blog"]
+
+
+def test_a_failed_release_that_never_served_is_removed_without_a_drain() -> None:
+    memory = SiteMemory(pin=TO_OLD, pin_since=99.9, unserved=frozenset({NEW.release}))
+    assert words(plan_site(seen(OLD, *OLD_TWO, *NEW_TWO, pin=TO_OLD), memory)) == [f"stop {c.name}" for c in NEW_TWO]
+
+
+def test_a_changed_host_is_nobodys_until_the_switch() -> None:
+    moved = site("1", route=Route(("blog.test", "new.test")))
+    motion = plan_site(seen(moved, *OLD_TWO), SiteMemory())
+    pins = [step.pin for step in due(motion.steps) if isinstance(step, SetPin)]
+    assert dict(pins[0].targets) == {RULE: ((release_name("t", "blog", OLD.release), 1),), "Host(`new.test`)": ()}  # type: ignore[union-attr]
