@@ -1,0 +1,196 @@
+"""The git source: one bare mirror, one branch; files are read from blobs at one commit, never from a work tree."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from reconciler.desired.revision import Entry, Revision
+from reconciler.errors import SourceError
+from reconciler.world.git_address import Address, address, printable
+from reconciler.world.git_blobs import Blobs
+from reconciler.world.git_command import Commands, GitError
+
+REF = "refs/heads/shipstone"
+LOCK_RETRY = 0.05
+"""Seconds between two tries for a mirror that another process fetches into."""
+BRANCHES_SHOWN = 5
+
+
+class GitSource:
+    """Fetches `branch` of `url` into the bare repository `mirror`; `path` is the folder in it that counts ("" is all of it)."""
+
+    def __init__(self, url: str, branch: str, path: str, mirror: Path, *, allow_file: bool = False, timeout: float = 60.0) -> None:
+        """`timeout` is in seconds, for one fetch. What is wrong with the arguments is said by fetch()."""
+        self._settings = (url, branch, path, allow_file)
+        self._mirror, self._timeout = mirror.absolute(), timeout
+        self._last: Revision | None = None
+        self._blobs: Blobs | None = None
+
+    def fetch(self) -> Revision:
+        """The newest commit of the branch: the same object as last time where it did not change. Raises SourceError."""
+        url, branch, path, allow_file = self._settings
+        where = address(url, branch, path, allow_file=allow_file)
+        commands = Commands(where, self._mirror.parent)
+        self._blobs = self._blobs or Blobs(commands, self._mirror)
+        try:
+            commands.prepare()
+            with _alone(self._mirror, where, self._deadline()):
+                return self._newest(where, commands, self._blobs)
+        except GitError as error:
+            raise error.explain(where, self._timeout) from None
+        except OSError as error:
+            what = f"{error.filename or self._mirror}: {error.strerror or error}"
+            raise SourceError(f"cannot fetch {where.shown}: {what}. Make the state folder writable.") from None
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002  part of the Protocol
+        """Nothing to watch: a git server is polled."""
+        return lambda: None
+
+    def close(self) -> None:
+        """Ends the git process that reads blobs; a later read starts another."""
+        if self._blobs is not None:
+            self._blobs.close()
+
+    def _newest(self, where: Address, commands: Commands, blobs: Blobs) -> Revision:
+        """A damaged mirror is replaced by a fresh one, once; the old one goes only when the fresh one is complete."""
+        deadline = self._deadline()
+        if not blobs.damaged:
+            try:
+                _receive(self._mirror, where, commands, deadline)
+                return self._revision(where, commands, blobs, deadline)
+            except GitError as error:
+                if not error.corrupt:
+                    raise
+        fresh, deadline = self._mirror.with_name(self._mirror.name + ".new"), self._deadline()
+        _remove(fresh)
+        _receive(fresh, where, commands, deadline)
+        _remove(self._mirror)
+        fresh.rename(self._mirror)
+        blobs.close()
+        blobs.damaged = False
+        return self._revision(where, commands, blobs, deadline)
+
+    def _revision(self, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:
+        """What the mirror's branch points to."""
+        out = commands.run(self._mirror, ["log", "-1", "--format=%H%x00%an%x00%s%x00%ct", REF, "--"], deadline)
+        commit, author, subject, committed = out.decode("utf-8", "replace").strip().split("\0")
+        if self._last is not None and self._last.id == commit:
+            return self._last
+        entries = _entries(self._mirror, commit, where, commands, deadline)
+        with contextlib.suppress(GitError):
+            commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
+        blobs.close()
+        read = _reader(commit, entries, blobs)
+        self._last = Revision(commit, entries, read, printable(author), printable(subject), float(committed))
+        return self._last
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._timeout
+
+
+def _receive(mirror: Path, where: Address, commands: Commands, deadline: float) -> None:
+    """Brings the branch into the mirror, which is made if it is missing. Raises GitError, or SourceError without such a branch."""
+    if not mirror.exists():
+        commands.run(mirror, ["init", "--bare", "--quiet"], deadline)
+    _tidy(mirror)
+    options = ["--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head"]
+    try:
+        commands.run(mirror, ["fetch", *options, "--", where.url, f"+refs/heads/{where.branch}:{REF}"], deadline)
+    except GitError as error:
+        if "couldn't find remote ref" not in error.text:
+            raise
+        raise _no_branch(commands.run(mirror, ["ls-remote", "--heads", "--", where.url], deadline), where) from None
+
+
+def _no_branch(listed: bytes, where: Address) -> SourceError:
+    """From what `git ls-remote --heads` wrote."""
+    names = [printable(line.partition("\trefs/heads/")[2]) for line in listed.decode("utf-8", "replace").splitlines()]
+    if not names:
+        return SourceError(f"cannot fetch {where.shown}: the repository is empty. Push a first commit to its branch {where.branch}.")
+    shown = ", ".join(names[:BRANCHES_SHOWN]) + (", …" if len(names) > BRANCHES_SHOWN else "")
+    return SourceError(
+        f"cannot fetch {where.shown}: it has no branch {where.branch!r}, but {shown}. Set [source] branch to one of these, or push it."
+    )
+
+
+def _entries(mirror: Path, commit: str, where: Address, commands: Commands, deadline: float) -> Mapping[str, Entry]:
+    """Every path below the folder at this commit, in git's order."""
+    prefix = f"{where.path}/" if where.path else ""
+    arguments = ["--literal-pathspecs", "ls-tree", "-r", "-l", "-z", "--full-tree", "--", commit]
+    out = commands.run(mirror, arguments + ([prefix] if prefix else []), deadline)
+    entries: dict[str, Entry] = {}
+    for row in out.split(b"\0"):
+        head, tab, name = row.partition(b"\t")
+        path = name.decode("utf-8", "backslashreplace")
+        if tab and path.startswith(prefix):
+            mode, _, blob, size = head.split()
+            kind = _kind(mode)
+            entries[path.removeprefix(prefix)] = Entry(blob.decode("ascii"), kind, 0 if size == b"-" else int(size), mode == b"100755")
+    if prefix and not entries:
+        raise SourceError(
+            f"cannot fetch {where.shown}: commit {commit[:12]} of {where.branch} has no folder {where.path!r}. "
+            "Set [source] path to one that it has."
+        )
+    return entries
+
+
+def _kind(mode: bytes) -> Literal["file", "symlink", "submodule"]:
+    if mode == b"120000":
+        return "symlink"
+    return "submodule" if mode == b"160000" else "file"
+
+
+def _reader(commit: str, entries: Mapping[str, Entry], blobs: Blobs) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        """A file's bytes, or a symlink's target, at this commit. Raises SourceError."""
+        entry = entries.get(path)
+        if entry is None or entry.kind == "submodule":
+            what = "is a submodule" if entry else "is not there"
+            raise SourceError(f"cannot read {printable(path)}: it {what} at commit {commit[:12]}. Put the file itself into the repository.")
+        return blobs.read(entry.id, path)
+
+    return read
+
+
+@contextlib.contextmanager
+def _alone(mirror: Path, where: Address, deadline: float) -> Iterator[None]:
+    """One fetch at a time into one mirror: a command beside the daemon waits here. Raises SourceError at the deadline."""
+    lock = os.open(mirror.with_name(mirror.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SourceError(
+                        f"cannot fetch {where.shown}: another process is fetching into {mirror}. Wait for it, or end it."
+                    ) from None
+                time.sleep(LOCK_RETRY)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _tidy(mirror: Path) -> None:
+    """Removes what a killed fetch left; under our lock nobody else uses it."""
+    for folder, pattern in (
+        (mirror, "*.lock"),
+        (mirror / "refs", "**/*.lock"),
+        (mirror / "objects", "**/tmp_*"),
+        (mirror / "objects", "*/*.lock"),
+    ):
+        for left in folder.glob(pattern):
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
