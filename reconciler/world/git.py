@@ -38,8 +38,9 @@ class GitSource:
         commands = Commands(where, self._mirror.parent)
         self._blobs = self._blobs or Blobs(commands, self._mirror)
         try:
-            commands.prepare()
+            self._mirror.parent.mkdir(parents=True, exist_ok=True)
             with _alone(self._mirror, where, self._deadline()):
+                commands.configure()
                 return self._newest(where, commands, self._blobs)
         except GitError as error:
             raise error.explain(where, self._timeout) from None

@@ -104,12 +104,11 @@ class Commands:
     def __init__(self, address: Address, home: Path) -> None:
         self._address, self._home = address, home
 
-    def prepare(self) -> None:
+    def configure(self) -> None:
         """Writes our git configuration where it is not yet as it should be. Raises OSError."""
-        self._home.mkdir(parents=True, exist_ok=True)
         config = self._home / "gitconfig"
         if not config.is_file() or config.read_text(encoding="utf-8", errors="replace") != CONFIG:
-            fresh = config.with_name(f"gitconfig.{os.getpid()}")
+            fresh = config.with_name("gitconfig.new")
             fresh.write_text(CONFIG, encoding="utf-8")
             fresh.replace(config)
 
