@@ -1,85 +1,152 @@
 """What a person writes: `sites/<name>.yaml` and `shipstone.yaml`, as pydantic models. The JSON Schema comes out of these."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from reconciler.desired import keys
+from reconciler.desired.refusal import Refusal
 
 
 class Model(BaseModel):
-    """Unknown keys are refused; scalars arrive as text and take their type here."""
+    """Unknown keys are refused, `x-*` is left alone; scalars arrive as text and take their type here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"patternProperties": {"^x-": True}})
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_extensions(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
 
 
 class Healthcheck(Model):
-    """As in the Compose specification. Durations are in seconds once parsed."""
+    """How to see that a container is well, as in the Compose specification; parsed durations are in seconds."""
 
-    test: str | list[str]
-    interval: float | None = None
-    timeout: float | None = None
-    retries: int | None = Field(default=None, ge=1)
-    start_period: float | None = None
-    start_interval: float | None = None
+    test: keys.Test = Field(
+        description="The command that says whether the container is well: a text for the shell, or [CMD, PROGRAM, ARGUMENT…]."
+    )
+    interval: Annotated[float | None, keys.seconds(0.1), keys.DURATION] = Field(
+        default=None, description="Time between two checks, as in 10s."
+    )
+    timeout: Annotated[float | None, keys.seconds(0.1), keys.DURATION] = Field(
+        default=None, description="A check that takes longer has failed."
+    )
+    retries: Annotated[int | None, *keys.bounded(1, 1000)] = Field(
+        default=None, description="So many failures in a row make a container unhealthy."
+    )
+    start_period: Annotated[float | None, keys.seconds(0), keys.DURATION] = Field(
+        default=None, description="Failures in this time after the start do not count."
+    )
+    start_interval: Annotated[float | None, keys.seconds(0.1), keys.DURATION] = Field(
+        default=None, description="Time between two checks in the start period."
+    )
 
 
 class Ulimit(Model):
-    soft: int
-    hard: int
+    """The soft and the hard limit; -1 is no limit."""
+
+    soft: Annotated[int, *keys.bounded(-1, 2**40)] = Field(description="What the program gets.")
+    hard: Annotated[int, *keys.bounded(-1, 2**40)] = Field(description="What the program may raise it to.")
+
+    @model_validator(mode="after")
+    def soft_below_hard(self) -> "Ulimit":
+        if self.hard != -1 and not 0 <= self.soft <= self.hard:
+            raise Refusal("SS-C23", f"the soft limit {self.soft} is above the hard limit {self.hard}. Lower soft, or raise hard.")
+        return self
 
 
 class Rollout(Model):
-    """How a release takes over. Durations in seconds."""
+    """How a release takes over; parsed durations are in seconds."""
 
-    order: Literal["start-first", "stop-first"] | None = None
-    deadline: float = 120.0
-    min_healthy: float = 5.0
-    drain: float = 10.0
+    order: Annotated[Literal["start-first"] | None, BeforeValidator(keys.order)] = Field(
+        default=None, description="The new release starts beside the old one; start-first is the only order in this version."
+    )
+    deadline: Annotated[float, keys.seconds(1), keys.DURATION] = Field(
+        default=120.0, description="A release that is not ready after this time has failed."
+    )
+    min_healthy: Annotated[float, keys.seconds(0), keys.DURATION] = Field(
+        default=5.0, description="After the switch the old release stays this long, to go back to."
+    )
+    drain: Annotated[float, keys.seconds(0), keys.DURATION] = Field(
+        default=10.0, description="The time that the old release has to finish its requests."
+    )
 
 
 class ServiceKeys(Model):
     """Keys of a service; at the top of a site they are defaults for each of its services."""
 
-    image: str | None = None
-    port: int | None = Field(default=None, ge=1, le=65535)
-    replicas: int = Field(default=1, ge=0, le=1000)
-    weight: int = Field(default=1, ge=0, le=1_000_000)
-    command: str | list[str] | None = None
-    entrypoint: str | list[str] | None = None
-    environment: dict[str, str | None] | list[str] = Field(default_factory=dict)
-    user: str | None = None
-    working_dir: str | None = None
-    read_only: bool = False
-    init: bool | None = None
-    tmpfs: str | list[str] = Field(default_factory=list)
-    volumes: list[str] = Field(default_factory=list)
-    files: dict[str, str] = Field(default_factory=dict)
-    healthcheck: Healthcheck | None = None
-    restart: Literal["no", "always", "on-failure", "unless-stopped"] = "unless-stopped"
-    stop_grace_period: float = 10.0
-    stop_signal: str | None = None
-    cap_add: list[str] = Field(default_factory=list)
-    cap_drop: list[str] = Field(default_factory=list)
-    ulimits: dict[str, int | Ulimit] = Field(default_factory=dict)
-    mem_limit: int | None = None
-    cpus: float | None = Field(default=None, gt=0)
-    pids_limit: int | None = Field(default=None, ge=1)
-    labels: dict[str, str] | list[str] = Field(default_factory=dict)
-    extra_hosts: dict[str, str] | list[str] = Field(default_factory=list)
+    image: keys.Image = Field(default=None, description="The image, with a tag: nginx:1.27-alpine.")
+    port: Annotated[int | None, *keys.bounded(1, 65535)] = Field(default=None, description="The port where the container listens.")
+    replicas: Annotated[int, *keys.bounded(0, 1000)] = Field(default=1, description="How many identical containers.")
+    weight: Annotated[int, *keys.bounded(0, 1_000_000)] = Field(
+        default=1, description="Each replica's share of the requests, relative to the other services'."
+    )
+    command: keys.Command = Field(
+        default=None, description="What the container runs instead of the image's command: a text, or a list of words."
+    )
+    entrypoint: keys.Command = Field(default=None, description="Instead of the image's entrypoint: a text, or a list of words.")
+    environment: keys.Environment = Field(default_factory=dict, description="Environment variables: a map, or a list of NAME=VALUE.")
+    user: keys.User = Field(default=None, description="USER or USER:GROUP, by name or number.")
+    working_dir: keys.Folder = Field(default=None, description="The folder in which the command runs.")
+    read_only: keys.Flag = Field(default=False, description="The container's own file system cannot be written to.")
+    init: keys.Init = Field(default=None, description="Run an init process that forwards signals and reaps children.")
+    tmpfs: keys.Tmpfs = Field(default_factory=list, description="Folders in memory: PATH or PATH:OPTIONS.")
+    volumes: keys.Volumes = Field(
+        default_factory=list, description="NAME:PATH[:ro] of named volumes; a host's path only where its administrator allows it."
+    )
+    files: keys.Files = Field(
+        default_factory=dict, description="Files and folders of the repository, mounted read-only: PATH-IN-CONTAINER: PATH-IN-REPOSITORY."
+    )
+    healthcheck: Annotated[Healthcheck | None, BeforeValidator(keys.written)] = Field(
+        default=None, description="How to see that a container is well."
+    )
+    restart: Annotated[
+        Literal["no", "always", "on-failure", "unless-stopped"], *keys.chosen("no", "always", "on-failure", "unless-stopped")
+    ] = Field(default="unless-stopped", description="What the engine does when the container ends.")
+    stop_grace_period: Annotated[float, keys.seconds(0), keys.DURATION] = Field(
+        default=10.0, description="Time between the stop signal and the kill."
+    )
+    stop_signal: keys.Signal = Field(default=None, description="The signal that asks the container to stop.")
+    cap_add: keys.CapAdd = Field(
+        default_factory=list, description="Linux capabilities to add; only those that the host's administrator allows."
+    )
+    cap_drop: keys.CapDrop = Field(default_factory=list, description="Linux capabilities to take away; ALL for all.")
+    ulimits: Annotated[
+        dict[keys.UlimitName, Annotated[Ulimit, BeforeValidator(keys.both_limits, json_schema_input_type=int | Ulimit)]],
+        BeforeValidator(keys.written),
+    ] = Field(default_factory=dict, description="Limits by name: one number, or soft and hard.")
+    mem_limit: keys.Memory = Field(default=None, description="Memory: bytes, or a number with b, k, m, g or t, as in 64m.")
+    cpus: keys.Cpus = Field(default=None, description="CPUs, as in 0.5.")
+    pids_limit: Annotated[int | None, *keys.bounded(1, 4_194_304)] = Field(default=None, description="How many processes and threads.")
+    labels: keys.Labels = Field(default_factory=dict, description="Labels for the container: a map, or a list of NAME=VALUE.")
+    extra_hosts: keys.ExtraHosts = Field(
+        default_factory=list, description="Names for the container's /etc/hosts: NAME: ADDRESS, or a list of NAME:ADDRESS."
+    )
 
 
 class Site(ServiceKeys):
     """One YAML file: one or more services and the host names they answer to."""
 
-    hosts: list[str] | None = None
-    path: str | None = None
-    sticky: bool = False
-    services: dict[str, ServiceKeys] | None = None
-    rollout: Rollout = Field(default_factory=Rollout)
-    drift: Literal["heal", "report"] = "heal"
+    hosts: keys.Hosts = Field(default=None, description="The host names that the site answers to; left out: <site>.<domain>.")
+    path: keys.PathPrefix = Field(default=None, description="Answer only to paths that begin with this prefix, as in /api.")
+    sticky: keys.Flag = Field(default=False, description="A browser stays with the replica that it had first, by a cookie.")
+    services: Annotated[dict[keys.ServiceName, ServiceKeys] | None, BeforeValidator(keys.services)] = Field(
+        default=None, description="The services by name; the keys at the top are defaults for each. Left out: one service, web."
+    )
+    rollout: Annotated[Rollout, BeforeValidator(keys.written)] = Field(default_factory=Rollout, description="How a release takes over.")
+    drift: Annotated[Literal["heal", "report"], *keys.chosen("heal", "report")] = Field(
+        default="heal", description="Whether a container that was changed by hand is put right, or only reported."
+    )
 
 
 class Fleet(Model):
     """`shipstone.yaml` at the root of the repository."""
 
-    domain: str = "shipstone.local"
-    defaults: ServiceKeys | None = None
+    domain: keys.Domain = Field(
+        default="shipstone.local", description="The base domain: a site answers to <site>.<domain> unless it says otherwise."
+    )
+    defaults: Annotated[ServiceKeys | None, BeforeValidator(keys.written)] = Field(
+        default=None, description="Keys that hold for every service of every site."
+    )

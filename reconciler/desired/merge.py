@@ -1,0 +1,43 @@
+"""Defaults: the fleet's, then the site's, then each service's own keys. Only what was written counts."""
+
+from typing import Any
+
+from reconciler.desired.site import Fleet, Model, ServiceKeys, Site
+
+ONLY_SERVICE = "web"
+"""The name of the one service of a site that has no `services`."""
+
+
+def merged_services(site: Site, fleet: Fleet) -> dict[str, ServiceKeys]:
+    """Each service with its defaults filled in: maps merge key by key, lists and single values are replaced."""
+    base = _service(fleet.defaults or ServiceKeys(), site)
+    services = {ONLY_SERVICE: ServiceKeys()} if site.services is None else site.services
+    return {name: _service(base, service) for name, service in services.items()}
+
+
+def _service(under: ServiceKeys, over: ServiceKeys) -> ServiceKeys:
+    """Both were validated, so this is not done again."""
+    values = _merged(under, over, ServiceKeys)
+    return ServiceKeys.model_construct(_fields_set=set(values), **values)
+
+
+def _merged(under: Model, over: Model, kind: type[Model]) -> dict[str, Any]:
+    """The keys of `kind` that were written in `over`, else in `under`."""
+    values: dict[str, Any] = {}
+    for name in kind.model_fields:
+        layers = [getattr(model, name) for model in (under, over) if name in model.model_fields_set]
+        if layers:
+            values[name] = layers[0] if len(layers) == 1 else _merged_value(name, *layers)
+    return values
+
+
+def _merged_value(name: str, under: Any, over: Any) -> Any:
+    if isinstance(under, dict) and isinstance(over, dict):
+        return under | over
+    if isinstance(under, Model) and isinstance(over, Model):
+        values = _merged(under, over, type(over))
+        return type(over).model_construct(_fields_set=set(values), **values)
+    if name == "extra_hosts":
+        named = {line.partition(":")[0] for line in over}
+        return [line for line in under if line.partition(":")[0] not in named] + over
+    return over

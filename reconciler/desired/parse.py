@@ -1,0 +1,67 @@
+"""One file's bytes → its model, and every problem in it with its place. Never raises."""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from reconciler.desired.complaints import complaint
+from reconciler.desired.merge import merged_services
+from reconciler.desired.names import site_name, twins
+from reconciler.desired.places import place_of
+from reconciler.desired.policy import CLOSED, Policy, Rules
+from reconciler.desired.problem import Problem, errors
+from reconciler.desired.site import Fleet, Model, Site
+from reconciler.desired.whole_site import across, floating_images, missing_keys, service_paths
+from reconciler.desired.yaml_text import Node, read_yaml
+
+__all__ = ["merged_services", "parse_fleet", "parse_site", "place_of", "site_name", "twins"]
+
+EMPTY_SITE = "the file is empty. To remove the site delete the file; to keep it write at least image: and port:."
+EMPTY_FLEET = "the file is empty. Write at least domain:, or delete the file."
+MAX_PROBLEMS = 100
+
+Kind = TypeVar("Kind", bound=Model)
+
+
+def parse_fleet(file: str, data: bytes, policy: Policy = CLOSED) -> tuple[Fleet | None, tuple[Problem, ...]]:
+    """`shipstone.yaml`; None only where there is an error. `policy` holds for its defaults as it does for sites."""
+    top, problems = read_yaml(file, data, empty=EMPTY_FLEET)
+    if top is None:
+        return None, problems
+    fleet, found = _validate(file, top, Fleet, Rules(policy))
+    found += floating_images(file, top, [("defaults", "image")])
+    return _result(fleet, [*problems, *found])
+
+
+def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Site | None, tuple[Problem, ...]]:
+    """One site's file; None only where there is an error. `fleet` fills in what the site leaves out."""
+    top, problems = read_yaml(file, data, empty=EMPTY_SITE)
+    if top is None:
+        return None, problems
+    site, found = _validate(file, top, Site, Rules(policy, fleet.domain))
+    found += missing_keys(file, top, fleet, found)
+    found += floating_images(file, top, [("image",), *((*path, "image") for path in service_paths(top) if path)])
+    if site is not None:
+        found += across(file, top, site, fleet)
+    return _result(site, [*problems, *found])
+
+
+def _validate(file: str, top: Node, model: type[Kind], rules: Rules) -> tuple[Kind | None, list[Problem]]:
+    try:
+        return model.model_validate(top.data(), context=rules), []
+    except ValidationError as error:
+        rows = error.errors(include_url=False, include_input=False)
+        return None, [complaint(file, top, model, row) for row in rows[:MAX_PROBLEMS]]
+
+
+def _result(parsed: Kind | None, found: list[Problem]) -> tuple[Kind | None, tuple[Problem, ...]]:
+    """Each problem once, in the order of the file; an alias leads to the same wrong text from several keys."""
+    once: dict[tuple[int, int, str, str], Problem] = {}
+    for problem in sorted(found):
+        once.setdefault((problem.line, problem.column, problem.code, problem.message), problem)
+    rows = list(once.values())
+    problems = tuple(rows[:MAX_PROBLEMS])
+    if len(rows) > MAX_PROBLEMS:
+        message = f"{len(rows) - MAX_PROBLEMS} more problems are not shown. Mend these first."
+        problems += (Problem(rows[0].file, rows[MAX_PROBLEMS].line, rows[MAX_PROBLEMS].column, "", "SS-Y19", message),)
+    return (None if errors(tuple(rows)) else parsed), problems
