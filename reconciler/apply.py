@@ -1,1 +1,182 @@
-"""apply."""
+"""Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from reconciler.desired.desired import Content, Desired
+from reconciler.desired.revision import Revision
+from reconciler.errors import EngineError, ShipstoneError
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.plan import Plan, SitePlan
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
+from reconciler.workers import Workers
+from reconciler.world.engine import Engine
+from reconciler.world.files import FileStore
+from reconciler.world.pins import PinFile
+
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line."""
+
+    site: str
+    done: tuple[tuple[Step, float], ...] = ()
+    error: str = ""
+    images: Mapping[tuple[str, str, str], str] = field(default_factory=dict, hash=False)
+    failed: FailedRelease | None = None
+
+
+Report = Callable[[Outcome], None]
+
+
+class Apply:
+    """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        pins: PinFile,
+        files: FileStore,
+        *,
+        parallel: int,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        told: Report = lambda _outcome: None,
+        pull_timeout: float = 600.0,
+    ) -> None:
+        self._engine, self._pins, self._files = engine, pins, files
+        self._clock, self._wall, self._told = clock, wall, told
+        self._pull_timeout = pull_timeout
+        self._workers = Workers(parallel, "steps")
+        self._pullers = Workers(parallel, "pull")
+        self._busy: dict[str, float] = {}
+        self._retry: dict[str, tuple[int, float]] = {}
+        self._lock = threading.Lock()
+        self.revision: Revision | None = None
+
+    @property
+    def busy(self) -> frozenset[str]:
+        """Sites whose steps are being done, and those that wait before the next try."""
+        now = self._clock()
+        with self._lock:
+            return frozenset(self._busy) | {site for site, (_, at) in self._retry.items() if at > now}
+
+    @property
+    def working(self) -> bool:
+        with self._lock:
+            return bool(self._busy)
+
+    def next_try(self) -> float | None:
+        """When the earliest site that backs off is tried again (monotonic seconds)."""
+        with self._lock:
+            return min((at for _, at in self._retry.values()), default=None)
+
+    def submit(self, plan: Plan, desired: Desired, report: Report) -> None:
+        """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
+        found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
+        with self._lock:
+            found = {name: steps for name, steps in found.items() if name not in self._busy}
+            self._busy.update(dict.fromkeys(found, self._clock()))
+        pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more}
+        if pins:
+            self._workers.submit(partial(self._pin, pins, report))
+        for name, steps in found.items():
+            if name in pins:
+                continue
+            site = plan.sites[name]
+            pool = self._pullers if isinstance(steps[0], Pull) else self._workers
+            pool.submit(partial(self._site, site, steps, desired, report))
+
+    def close(self, timeout: float) -> bool:
+        """No new steps; those under way are finished, if `timeout` seconds are enough. Pulls are let go."""
+        self._pullers.close(0)
+        return self._workers.close(timeout)
+
+    def _pin(self, pins: Mapping[str, SetPin], report: Report) -> None:
+        begun = self._clock()
+        error = ""
+        try:
+            self._pins.set({site: step.pin for site, step in pins.items()})
+        except ShipstoneError as problem:
+            error = str(problem)
+        seconds = self._clock() - begun
+        for site, step in pins.items():
+            self._end(Outcome(site, () if error else ((step, seconds),), error), report)
+
+    def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
+        done: list[tuple[Step, float]] = []
+        images: dict[tuple[str, str, str], str] = {}
+        failed: FailedRelease | None = None
+        error = ""
+        try:
+            for step in steps:
+                begun = self._clock()
+                match step:
+                    case Pull():
+                        images[site.name, site.release, step.target] = self._engine.resolve(step.target, timeout=self._pull_timeout)
+                    case GiveUp():
+                        failed = self._give_up(site, step)
+                    case _:
+                        self._do(site, step, desired)
+                done.append((step, self._clock() - begun))
+        except ShipstoneError as problem:
+            error = str(problem)
+        except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
+            error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
+        self._end(Outcome(site.name, tuple(done), error, images, failed), report)
+
+    def _end(self, outcome: Outcome, report: Report) -> None:
+        """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
+        report(outcome)
+        with self._lock:
+            tries = self._retry.pop(outcome.site, (0, 0.0))[0]
+            if outcome.error:
+                self._retry[outcome.site] = (tries + 1, self._clock() + min(2.0**tries, 60.0))
+            self._busy.pop(outcome.site, None)
+        self._told(outcome)
+
+    def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
+        match step:
+            case SetPin():
+                self._pins.set({site.name: step.pin})
+            case Start():
+                for mount in step.new.spec.files:
+                    self._store(mount.digest, desired.contents.get(mount.digest))
+                self._engine.create_and_start(step.new)
+            case Stop():
+                self._engine.stop(step.container_id, grace=step.grace)
+                self._engine.remove(step.container_id)
+            case Remove():
+                self._engine.remove(step.container_id)
+
+    def _give_up(self, site: SitePlan, step: GiveUp) -> FailedRelease:
+        log: list[str] = []
+        for container in step.containers:
+            try:
+                log += self._engine.logs(container, lines=LOG_LINES)
+            except EngineError:
+                continue
+        said = [text for text in log if text.strip()][-LOG_LINES:]
+        reason = "\n".join([f"{step.reason}: {said[-1].strip()}" if said else step.reason, *said])
+        return FailedRelease(site.name, step.release, reason, self._wall())
+
+    def _store(self, digest: str, content: Content | None) -> None:
+        """Write what a container mounts, by content; what a held release mounts is there already."""
+        if content is None or self.revision is None:
+            if not self._files.present(digest):
+                raise EngineError(
+                    f"cannot mount {digest}: its content is neither in the repository any more nor in the state folder. Commit it again."
+                )
+            return
+        if self._files.present(digest):
+            return
+        read = self.revision.read
+        if len(content.files) == 1 and not content.files[0][0]:
+            _, source, executable = content.files[0]
+            self._files.put_file(digest, read(source), executable)
+        else:
+            self._files.put_tree(digest, {inside: (read(source), executable) for inside, source, executable in content.files})

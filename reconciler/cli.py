@@ -1,5 +1,297 @@
-"""The command line."""
+"""The command line. Heavy modules are imported where they are used, so that `shipstone --help` is quick."""
+
+import json
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from reconciler.errors import ShipstoneError
+
+if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
-def main() -> None:
-    raise SystemExit("cannot run: the command line is not built yet")
+class Output(StrEnum):
+    """How a finding is printed."""
+
+    text = "text"
+    json = "json"
+
+
+Config = Annotated[Path | None, typer.Option("--config", help="The host's settings; /etc/shipstone/config.toml where it is there.")]
+Source = Annotated[Path | None, typer.Option("--source", help="Work on a plain folder instead of the git repository.")]
+Out = Annotated[Output, typer.Option("--output", help="text or json.")]
+
+
+@app.command()
+def run(config: Config = None, source: Source = None) -> None:
+    """Keep the host as the repository says, until stopped."""
+    import signal
+
+    from reconciler import wiring
+    from reconciler.console import configure_log, log_outcome
+    from reconciler.daemon import Daemon
+    from reconciler.world.lock import InstanceLock
+
+    settings = _settings(config, source)
+    configure_log()
+    paths = wiring.paths_of(settings)
+    with InstanceLock(paths.lock, settings.instance):
+        daemon: Daemon | None = None
+
+        def told(outcome: Any) -> None:
+            log_outcome(outcome)
+            if daemon is not None:
+                daemon.wake()
+
+        reconciler = wiring.reconciler_of(settings, told)
+        daemon = Daemon(reconciler, wiring.source_of(settings), settings.source.poll, lambda r: wiring.write_generated(settings, r))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: daemon.stop())
+        daemon.run()
+
+
+@app.command()
+def apply(
+    config: Config = None,
+    source: Source = None,
+    timeout: Annotated[float, typer.Option(help="Seconds after which it stops trying.")] = 600.0,
+) -> None:
+    """Make the host as the repository says, once, and say how it went."""
+    from reconciler import wiring
+    from reconciler.console import Console, configure_log
+    from reconciler.converge import Progress, converge
+    from reconciler.world.lock import InstanceLock
+
+    settings = _settings(config, source)
+    console = Console()
+    configure_log(logging.WARNING)
+    with InstanceLock(wiring.paths_of(settings).lock, settings.instance):
+        progress = Progress(console.line)
+        reconciler = wiring.reconciler_of(settings, progress.told)
+        desired = reconciler.take(wiring.source_of(settings).fetch())
+        console.problems(desired.problems)
+        wiring.write_generated(settings, reconciler)
+        result = converge(reconciler, progress, timeout)
+        reconciler.close(5.0)
+    for site, why in sorted(result.failed.items()):
+        console.error(f"{site}: {why}")
+    count = len(result.plan.sites)
+    console.line(f"{count - len(result.failed)} of {count} sites as {desired.revision[:12]} says, after {result.seconds:.1f} s")
+    raise typer.Exit(1 if result.failed or desired.held else 0)
+
+
+@app.command()
+def plan(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say what would be done; exit 0 nothing, 2 differences, 1 an error or a held site."""
+    _finding(config, source, output, drift_only=False)
+
+
+@app.command()
+def drift(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say what someone changed by hand; exit 0 nothing, 2 drift, 1 an error or a held site."""
+    _finding(config, source, output, drift_only=True)
+
+
+@app.command()
+def status(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say how every site stands."""
+    import time
+
+    from reconciler import report, wiring
+    from reconciler.console import Console
+
+    settings = _settings(config, source)
+    reconciler = wiring.reconciler_of(settings)
+    desired = reconciler.take(wiring.source_of(settings).fetch())
+    found = reconciler.plan()
+    if output is Output.json:
+        _print_json(report.status_json(found, desired, time.time()))
+    else:
+        Console().status(report.status_rows(found), desired.revision)
+
+
+@app.command()
+def validate(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Check the desired state; exit 1 if there are errors. Needs no engine."""
+    from reconciler import report
+    from reconciler.console import Console
+    from reconciler.desired.problem import errors
+
+    desired = _compiled(config, source)
+    if output is Output.json:
+        _print_json(report.problems_json(desired.problems))
+    else:
+        Console().problems(desired.problems)
+        if not desired.problems:
+            typer.echo(f"{len(desired.sites)} sites are right")
+    raise typer.Exit(1 if errors(desired.problems) else 0)
+
+
+@app.command()
+def render(
+    config: Config = None, source: Source = None, site: Annotated[str | None, typer.Argument(help="Only this site.")] = None
+) -> None:
+    """Print the container specs and labels that the desired state compiles to, as JSON."""
+    from reconciler.planning.labels import container_labels
+    from reconciler.planning.rollout import Names
+
+    settings = _settings(config, source)
+    desired = _compiled(config, source)
+    names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
+    rows = {}
+    for name, one in sorted(desired.sites.items()):
+        if site in (None, name):
+            services = {
+                s.name: container_labels(names.instance, names.network, names.entry_point, one, s, 1, s.spec.image) for s in one.services
+            }
+            rows[name] = {"release": one.release, "hosts": list(one.route.hosts), "services": services}
+    if site is not None and not rows:
+        raise ShipstoneError(f"cannot render {site}: there is no such site. `shipstone render` lists all of them.")
+    _print_json(rows)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of a site file, for editors."""
+    from reconciler.desired.schema import site_schema
+
+    _print_json(site_schema())
+
+
+@app.command()
+def hosts(config: Config = None, source: Source = None) -> None:
+    """Print the hosts entries of the base domain and every site."""
+    from reconciler.desired.hosts_file import hosts_block
+
+    settings = _settings(config, source)
+    typer.echo(hosts_block(settings.instance, settings.files.addresses, _compiled(config, source).hosts()), nl=False)
+
+
+@app.command("traefik-toml")
+def traefik_toml_command(config: Config = None, source: Source = None) -> None:
+    """Print Traefik's static configuration."""
+    from reconciler import wiring
+    from reconciler.desired.traefik_toml import traefik_toml
+
+    typer.echo(traefik_toml(wiring.traefik_static(_settings(config, source), _compiled(config, source).domain)), nl=False)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where; made if missing.")] = Path("desired-state"),
+    domain: Annotated[str, typer.Option(help="The base domain of the sites.")] = "shipstone.local",
+) -> None:
+    """Make a desired-state folder that works at once."""
+    from reconciler.desired.names import host_name
+    from reconciler.desired.refusal import Refusal
+    from reconciler.desired.schema import site_schema
+    from reconciler.initial import initial_files, write_initial
+
+    try:
+        name = host_name(domain)
+    except Refusal as error:
+        raise ShipstoneError(f"cannot use the domain: {error.message}") from None
+    write_initial(folder, initial_files(name, json.dumps(site_schema(), indent=2) + "\n"))
+    typer.echo(f"made {folder}: one site, hello.{name}")
+    typer.echo(f"check it:    shipstone validate --source {folder}")
+    typer.echo(f"bring it up: shipstone apply --source {folder}")
+
+
+@app.command()
+def doctor(config: Config = None, source: Source = None) -> None:
+    """Say what is missing on this host, and how to mend it; exit 1 if something is."""
+    from reconciler import wiring
+    from reconciler.console import Console
+    from reconciler.desired.compile import Compiler
+    from reconciler.doctor import examine
+
+    settings = _settings(config, source)
+
+    def fetch() -> tuple[str, tuple[str, ...]]:
+        desired = Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
+        return desired.revision, desired.hosts()
+
+    console = Console()
+    wrong = False
+    for finding in examine(settings, wiring.engine_of(settings), wiring.traefik_api(settings), fetch):
+        console.finding(finding.what, finding.verdict, finding.found, finding.mend)
+        wrong = wrong or finding.verdict == "error"
+    raise typer.Exit(1 if wrong else 0)
+
+
+@app.command("traefik-restart")
+def traefik_restart(config: Config = None) -> None:
+    """Replace the managed Traefik by one with the present traefik.toml; nothing is served meanwhile."""
+    from reconciler import wiring
+
+    proxy = wiring.proxy_of(_settings(config, None))
+    if proxy is None:
+        raise ShipstoneError("cannot restart Traefik: it is not run by Shipstone ([traefik] manage = false). Restart it yourself.")
+    proxy.restart()
+    typer.echo("Traefik was replaced")
+
+
+def main() -> NoReturn:
+    """The console script: errors are one line, never a traceback."""
+    code = 1
+    try:
+        code = app(standalone_mode=False) or 0
+    except ShipstoneError as error:
+        print(error, file=sys.stderr)
+    except typer.Exit as done:
+        code = done.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as error:
+        if hasattr(error, "show"):
+            error.show()
+            code = 2
+        elif os.environ.get("SHIPSTONE_DEBUG"):
+            raise
+        else:
+            print(f"cannot go on: {type(error).__name__}: {error}. Set SHIPSTONE_DEBUG=1 to see where, and report it.", file=sys.stderr)
+    sys.stdout.flush()
+    raise SystemExit(code)
+
+
+def _settings(config: Path | None, source: Path | None) -> "Settings":
+    from reconciler.settings import load_settings
+
+    return load_settings(config, {"source": {"directory": str(source)}} if source else {})
+
+
+def _compiled(config: Path | None, source: Path | None) -> "Desired":
+    from reconciler import wiring
+    from reconciler.desired.compile import Compiler
+
+    settings = _settings(config, source)
+    return Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
+
+
+def _finding(config: Path | None, source: Path | None, output: Output, *, drift_only: bool) -> NoReturn:
+    from reconciler import report, wiring
+
+    settings = _settings(config, source)
+    reconciler = wiring.reconciler_of(settings)
+    desired = reconciler.take(wiring.source_of(settings).fetch())
+    found = reconciler.plan()
+    if output is Output.json:
+        causes = frozenset({"drift"}) if drift_only else frozenset({"commit", "drift"})
+        _print_json(report.plan_json(found, desired, causes=causes))
+    else:
+        for row in report.drift_text(found) if drift_only else report.plan_text(found, desired):
+            typer.echo(row)
+    raise typer.Exit(report.plan_exit(found, desired, drift_only=drift_only))
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

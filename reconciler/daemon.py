@@ -1,1 +1,137 @@
-"""daemon."""
+"""wake → pass → sleep. Everything that may have changed something posts a wake; wakes coalesce; the newest commit wins."""
+
+import threading
+import time
+from collections.abc import Callable
+
+import structlog
+
+from reconciler.desired.revision import Revision
+from reconciler.errors import ShipstoneError
+from reconciler.listening import backoff, breath, listen
+from reconciler.planning.plan import Plan
+from reconciler.reconcile import Reconciler
+from reconciler.world.source import Source
+
+log = structlog.get_logger()
+
+RESYNC = 30.0
+"""Seconds between two passes at the most: an event that was missed is still found."""
+REINSPECT = 600.0
+"""Seconds after which nothing that was remembered of the engine is trusted any more."""
+PARK = 25.0
+"""Seconds that steps under way have at SIGTERM."""
+
+
+class Daemon:
+    """`shipstone run`: a fetching worker, an events worker and the loop of passes."""
+
+    def __init__(self, reconciler: Reconciler, source: Source, poll: float, wrote: Callable[[Reconciler], None] = lambda _r: None) -> None:
+        self._reconciler, self._source, self._poll, self._wrote = reconciler, source, poll, wrote
+        self._wake = threading.Event()
+        self._fetch = threading.Event()
+        self._stop = threading.Event()
+        self._fetched: Revision | None = None
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[str, str]] = {}
+        self._drift: set[tuple[str, str]] = set()
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def fetch_now(self) -> None:
+        """Something says that there is a new commit."""
+        self._fetch.set()
+
+    def stop(self) -> None:
+        """Park: no new steps; those under way are finished. Safe to call from a signal handler."""
+        self._stop.set()
+        self._fetch.set()
+        self._wake.set()
+
+    def run(self) -> None:
+        """Until stop()."""
+        unwatch = self._source.watch(self.fetch_now)
+        threading.Thread(target=self._fetching, name="fetch", daemon=True).start()
+        events = (self._reconciler.world.engine, self.wake, self._stop)
+        threading.Thread(target=listen, args=events, name="events", daemon=True).start()
+        failures = 0
+        fresh_until = time.monotonic() + REINSPECT
+        while not self._stop.is_set():
+            self._wake.clear()
+            begun = time.thread_time()
+            if time.monotonic() > fresh_until:
+                self._reconciler.world.engine.resync()
+                fresh_until = time.monotonic() + REINSPECT
+            try:
+                self._take()
+                pause = RESYNC if self._reconciler.desired is None else self._pass()
+                failures = 0
+            except Exception as error:  # noqa: BLE001  whatever happens in one pass, the next one is tried
+                failures += 1
+                pause = backoff(failures)
+                log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
+            gap = breath(time.thread_time() - begun)
+            self._stop.wait(gap)
+            self._wake.wait(max(0.0, pause - gap))
+        unwatch()
+        if not self._reconciler.close(PARK):
+            log.warning("stopped while steps were under way: the next start takes them up")
+
+    def _take(self) -> None:
+        with self._lock:
+            revision, self._fetched = self._fetched, None
+        if revision is None:
+            return
+        before = self._reconciler.desired
+        desired = self._reconciler.take(revision)
+        if before is None or before.revision != desired.revision:
+            log.info("fetched", commit=revision.id, author=revision.author, subject=revision.subject, sites=len(desired.sites))
+            for problem in desired.problems:
+                log.warning(str(problem), code=problem.code)
+        self._wrote(self._reconciler)
+
+    def _pass(self) -> float:
+        plan = self._reconciler.once()
+        self._tell(plan)
+        return self._pause(plan)
+
+    def _tell(self, plan: Plan) -> None:
+        """What changed since the last pass, in a line each."""
+        for name, site in plan.sites.items():
+            now = (site.sync, site.message.split("\n")[0])
+            if self._told.get(name) != now:
+                self._told[name] = now
+                log.info("site", site=name, sync=site.sync, health=site.health, release=site.release, message=now[1])
+        drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
+        for name, text in sorted(drift - self._drift):
+            log.warning("drift", site=name, difference=text)
+        busy = {row for row in self._drift if row[0] not in plan.sites}
+        self._drift = drift | busy
+
+    def _pause(self, plan: Plan) -> float:
+        times = [at for at in (plan.look_at, self._reconciler.next_try()) if at is not None]
+        return min([RESYNC, *(max(0.0, at - time.monotonic()) for at in times)])
+
+    def _fetching(self) -> None:
+        """A hanging git server must not stop healing: this worker alone waits for it."""
+        failures = 0
+        while not self._stop.is_set():
+            self._fetch.clear()
+            try:
+                revision = self._source.fetch()
+                failures = 0
+                with self._lock:
+                    self._fetched = revision
+                self.wake()
+                pause = self._poll
+            except Exception as error:  # noqa: BLE001  what runs goes on running, whatever a git server does
+                failures += 1
+                pause = max(backoff(failures), min(self._poll, 60.0) if failures > 1 else 0.0)
+                log.warning("cannot fetch; what runs goes on running", error=said(error), again_in=f"{pause:.1f} s")
+            self._fetch.wait(pause)
+
+
+def said(error: Exception) -> str:
+    """One line; an error that nobody thought of with its type."""
+    return str(error) if isinstance(error, ShipstoneError) else f"{type(error).__name__}: {error}"

@@ -1,1 +1,152 @@
-"""reconcile."""
+"""The story: one pass. A pass is short, looks at the world afresh, decides, acts, and is repeated until nothing is left to do.
+
+    revision = source.fetch()                     # a commit and its files
+    desired  = compile(revision)                  # pure: sites, container specs, problems
+    observed = observe(engine, pins, traefik)     # one list call; Traefik is asked only about sites in motion
+    plan     = make_plan(desired, observed, memory, now)
+    outcomes = apply(plan, engine)                # steps of one site in order, sites side by side
+
+A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from reconciler.apply import Apply, Outcome
+from reconciler.desired.compile import Compiler
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.labels import applied_of
+from reconciler.planning.memory import Memory
+from reconciler.planning.observed import Container, Observed, TraefikView
+from reconciler.planning.plan import Plan, make_plan
+from reconciler.planning.rollout import Names
+from reconciler.planning.steps import line
+from reconciler.world.engine import Engine
+from reconciler.world.pins import PinFile
+from reconciler.world.readiness import Readiness
+from reconciler.world.store import Event, Store
+from reconciler.world.traefik_api import TraefikApi
+from reconciler.world.traefik_container import TraefikContainer
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that touches the world, put together by wiring.py."""
+
+    engine: Engine
+    pins: PinFile
+    traefik: TraefikApi
+    store: Store
+    readiness: Readiness
+    proxy: TraefikContainer | None = None
+
+
+class Reconciler:
+    """Holds what is known between passes; each pass is one call of `once`."""
+
+    def __init__(self, world: World, compiler: Compiler, names: Names, apply: Apply, clock: Callable[[], float] = time.monotonic) -> None:
+        self.world = world
+        self._compiler = compiler
+        self._names = names
+        self._apply = apply
+        self._clock = clock
+        self._lock = threading.Lock()
+        self.memory = Memory(failed=world.store.failed())
+        self.desired: Desired | None = None
+        self.restart_needed = False
+        """Traefik runs with another static configuration than the one written."""
+
+    def take(self, revision: Revision) -> Desired:
+        """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
+        self.desired = self._compiler.compile(revision, self.desired)
+        self._apply.revision = revision
+        return self.desired
+
+    def plan(self) -> Plan:
+        """Observe and decide; nothing is changed."""
+        desired = self._desired()
+        busy = self._apply.busy  # before looking: a site whose steps end meanwhile was seen half done
+        observed = self.observe(desired, busy)
+        with self._lock:
+            plan = make_plan(desired, observed, self.memory, self._clock(), self._names, busy=busy)
+            self.memory = plan.memory
+        return plan
+
+    def once(self) -> Plan:
+        """One pass: observe, decide, and hand the steps that are due to their workers."""
+        self.world.engine.ensure_network()
+        self.world.pins.ensure()
+        if self.world.proxy is not None:
+            self.restart_needed = self.world.proxy.ensure() == "restart needed"
+        plan = self.plan()
+        self._apply.submit(plan, self._desired(), self._done)
+        return plan
+
+    def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
+        """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
+        containers = self.world.engine.containers(busy)
+        pins = self.world.pins.read()
+        ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
+        moving = pins.keys() | in_motion(desired, containers, ready)
+        view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
+        return Observed(containers, self.world.engine.network_exists(), pins, view, ready)
+
+    def _desired(self) -> Desired:
+        if self.desired is None:
+            raise RuntimeError("plan() before take(): there is no desired state yet")
+        return self.desired
+
+    def _done(self, outcome: Outcome) -> None:
+        """What a site's steps brought: images resolved, a release given up."""
+        with self._lock:
+            memory = replace(self.memory, images={**self.memory.images, **outcome.images})
+            if outcome.failed is not None:
+                memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed})
+            self.memory = memory
+        if outcome.failed is not None:
+            self.world.store.remember_failed(outcome.failed)
+        revision = self.desired.revision if self.desired else ""
+        self.world.store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
+
+    @property
+    def working(self) -> bool:
+        """Steps are being done."""
+        return self._apply.working
+
+    def next_try(self) -> float | None:
+        """When a site that backs off is tried again (monotonic seconds)."""
+        return self._apply.next_try()
+
+    def close(self, timeout: float) -> bool:
+        """Begin no more steps and let those under way end; False if they did not within `timeout` seconds."""
+        done = self._apply.close(timeout)
+        self.world.store.close()
+        return done
+
+    def forget_failure(self, site: str) -> FailedRelease | None:
+        """A person says: try that release again."""
+        with self._lock:
+            failed = dict(self.memory.failed)
+            gone = failed.pop(site, None)
+            self.memory = replace(self.memory, failed=failed)
+        self.world.store.forget_failed(site)
+        return gone
+
+
+def in_motion(desired: Desired, containers: tuple[Container, ...], ready: frozenset[str]) -> set[str]:
+    """Sites whose containers are not simply those that are wanted, all ready."""
+    counts: dict[tuple[str, str, str], int] = {}
+    moving: set[str] = set()
+    for c in containers:
+        counts[c.site, c.release, c.service] = counts.get((c.site, c.release, c.service), 0) + 1
+        if c.id not in ready or c.site not in desired.sites:
+            moving.add(c.site)
+    wanted = {(site.name, site.release, s.name): s.replicas for site in desired.sites.values() for s in site.services if s.replicas}
+    for key in counts.keys() ^ wanted.keys():
+        moving.add(key[0])
+    moving |= {key[0] for key, count in wanted.items() if counts.get(key, count) != count}
+    return moving

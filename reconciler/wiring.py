@@ -1,1 +1,125 @@
-"""wiring."""
+"""Settings become the objects that do the work, in one place."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.apply import Apply, Report
+from reconciler.desired.compile import Compiler
+from reconciler.desired.hosts_file import hosts_block
+from reconciler.desired.policy import Policy
+from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
+from reconciler.planning.rollout import Names
+from reconciler.reconcile import Reconciler, World
+from reconciler.settings import Settings
+from reconciler.world.directory import DirectorySource
+from reconciler.world.docker import DockerEngine
+from reconciler.world.files import FileStore, HostsFile, write_if_changed
+from reconciler.world.git import GitSource
+from reconciler.world.pins import PinFile
+from reconciler.world.readiness import Readiness
+from reconciler.world.source import Source
+from reconciler.world.store import Store
+from reconciler.world.traefik_api import TraefikApi
+from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, WEB_PORT, Proxy, TraefikContainer
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie below the state folder."""
+
+    state: Path
+
+    @property
+    def mirror(self) -> Path:
+        return self.state / "mirror.git"
+
+    @property
+    def store(self) -> Path:
+        return self.state / "shipstone.db"
+
+    @property
+    def files(self) -> Path:
+        return self.state / "files"
+
+    @property
+    def lock(self) -> Path:
+        return self.state / "lock"
+
+
+def paths_of(settings: Settings) -> Paths:
+    return Paths(Path(settings.state.dir).absolute())
+
+
+def policy_of(settings: Settings) -> Policy:
+    return Policy(bind_roots=tuple(settings.policy.bind_roots), capabilities=tuple(settings.policy.capabilities))
+
+
+def source_of(settings: Settings) -> Source:
+    """A plain folder where one is named, else the git repository."""
+    if settings.source.directory:
+        return DirectorySource(Path(settings.source.directory))
+    mirror = paths_of(settings).mirror
+    return GitSource(settings.source.url, settings.source.branch, settings.source.path, mirror, allow_file=settings.source.allow_file)
+
+
+def engine_of(settings: Settings) -> DockerEngine:
+    files = FileStore(paths_of(settings).files)
+    return DockerEngine(settings.engine.socket, settings.instance, settings.engine.network, lambda digest: str(files.path(digest)))
+
+
+def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
+    """Inside a managed container the ports are fixed, and the host's ones are published; on the host they are what is set."""
+    t = settings.traefik
+    network, socket = settings.engine.network, settings.engine.socket
+    if t.manage:
+        return TraefikStatic(network, {t.entrypoint: f":{WEB_PORT}"}, f":{API_PORT}", DYNAMIC_DIR, domain)
+    console = f"127.0.0.1:{t.console_port}"
+    return TraefikStatic(
+        network, {t.entrypoint: f"{t.http_address}:{t.http_port}"}, console, str(Path(t.dynamic_dir).absolute()), domain, socket
+    )
+
+
+def traefik_api(settings: Settings) -> TraefikApi:
+    return TraefikApi(settings.traefik.api or f"http://127.0.0.1:{settings.traefik.console_port}", settings.instance)
+
+
+def proxy_of(settings: Settings) -> TraefikContainer | None:
+    """Traefik as a container of ours, if that is asked for."""
+    t = settings.traefik
+    if not t.manage:
+        return None
+    http, console = (t.http_address or "0.0.0.0", t.http_port), ("127.0.0.1", t.console_port)  # noqa: S104  sites are public
+    dynamic_dir = Path(t.dynamic_dir).absolute()
+    proxy = Proxy(
+        settings.instance, t.image, settings.engine.network, static_file(settings), dynamic_dir, http, console, settings.engine.socket
+    )
+    return TraefikContainer(proxy)
+
+
+def static_file(settings: Settings) -> Path:
+    """Where traefik.toml is written: a managed Traefik needs one."""
+    return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
+
+
+def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> Reconciler:
+    """Everything that a pass needs."""
+    paths = paths_of(settings)
+    engine = engine_of(settings)
+    pins = PinFile(Path(settings.traefik.dynamic_dir), settings.instance, (settings.traefik.entrypoint,))
+    world = World(engine, pins, traefik_api(settings), Store(paths.store), Readiness(), proxy_of(settings))
+    names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
+    apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
+    return Reconciler(world, Compiler(policy_of(settings)), names, apply)
+
+
+def write_generated(settings: Settings, reconciler: Reconciler) -> None:
+    """The hosts block and traefik.toml, where the settings name a place for them; nothing is written when nothing changed."""
+    desired = reconciler.desired
+    if desired is None:
+        return
+    if settings.files.hosts:
+        block = hosts_block(settings.instance, settings.files.addresses, desired.hosts())
+        HostsFile(Path(settings.files.hosts), settings.instance).sync(block)
+    if settings.files.traefik or settings.traefik.manage:
+        write_if_changed(static_file(settings), traefik_toml(traefik_static(settings, desired.domain)))

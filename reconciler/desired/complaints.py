@@ -11,6 +11,7 @@ from reconciler.desired.site import Fleet, Healthcheck, Model, Rollout, ServiceK
 from reconciler.desired.yaml_text import Node
 
 MAX_KEY = 40
+FEW = 10
 WANTED = {"list_type": "a list", "dict_type": "a map of keys", "model_type": "a map of keys", "string_type": "one text"}
 HOME: dict[type[Model], str] = {
     Fleet: "in shipstone.yaml",
@@ -80,4 +81,5 @@ def unknown_key(name: str, here: type[Model]) -> tuple[str, str]:
     near = difflib.get_close_matches(folded, here.model_fields, 1, 0.7) if len(name) <= MAX_KEY else []
     if near:
         return "SS-Y15", f"{show(name)} is not a key. Did you mean `{near[0]}`?"
-    return "SS-Y15", f"{show(name)} is not a key here. Write one of: {', '.join(here.model_fields)}; or x-… for what is your own."
+    few = f"Write one of: {', '.join(here.model_fields)}" if len(here.model_fields) <= FEW else "See docs/sites.md for those that there are"
+    return "SS-Y15", f"{show(name)} is not a key here. {few}; what is your own begins with x-."

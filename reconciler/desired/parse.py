@@ -30,7 +30,7 @@ def parse_fleet(file: str, data: bytes, policy: Policy = CLOSED) -> tuple[Fleet 
         return None, problems
     fleet, found = _validate(file, top, Fleet, Rules(policy))
     found += floating_images(file, top, [("defaults", "image")])
-    return _result(fleet, [*problems, *found])
+    return _result(fleet, problems, found)
 
 
 def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Site | None, tuple[Problem, ...]]:
@@ -43,7 +43,7 @@ def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Si
     found += floating_images(file, top, [("image",), *((*path, "image") for path in service_paths(top) if path)])
     if site is not None:
         found += across(file, top, site, fleet)
-    return _result(site, [*problems, *found])
+    return _result(site, problems, found)
 
 
 def _validate(file: str, top: Node, model: type[Kind], rules: Rules) -> tuple[Kind | None, list[Problem]]:
@@ -51,17 +51,20 @@ def _validate(file: str, top: Node, model: type[Kind], rules: Rules) -> tuple[Ki
         return model.model_validate(top.data(), context=rules), []
     except ValidationError as error:
         rows = error.errors(include_url=False, include_input=False)
-        return None, [complaint(file, top, model, row) for row in rows[:MAX_PROBLEMS]]
+        return None, [complaint(file, top, model, row) for row in rows[: MAX_PROBLEMS + 1]]
 
 
-def _result(parsed: Kind | None, found: list[Problem]) -> tuple[Kind | None, tuple[Problem, ...]]:
-    """Each problem once, in the order of the file; an alias leads to the same wrong text from several keys."""
+def _result(parsed: Kind | None, problems: tuple[Problem, ...], found: list[Problem]) -> tuple[Kind | None, tuple[Problem, ...]]:
+    """Each problem once, in the order of the file: an alias leads to the same wrong text from several keys, and what YAML already
+    complained of cannot be right for its key either."""
+    unreadable = {(problem.line, problem.column) for problem in problems}
     once: dict[tuple[int, int, str, str], Problem] = {}
-    for problem in sorted(found):
+    for problem in sorted([*problems, *(row for row in found if (row.line, row.column) not in unreadable)]):
         once.setdefault((problem.line, problem.column, problem.code, problem.message), problem)
-    rows = list(once.values())
-    problems = tuple(rows[:MAX_PROBLEMS])
+    rows = tuple(once.values())
+    shown = rows[:MAX_PROBLEMS]
     if len(rows) > MAX_PROBLEMS:
-        message = f"{len(rows) - MAX_PROBLEMS} more problems are not shown. Mend these first."
-        problems += (Problem(rows[0].file, rows[MAX_PROBLEMS].line, rows[MAX_PROBLEMS].column, "", "SS-Y19", message),)
-    return (None if errors(tuple(rows)) else parsed), problems
+        last = rows[MAX_PROBLEMS]
+        message = f"only the first {MAX_PROBLEMS} problems of this file are shown. Mend these, then look again."
+        shown += (Problem(last.file, last.line, last.column, "", "SS-Y19", message),)
+    return (None if errors(rows) else parsed), shown

@@ -81,6 +81,7 @@ class _Composer:
         self.anchors: dict[str, Node | None] = {}
         self.top: Node | None = None
         self.documents = 0
+        self.places: set[tuple[int, int]] = set()
 
     def compose(self, text: str, loader: Any) -> tuple[Node | None, tuple[Problem, ...]]:
         try:
@@ -102,6 +103,10 @@ class _Composer:
         return None, tuple(self.problems)
 
     def _say(self, node: Node, code: str, message: str) -> None:
+        """One problem for one place: what follows from the first is noise."""
+        if (node.line, node.column) in self.places:
+            return
+        self.places.add((node.line, node.column))
         self.problems.append(Problem(self.file, node.line, node.column, "", code, message))
 
     def _take(self, event: Any) -> None:
@@ -124,6 +129,7 @@ class _Composer:
         if isinstance(event, yaml.ScalarEvent):
             node.text = Plain(event.value) if event.implicit[0] else event.value
             node.weight += len(event.value)
+            node.height = 0
             if "\0" in event.value or any(0xD800 <= ord(char) <= 0xDFFF for char in event.value if not char.isascii()):
                 self._say(node, "SS-Y11", "the text holds a NUL or half a character. Delete the escape.")
                 node.text = "?"
@@ -185,8 +191,9 @@ class _Composer:
     def _key(self, node: Node) -> Node:
         if node.text is not None:
             return node
-        hint = " A text that begins with { or [ needs quotes."
-        self._say(node, "SS-Y14", "a key must be a text, not a map or a list." + hint)
+        while self.problems and self.problems[-1].code == "SS-Y14" and (node.line, node.column) < _place(self.problems[-1]):
+            self.problems.pop()  # {{ name }} is one mistake, not two
+        self._say(node, "SS-Y14", "a key must be a text, not a map or a list. A text that begins with { or [ needs quotes.")
         return Node(node.line, node.column, text=f"?{node.line}:{node.column}")
 
     def _entry(self, parent: _Open, key: Node, value: Node) -> None:
@@ -222,6 +229,10 @@ class _Composer:
         if done.anchor:
             self.anchors[done.anchor] = done.node
         self._add(done.node)
+
+
+def _place(problem: Problem) -> tuple[int, int]:
+    return problem.line, problem.column
 
 
 def syntax_problem(file: str, text: str, error: Exception) -> Problem:

@@ -55,14 +55,13 @@ class Pin:
 
 @dataclass(frozen=True)
 class TraefikView:
-    """What Traefik's API said just now. `services`: Docker service name → number of servers that are up.
+    """What Traefik's API said just now. `services`: Docker service name → number of its servers.
 
-    `pins_loaded`: Traefik holds exactly the pin file that is on disk; `disabled_pins`: sites whose pin routers are not enabled.
+    `pins`: by site, the pins that Traefik holds and follows; one that it has disabled is not among them.
     """
 
     reachable: bool
-    pins_loaded: bool = False
-    disabled_pins: frozenset[str] = frozenset()
+    pins: Mapping[str, Pin] = field(default_factory=dict, hash=False)
     services: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 

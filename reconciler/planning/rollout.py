@@ -148,12 +148,13 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
     look_at: float | None = seen.now + POLL
     goal_name = seen.goal.release if seen.goal else "nobody"
     timing = seen.goal.timing if seen.goal else None
-    wait = 0.0
+    message = f"{goal_name} serves"
     if alive_leaving:
         pin = pin_of(seen, cast.keep, _routes(seen))
         if seen.pin != pin:
             steps.append(SetPin(seen.site, pin, f"the switch: requests to {goal_name}"))
             memory = replace(memory, unserved=memory.unserved - {goal_name})
+        message = f"{goal_name} serves; the rest is drained" if confirmed(seen, pin) else f"switching to {goal_name}"
         if not confirmed(seen, pin):
             steps.append(_wait_for_pin(seen))
         elif any(c.release not in memory.unserved for c in alive_leaving):
@@ -169,7 +170,7 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
     if alive_leaving or lingering(seen, cast.keep):
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
     steps.append(SetPin(seen.site, None, "labels route again"))
-    return Motion(tuple(steps), memory, f"{goal_name} serves; the rest is drained" if alive_leaving else f"{goal_name} serves", look_at)
+    return Motion(tuple(steps), memory, message, look_at)
 
 
 def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
@@ -195,7 +196,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         if c.state in ("exited", "dead"):
             return f"{c.name} exited with {c.exit_code}" + (", killed for want of memory" if c.oom_killed else "")
         if c.restarts >= RESTARTS:
-            return f"{c.name} restarted {c.restarts} times, last exit code {c.exit_code}"
+            return f"{c.name} restarted {c.restarts} times"
         if c.health == "unhealthy":
             return f"{c.name} is unhealthy"
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= memory.begun_at + goal.timing.deadline and mine:
@@ -239,7 +240,7 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
 
 def confirmed(seen: Seen, pin: Pin) -> bool:
     """Traefik holds this pin, and its routers are enabled."""
-    return seen.pin == pin and seen.traefik.pins_loaded and seen.site not in seen.traefik.disabled_pins
+    return seen.pin == pin and seen.traefik.pins.get(seen.site) == pin
 
 
 def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
@@ -269,7 +270,7 @@ def is_known(seen: Seen, cast: Cast) -> bool:
 
 def lingering(seen: Seen, keep: tuple[Container, ...]) -> bool:
     """Traefik still lists something of this site that is not among those that stay."""
-    if not seen.traefik.reachable or not seen.traefik.pins_loaded:
+    if not seen.traefik.reachable:
         return True
     there = {name for c in keep for name in _service_names(seen, c)}
     start = f"{seen.names.instance}-{seen.site}-"

@@ -30,9 +30,9 @@ class ForeignContainer:
 class Engine(Protocol):
     """Every call may raise EngineError; what a call names and is not there raises NotFoundError."""
 
-    def containers(self) -> tuple[Container, ...]:
+    def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
         """All containers of this instance (label shipstone.instance), running or not: one list call; `live` filled from a cache
-        that inspects only containers not seen before or changed since."""
+        that inspects only containers not seen before or changed since, and none of the sites in `busy`."""
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
         """Running containers that are not this instance's and carry traefik.* labels; from the last list call."""
@@ -59,6 +59,9 @@ class Engine(Protocol):
 
     def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
         """The last lines of stdout and stderr."""
+
+    def resync(self) -> None:
+        """Trust nothing that was remembered: events may have been missed."""
 
     def events(self) -> Iterator[Event]:
         """Events of this instance's containers and of the network, until the stream breaks (EngineError)."""

@@ -27,19 +27,19 @@ def container(of: DesiredSite, n: int, **changes: object) -> Container:
     return replace(Container(name, name, "running", "none", labels, f"10.0.0.{n}"), **changes)  # type: ignore[arg-type]
 
 
-def traefik(*containers: Container, loaded: bool = True) -> TraefikView:
+def traefik(*containers: Container, pin: Pin | None = None) -> TraefikView:
     services: dict[str, int] = {}
     for c in containers:
         whole = release_name("t", "blog", c.release)
         services[whole] = services.get(whole, 0) + 1
         services[replica_name("t", "blog", c.release, "web", c.replica)] = 1
-    return TraefikView(reachable=True, pins_loaded=loaded, services=services)
+    return TraefikView(reachable=True, pins={"blog": pin} if pin else {}, services=services)
 
 
 def seen(goal: DesiredSite | None, *containers: Container, pin: Pin | None = None, now: float = 100.0, **changes: object) -> Seen:
     images = {s.spec.image: s.spec.image for s in goal.services} if goal else {}
     ready = frozenset(c.id for c in containers if c.state == "running" and c.health in ("none", "healthy"))
-    base = Seen("blog", goal, containers, pin, traefik(*containers), ready, {}, images, NAMES, now)
+    base = Seen("blog", goal, containers, pin, traefik(*containers, pin=pin), ready, {}, images, NAMES, now)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -78,8 +78,8 @@ def test_a_replace_pins_to_the_old_release_first() -> None:
 
 def test_nothing_starts_before_traefik_took_the_pin() -> None:
     for view in (
-        traefik(*OLD_TWO, loaded=False),
-        replace(traefik(*OLD_TWO), disabled_pins=frozenset({"blog"})),
+        traefik(*OLD_TWO),
+        traefik(*OLD_TWO, pin=TO_NEW),
         TraefikView(reachable=False),
     ):
         assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=view), SiteMemory())) == []
@@ -93,7 +93,9 @@ def test_the_new_release_starts_beside_the_old() -> None:
 def test_no_switch_before_every_replica_is_ready_and_known() -> None:
     one_ready = frozenset({*(c.id for c in OLD_TWO), NEW_TWO[0].id})
     assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, ready=one_ready), SiteMemory())) == []
-    assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, traefik=traefik(*OLD_TWO, NEW_TWO[0])), SiteMemory())) == []
+    assert (
+        words(plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, traefik=traefik(*OLD_TWO, NEW_TWO[0], pin=TO_OLD)), SiteMemory())) == []
+    )
 
 
 def test_the_switch_is_one_change_of_the_pin() -> None:
@@ -112,7 +114,7 @@ def test_the_old_release_is_stopped_only_after_min_healthy_and_drain() -> None:
 
 
 def test_the_pin_goes_only_when_traefik_has_forgotten_the_old() -> None:
-    assert words(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=traefik(*OLD_TWO, *NEW_TWO)), SiteMemory())) == []
+    assert words(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=traefik(*OLD_TWO, *NEW_TWO, pin=TO_NEW)), SiteMemory())) == []
     assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
 
 

@@ -1,0 +1,88 @@
+"""What people see on a terminal: aligned, coloured only there, silent when there is nothing to say."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+
+import structlog
+from rich.console import Console as Rich
+from rich.markup import escape
+from rich.table import Table
+
+from reconciler.apply import Outcome
+from reconciler.desired.problem import Problem
+from reconciler.planning.steps import SetPin
+
+COLOURS = {
+    "synced": "green",
+    "healthy": "green",
+    "out-of-sync": "yellow",
+    "progressing": "cyan",
+    "held": "yellow",
+    "degraded": "red",
+    "missing": "red",
+}
+
+
+class Console:
+    """stdout for what was asked, stderr for what went wrong. NO_COLOR is honoured by rich."""
+
+    def __init__(self) -> None:
+        self._out = Rich(highlight=False, soft_wrap=True)
+        self._err = Rich(stderr=True, highlight=False, soft_wrap=True)
+
+    def line(self, text: str) -> None:
+        self._out.print(escape(text))
+
+    def error(self, text: str) -> None:
+        self._err.print(f"[red]{escape(text)}[/red]")
+
+    def problems(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            colour = "red" if problem.severity == "error" else "yellow"
+            self._err.print(f"[{colour}]{escape(str(problem))}[/{colour}]")
+
+    def finding(self, what: str, verdict: str, found: str, mend: str) -> None:
+        """One line of `doctor`, and what to do below it."""
+        sign = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}[verdict]
+        self._out.print(f"{sign} {what:<16} {escape(found)}")
+        if mend:
+            self._out.print(f"{'':<24} {escape(mend)}", style="bold")
+
+    def status(self, rows: list[tuple[str, str, str, str, str, str]], revision: str) -> None:
+        """One line a site."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for title in ("site", "sync", "health", "replicas", "release", "hosts"):
+            table.add_column(title, overflow="fold", no_wrap=title != "hosts")
+        for name, sync, health, replicas, release, rest in rows:
+            table.add_row(name, _coloured(sync), _coloured(health), replicas, release, escape(rest))
+        self._out.print(table if rows else "no sites yet")
+        self._out.print(f"revision {escape(revision)}", style="dim")
+
+
+def _coloured(word: str) -> str:
+    return f"[{COLOURS.get(word, 'default')}]{word}[/]"
+
+
+def configure_log(level: int = logging.INFO) -> None:
+    """For people on a terminal, one JSON object a line otherwise (SHIPSTONE_LOG=json|console decides)."""
+    kind = os.environ.get("SHIPSTONE_LOG") or ("console" if sys.stderr.isatty() else "json")
+    last = structlog.dev.ConsoleRenderer() if kind == "console" else structlog.processors.JSONRenderer(ensure_ascii=False)
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+
+
+def log_outcome(outcome: Outcome) -> None:
+    """One line a step, with what it took."""
+    log = structlog.get_logger()
+    for step, seconds in outcome.done:
+        what = "unpin" if isinstance(step, SetPin) and step.pin is None else step.step
+        log.info(what, site=outcome.site, target=step.target, reason=step.reason, seconds=round(seconds, 3))
+    if outcome.failed:
+        log.error("release failed", site=outcome.site, release=outcome.failed.release, reason=outcome.failed.reason)
+    if outcome.error:
+        log.warning(outcome.error, site=outcome.site)

@@ -1,0 +1,79 @@
+"""`apply`: passes repeated until nothing is left to do, or until what is left cannot be done."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from reconciler.apply import Outcome
+from reconciler.listening import breath, listen
+from reconciler.planning.plan import Plan
+from reconciler.planning.steps import line
+from reconciler.reconcile import Reconciler
+
+LOOK = 0.25
+"""Seconds between two looks at the engine while nothing wakes us."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How it ended; `failed` maps a site to why it is not as it should be."""
+
+    plan: Plan
+    seconds: float
+    failed: dict[str, str]
+
+
+class Progress:
+    """What happened so far, for a person who watches: every step once, with its seconds."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self.wake = threading.Event()
+        self.errors: dict[str, str] = {}
+
+    def told(self, outcome: Outcome) -> None:
+        """Called by the workers after each site's steps."""
+        for step, seconds in outcome.done:
+            self._say(f"{outcome.site:<16} {line(step)}  ({seconds:.1f} s)")
+        if outcome.error:
+            self._say(f"{outcome.site:<16} {outcome.error}")
+            self.errors[outcome.site] = outcome.error
+        else:
+            self.errors.pop(outcome.site, None)
+        self.wake.set()
+
+
+def converge(reconciler: Reconciler, progress: Progress, timeout: float) -> Result:
+    """Passes until quiet. Sites that fail are tried again until `timeout` seconds are over, or all that is left is failed or held."""
+    begun = time.monotonic()
+    quiet = threading.Event()
+    threading.Thread(target=listen, args=(reconciler.world.engine, progress.wake.set, quiet), name="events", daemon=True).start()
+    try:
+        plan = _passes(reconciler, progress, begun + timeout)
+    finally:
+        quiet.set()
+    return Result(plan, time.monotonic() - begun, _failed(reconciler, plan) | progress.errors)
+
+
+def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan:
+    while True:
+        progress.wake.clear()
+        begun = time.thread_time()
+        plan = reconciler.once()
+        if not reconciler.working and plan.quiet and not progress.errors:
+            return plan
+        if time.monotonic() > deadline:
+            return plan
+        soon = min([LOOK, *(max(0.02, at - time.monotonic()) for at in [plan.look_at] if at is not None)])
+        time.sleep(breath(time.thread_time() - begun))
+        progress.wake.wait(soon)
+
+
+def _failed(reconciler: Reconciler, plan: Plan) -> dict[str, str]:
+    desired = reconciler.desired
+    failed = {
+        name: site.message or site.health for name, site in plan.sites.items() if site.steps or site.health in ("degraded", "missing")
+    }
+    failed |= {name: site.message for name, site in plan.sites.items() if site.message and site.sync != "synced"}
+    return failed | (dict(desired.held) if desired else {})

@@ -1,0 +1,249 @@
+"""One revision becomes the desired state: sites, container specs, problems. Pure; a file is parsed again only when its blob changed."""
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
+from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
+from reconciler.desired.policy import Policy
+from reconciler.desired.problem import Problem, errors
+from reconciler.desired.release import fingerprint
+from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site
+from reconciler.desired.spec import Check, ContainerSpec, FileMount, Route, Volume
+
+FLEET_FILE = "shipstone.yaml"
+MAX_CONTENT = 16 * 1024 * 1024
+"""Bytes of one `files` entry, all its files together."""
+
+
+ParsedSite = tuple[Site | None, tuple[Problem, ...]]
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """One site file compiled: what it means, what it mounts, what is wrong with it."""
+
+    site: DesiredSite | None
+    contents: Mapping[str, Content]
+    problems: tuple[Problem, ...]
+    file: str = ""
+
+
+class Compiler:
+    """Compiles revisions and remembers the last one, so that unchanged files cost nothing."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._last: tuple[Revision, Desired] | None = None
+        self._parsed: dict[tuple[str, str, str], ParsedSite] = {}
+
+    def compile(self, revision: Revision, previous: Desired | None = None) -> Desired:
+        """The desired state at `revision`; sites with errors are held at what `previous` had of them."""
+        if self._last is not None and self._last[0] is revision:
+            return self._last[1]
+        fleet, problems = self._fleet(revision)
+        desired = self._sites(revision, fleet, problems, previous) if fleet else _all_held(revision, previous, problems)
+        self._last = (revision, desired)
+        return desired
+
+    def _fleet(self, revision: Revision) -> tuple[Fleet | None, tuple[Problem, ...]]:
+        entry = revision.entries.get(FLEET_FILE)
+        if entry is None:
+            return Fleet(), ()
+        if entry.kind != "file":
+            return None, (_no_file(FLEET_FILE, entry),)
+        return parse_fleet(FLEET_FILE, revision.read(FLEET_FILE), self._policy)
+
+    def _sites(self, revision: Revision, fleet: Fleet, problems: tuple[Problem, ...], previous: Desired | None) -> Desired:
+        compiled: dict[str, _Compiled] = {}
+        held: dict[str, str] = {}
+        found = list(problems)
+        paths = sorted(path for path in revision.entries if path.startswith("sites/") and path.count("/") == 1 and _is_yaml(path))
+        found += twins(paths)
+        seen: dict[tuple[str, str, str], ParsedSite] = {}
+        for path in paths:
+            name = site_name(path)
+            if isinstance(name, Problem):
+                found.append(name)
+                continue
+            row = self._file(revision, fleet, path, name, seen)
+            found += row.problems
+            compiled[name] = row
+            if bad := errors(row.problems):
+                held[name] = str(bad[0])
+        self._parsed = seen
+        right = {name: row for name, row in compiled.items() if row.site is not None and name not in held}
+        for name, problem in _claims(right, revision):
+            found.append(problem)
+            held.setdefault(name, str(problem))
+        sites = {name: row.site for name, row in compiled.items() if row.site is not None and name not in held}
+        contents = {digest: content for row in compiled.values() for digest, content in row.contents.items()}
+        sites |= _last_good(held, previous)
+        return Desired(revision.id, sites, held, tuple(sorted(set(found))), contents, fleet.domain)
+
+    def _file(
+        self,
+        revision: Revision,
+        fleet: Fleet,
+        path: str,
+        name: str,
+        seen: dict[tuple[str, str, str], ParsedSite],
+    ) -> _Compiled:
+        entry = revision.entries[path]
+        if entry.kind != "file":
+            return _Compiled(None, {}, (_no_file(path, entry),))
+        fleet_entry = revision.entries.get(FLEET_FILE)
+        key = (path, entry.id, fleet_entry.id if fleet_entry else "")
+        parsed = self._parsed.get(key) or parse_site(path, revision.read(path), fleet, self._policy)
+        seen[key] = parsed
+        site, problems = parsed
+        if site is None:
+            return _Compiled(None, {}, problems, path)
+        return compile_site(revision, fleet, path, name, site, problems)
+
+
+def compile_site(revision: Revision, fleet: Fleet, path: str, name: str, site: Site, problems: tuple[Problem, ...]) -> _Compiled:
+    """One parsed site with its defaults filled in and its files found."""
+    contents: dict[str, Content] = {}
+    found = list(problems)
+    services: list[DesiredService] = []
+    for service, keys in sorted(merged_services(site, fleet).items()):
+        mounts: list[FileMount] = []
+        for target, source in sorted(keys.files.items()):
+            content = content_of(revision, source)
+            if isinstance(content, str):
+                places = [("services", service, "files", target), ("files", target)]
+                line, column = place_of(revision.read(path), *places)
+                found.append(Problem(path, line, column, f"files.{target}", "SS-C25", content))
+                continue
+            digest = content_digest(content, revision.entries)
+            contents[digest] = content
+            mounts.append(FileMount(target, source.strip("/"), digest))
+        services.append(DesiredService(service, container_spec(keys, tuple(mounts)), keys.replicas))
+    route = Route(tuple(site.hosts or (f"{name}.{fleet.domain}",)), site.path or "/", site.sticky)
+    timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain)
+    release = fingerprint({service.name: service.spec for service in services}, route)
+    compiled = DesiredSite(name, release, route, tuple(services), timing, site.drift == "heal", revision.id)
+    return _Compiled(compiled, contents, tuple(dict.fromkeys(found)), path)
+
+
+def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> ContainerSpec:
+    """The canonical form of what was written: lists become tuples, maps sorted pairs, command lines words."""
+    return ContainerSpec(
+        image=keys.image or "",
+        port=keys.port or 0,
+        weight=keys.weight,
+        command=_words(keys.command),
+        entrypoint=_words(keys.entrypoint),
+        environment=_pairs(keys.environment),
+        user=keys.user,
+        working_dir=keys.working_dir,
+        read_only=keys.read_only,
+        init=keys.init,
+        tmpfs=(keys.tmpfs,) if isinstance(keys.tmpfs, str) else tuple(keys.tmpfs),
+        volumes=tuple(sorted((_volume(text) for text in keys.volumes), key=lambda v: v.target)),
+        files=mounts,
+        healthcheck=_check(keys.healthcheck),
+        restart=keys.restart,
+        stop_grace_period=keys.stop_grace_period,
+        stop_signal=keys.stop_signal,
+        cap_add=tuple(sorted(keys.cap_add)),
+        cap_drop=tuple(sorted(keys.cap_drop)),
+        ulimits=tuple(sorted((name, limit.soft, limit.hard) for name, limit in keys.ulimits.items())),
+        mem_limit=keys.mem_limit,
+        cpus=keys.cpus,
+        pids_limit=keys.pids_limit,
+        labels=_pairs(keys.labels),
+        extra_hosts=tuple(f"{name}:{address}" for name, address in _pairs(keys.extra_hosts, ":")),
+    )
+
+
+def content_of(revision: Revision, source: str) -> Content | str:
+    """The files below a path of the repository, or what is wrong with it."""
+    source = source.strip("/").removeprefix("./")
+    entry = revision.entries.get(source)
+    if entry is not None:
+        rows = [("", source, entry)]
+    else:
+        start = "" if source in ("", ".") else f"{source}/"
+        rows = [(path[len(start) :], path, e) for path, e in sorted(revision.entries.items()) if path.startswith(start)]
+    if not rows:
+        return f"{source} is not in the repository. Add it, or correct the path (it starts at the repository's root)."
+    for _, path, e in rows:
+        if e.kind != "file":
+            return f"{path} is a {e.kind}, which is not followed. Put the file itself into the repository."
+    if sum(e.size for _, _, e in rows) > MAX_CONTENT:
+        return f"{source} is over {MAX_CONTENT // 1024 // 1024} MiB. Put large content into the image or a volume."
+    return Content(tuple((inside, path, e.executable) for inside, path, e in rows))
+
+
+def content_digest(content: Content, entries: Mapping[str, Entry]) -> str:
+    """Names the content: the same whatever it is called in the repository."""
+    rows = [f"{inside}\0{entries[path].id}\0{executable:d}" for inside, path, executable in content.files]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+
+
+def _claims(rows: Mapping[str, _Compiled], revision: Revision) -> list[tuple[str, Problem]]:
+    """Two files that claim one host and path: both are held, so that the one that runs keeps it."""
+    owners: dict[tuple[str, str], list[str]] = {}
+    for name, row in sorted(rows.items()):
+        for host in row.site.route.hosts if row.site else ():
+            owners.setdefault((host, row.site.route.path if row.site else ""), []).append(name)
+    problems = []
+    for (host, path), names in sorted(owners.items()):
+        for name in names if len(names) > 1 else ():
+            others = ", ".join(rows[other].file for other in names if other != name)
+            where = host if path == "/" else host + path
+            message = f"{where} is claimed by {others} too. Take it out of one of the files."
+            line, column = place_of(revision.read(rows[name].file), ("hosts",))
+            problems.append((name, Problem(rows[name].file, line, column, "hosts", "SS-N16", message)))
+    return problems
+
+
+def _all_held(revision: Revision, previous: Desired | None, problems: tuple[Problem, ...]) -> Desired:
+    """With a broken fleet file nothing is known of any site: each stays as it is."""
+    reason = str(problems[0]) if problems else f"{FLEET_FILE} cannot be read"
+    names = {name for path in revision.entries if path.startswith("sites/") and isinstance(name := site_name(path), str)}
+    names |= set(previous.sites) if previous else set()
+    held = dict.fromkeys(sorted(names), reason)
+    domain = previous.domain if previous else Fleet().domain
+    return Desired(revision.id, _last_good(held, previous), held, problems, previous.contents if previous else {}, domain)
+
+
+def _last_good(held: Mapping[str, str], previous: Desired | None) -> dict[str, DesiredSite]:
+    return {name: previous.sites[name] for name in held if previous is not None and name in previous.sites}
+
+
+def _no_file(path: str, entry: Entry) -> Problem:
+    return Problem(path, 0, 0, "", "SS-N17", f"is a {entry.kind}. Put the file itself into the repository.")
+
+
+def _is_yaml(path: str) -> bool:
+    return path.endswith((".yaml", ".yml"))
+
+
+def _words(value: str | list[str] | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return tuple(shlex.split(value)) if isinstance(value, str) else tuple(value)
+
+
+def _pairs(value: Mapping[str, str | None] | list[str], separator: str = "=") -> tuple[tuple[str, str], ...]:
+    if isinstance(value, list):
+        value = {key: text for key, _, text in (row.partition(separator) for row in value)}
+    return tuple(sorted((key, text or "") for key, text in value.items()))
+
+
+def _volume(text: str) -> Volume:
+    source, target, *mode = text.split(":")
+    return Volume("bind" if source.startswith("/") else "volume", source, target, read_only="ro" in ",".join(mode).split(","))
+
+
+def _check(check: Healthcheck | None) -> Check | None:
+    if check is None:
+        return None
+    test = ("CMD-SHELL", check.test) if isinstance(check.test, str) else tuple(check.test)
+    return Check(test, check.interval, check.timeout, check.retries, check.start_period, check.start_interval)

@@ -1,0 +1,40 @@
+"""The engine's events wake the loop; a stream that breaks is opened again, and everything looked at anew."""
+
+import random
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from reconciler.errors import EngineError
+from reconciler.world.engine import Engine
+
+log = structlog.get_logger()
+
+
+def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) -> None:
+    """Until `stopping`; meant for a daemon thread, because the stream itself blocks."""
+    failures = 0
+    while not stopping.is_set():
+        try:
+            for event in engine.events():
+                failures = 0
+                log.debug("event", kind=event.kind, action=event.action, id=event.id[:12], site=event.site)
+                wake()
+        except EngineError as error:
+            failures += 1
+            if not stopping.is_set():
+                log.warning("the engine's events broke off; looking at everything anew", error=str(error))
+        engine.resync()
+        wake()
+        stopping.wait(backoff(failures))
+
+
+def backoff(failures: int) -> float:
+    """Seconds: doubling up to a minute, with jitter, so that many do not knock at once."""
+    return float(min(2.0 ** min(failures, 6), 60.0) * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
+
+
+def breath(cpu_seconds: float) -> float:
+    """Seconds to the next pass at the least, after one that took so much CPU: passes leave four fifths of one core to the rest."""
+    return min(max(0.05, 4 * cpu_seconds), 2.0)

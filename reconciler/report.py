@@ -1,0 +1,100 @@
+"""What commands print: the same findings as text or as JSON."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reconciler.desired.desired import Desired
+from reconciler.desired.problem import Problem
+from reconciler.planning.diff import Difference
+from reconciler.planning.plan import Plan, SitePlan
+from reconciler.planning.steps import line
+
+
+def problems_json(problems: Iterable[Problem]) -> dict[str, Any]:
+    return {"problems": [problem.as_json() for problem in problems]}
+
+
+def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozenset({"commit", "drift"})) -> dict[str, Any]:
+    """The form of `plan` and `drift --output json`."""
+    return {
+        "revision": desired.revision,
+        "sites": {name: _site_json(site, causes) for name, site in sorted(plan.sites.items())},
+        "problems": [problem.as_json() for problem in desired.problems],
+        "foreign": [],
+    }
+
+
+def status_json(plan: Plan, desired: Desired, observed_at: float) -> dict[str, Any]:
+    """The form of `status --output json`."""
+    sites = {
+        name: {
+            "sync": site.sync,
+            "health": site.health,
+            "release": site.release,
+            "commit": site.commit,
+            "hosts": list(site.hosts),
+            "replicas": {"ready": site.ready, "desired": site.wanted},
+            "message": site.message,
+        }
+        for name, site in sorted(plan.sites.items())
+    }
+    at = dt.datetime.fromtimestamp(observed_at, dt.UTC).isoformat(timespec="seconds")
+    return {"revision": desired.revision, "observed_at": at, "sites": sites}
+
+
+def plan_text(plan: Plan, desired: Desired) -> list[str]:
+    """Lines: problems, then per site its differences and the way there."""
+    rows = [str(problem) for problem in desired.problems]
+    if not plan.network:
+        rows.append("the network is missing: it is made first")
+    for name, site in sorted(plan.sites.items()):
+        if not site.steps and not site.differences and not site.message:
+            continue
+        rows.append(f"{name}: {site.message or site.sync}")
+        rows += [f"  {difference}" for difference in site.differences]
+        rows += [f"  {line(step)}" for step in site.steps]
+    return rows or ["nothing to do"]
+
+
+def drift_text(plan: Plan) -> list[str]:
+    rows = [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
+    return rows or ["no drift"]
+
+
+def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
+    """Site, sync, health, ready/wanted, release, hosts or the message."""
+    return [
+        (name, s.sync, s.health, f"{s.ready}/{s.wanted}", s.release, s.message.splitlines()[0] if s.message else " ".join(s.hosts))
+        for name, s in sorted(plan.sites.items())
+    ]
+
+
+def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
+    """0 nothing to do, 2 differences, 1 an error or a held site (1 wins)."""
+    if desired.held or any(problem.severity == "error" for problem in desired.problems):
+        return 1
+    if drift_only:
+        return 2 if any(row.cause == "drift" for site in plan.sites.values() for row in site.differences) else 0
+    return 2 if any(site.differences or site.steps for site in plan.sites.values()) or not plan.network else 0
+
+
+def _site_json(site: SitePlan, causes: frozenset[str]) -> Mapping[str, Any]:
+    return {
+        "state": site.sync,
+        "release": site.release,
+        "differences": [_difference_json(row) for row in site.differences if row.cause in causes],
+        "steps": [{"step": step.step, "target": step.target, "reason": step.reason} for step in site.steps],
+    }
+
+
+def _difference_json(row: Difference) -> dict[str, str | None]:
+    return {
+        "service": row.service,
+        "container": row.container,
+        "field": row.field,
+        "desired": row.desired,
+        "actual": row.actual,
+        "cause": row.cause,
+        "since": row.since or None,
+    }

@@ -1,0 +1,46 @@
+"""A bounded pool of daemon threads: a hung pull never blocks the exit, as it would with concurrent.futures."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+
+class Workers:
+    """`count` threads that do jobs in the order in which they came."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._open = 0
+        self._closed = False
+        self._idle = threading.Condition()
+        for n in range(count):
+            threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True).start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Queue a job; after close() it is dropped."""
+        with self._idle:
+            if self._closed:
+                return
+            self._open += 1
+        self._jobs.put(job)
+
+    def close(self, timeout: float) -> bool:
+        """Take no more jobs, skip those that have not begun, wait up to `timeout` seconds for the others; True if all ended."""
+        deadline = time.monotonic() + timeout
+        with self._idle:
+            self._closed = True
+            while self._open and (left := deadline - time.monotonic()) > 0:
+                self._idle.wait(left)
+            return not self._open
+
+    def _work(self) -> None:
+        while True:
+            job = self._jobs.get()
+            try:
+                if not self._closed:
+                    job()
+            finally:
+                with self._idle:
+                    self._open -= 1
+                    self._idle.notify_all()

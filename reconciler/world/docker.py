@@ -1,0 +1,236 @@
+"""The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+from docker.errors import APIError
+
+from reconciler.desired.spec import NewContainer
+from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.observed import Container
+from reconciler.world.docker_call import UnreachableError, engine_call
+from reconciler.world.docker_config import container_config
+from reconciler.world.docker_rows import container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
+from reconciler.world.engine import Event, ForeignContainer
+
+INSPECTORS = 4
+TIMEOUT = 60
+"""Seconds that one call may take, besides a stop's grace and pulls."""
+
+
+class DockerEngine:
+    """An Engine (see engine.py) behind a socket; `file_path` says where the content of a mounted file lies on this host.
+
+    Safe to use from several threads: each has a client of its own.
+    """
+
+    def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str]) -> None:
+        self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
+        self._clients = threading.local()
+        self._version = ""
+        self._lock = threading.Lock()
+        self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._image_environment: dict[str, dict[str, str]] = {}
+        self._network_there = False
+        self._foreign: tuple[ForeignContainer, ...] = ()
+        self._heard = time.time()
+        self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
+
+    def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
+        with self._call("list the containers"):
+            rows = self._client.containers(all=True)
+        self._foreign = tuple(foreign_of(row) for row in rows if row["State"] == "running" and not is_ours(row, self._instance))
+        ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
+        unknown = [row for row in ours.values() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy]
+        gone = {row["Id"] for row, there in zip(unknown, self._inspectors.map(self._inspect, unknown), strict=True) if not there}
+        with self._lock:
+            self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
+            known = dict(self._inspected)
+        return tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
+
+    def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
+        return container_of(row, known[1], self._live(known[1])) if known else container_of(row, None, None)
+
+    def foreign(self) -> tuple[ForeignContainer, ...]:
+        return tuple(container for container in self._foreign if container.labels)
+
+    def resync(self) -> None:
+        """Trust nothing that was remembered: events may have been missed."""
+        with self._lock:
+            self._inspected.clear()
+            self._network_there = False
+
+    def resolve(self, image: str, *, timeout: float) -> str:
+        if (reference := self._present(image)) is not None:
+            return reference
+        self._pull(image, timeout)
+        reference = self._present(image)
+        if reference is None:
+            raise EngineError(f"cannot find {image} after it was pulled. Look whether someone removes images on this host.")
+        return reference
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        with self._call(f"inspect {reference}"):
+            config = self._client.inspect_image(reference).get("Config") or {}
+        return dict(config.get("Labels") or {})
+
+    def ensure_network(self) -> bool:
+        if self.network_exists():
+            return False
+        labels = {"shipstone.network": self._instance}
+        with self._call(f"make the network {self._network}"):
+            try:
+                self._client.create_network(self._network, driver="bridge", check_duplicate=True, labels=labels)
+            except APIError as error:
+                if error.status_code != 409:
+                    raise
+        self._network_there = True
+        return True
+
+    def network_exists(self) -> bool:
+        """Asked once, and again after an event says that it may have changed."""
+        if not self._network_there:
+            with self._call("list the networks"):
+                rows = self._client.networks(names=[self._network])
+            self._network_there = any(row["Name"] == self._network for row in rows)
+        return self._network_there
+
+    def create_and_start(self, new: NewContainer) -> str:
+        with self._call(f"create {new.name}"):
+            made = self._client.create_container_from_config(container_config(new, self._file_path), new.name)["Id"]
+        try:
+            with self._call(f"start {new.name}"):
+                self._client.start(made)
+        except EngineError:
+            with self._call(f"remove the half-made {new.name}"):
+                self._client.remove_container(made, force=True)
+            raise
+        return str(made)
+
+    def stop(self, container_id: str, *, grace: float) -> None:
+        try:
+            with self._call(f"stop {container_id[:12]}"):
+                self._client.stop(container_id, timeout=max(0, round(grace)))
+        except NotFoundError:
+            return
+
+    def remove(self, container_id: str) -> None:
+        try:
+            with self._call(f"remove {container_id[:12]}"):
+                paused = self._client.inspect_container(container_id)["State"]["Paused"]
+                self._client.remove_container(container_id, force=paused)
+        except NotFoundError:
+            return
+
+    def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
+        with self._call(f"read the log of {container_id[:12]}"):
+            text: bytes = self._client.logs(container_id, stdout=True, stderr=True, tail=lines)
+        return tuple(text.decode("utf-8", "replace").splitlines()[-lines:])
+
+    def events(self) -> Iterator[Event]:
+        """Also forgets what was remembered of a container that an event names."""
+        with self._call("listen to the engine's events"):
+            stream = self._client.events(decode=True, since=round(self._heard), filters={"type": ["container", "network"]})
+            for row in stream:
+                self._heard = row.get("time", self._heard)
+                event = event_of(row, self._instance, self._network)
+                if event is None:
+                    continue
+                with self._lock:
+                    self._inspected.pop(event.id, None)
+                    if event.kind == "network":
+                        self._network_there = False
+                yield event
+        raise EngineError("cannot listen to the engine's events any more: the stream ended. It is opened again.")
+
+    def version(self) -> tuple[str, str]:
+        """The engine's version and its API's."""
+        with self._call("ask the engine for its version"):
+            row = self._client.version()
+        return str(row["Version"]), str(row["ApiVersion"])
+
+    @property
+    def _client(self) -> Any:
+        client = getattr(self._clients, "client", None)
+        if client is None:
+            client = self._clients.client = docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=TIMEOUT)
+            self._version = client.api_version
+        return client
+
+    @contextmanager
+    def _call(self, what: str) -> Iterator[None]:
+        try:
+            with engine_call(what, self._socket):
+                yield
+        except UnreachableError:
+            self._clients.client = None
+            raise
+
+    def _unknown(self, row: dict[str, Any]) -> bool:
+        """It was not inspected yet, or the list shows something new of it."""
+        with self._lock:
+            known = self._inspected.get(row["Id"])
+        return known is None or known[0] != fingerprint(row)
+
+    def _inspect(self, row: dict[str, Any]) -> bool:
+        """False when it is gone."""
+        try:
+            with self._call(f"inspect {row['Id'][:12]}"):
+                inspected: dict[str, Any] = self._client.inspect_container(row["Id"])
+        except NotFoundError:
+            return False
+        with self._lock:
+            self._inspected[row["Id"]] = (fingerprint(row), inspected)
+        return True
+
+    def _live(self, inspected: dict[str, Any]) -> dict[str, Any]:
+        if "shipstone.live" not in inspected:
+            inspected["shipstone.live"] = live_fields(inspected, self._environment_of(inspected["Image"]))
+        return dict(inspected["shipstone.live"])
+
+    def _environment_of(self, image_id: str) -> dict[str, str]:
+        if image_id not in self._image_environment:
+            try:
+                with self._call(f"inspect {image_id}"):
+                    config = self._client.inspect_image(image_id).get("Config") or {}
+            except NotFoundError:
+                config = {}
+            self._image_environment[image_id] = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
+        return self._image_environment[image_id]
+
+    def _present(self, image: str) -> str | None:
+        """The digest under the name that was written, or the id of an image that no registry knows."""
+        try:
+            with self._call(f"inspect {image}"):
+                row = self._client.inspect_image(image)
+        except NotFoundError:
+            return None
+        if "@" in image:
+            return image
+        repository = _repository(image)
+        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
+        return str(digests[0] if digests else row["Id"])
+
+    def _pull(self, image: str, timeout: float) -> None:
+        with self._call(f"pull {image}"):
+            client = docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=round(timeout))
+            try:
+                name, _, tag = (
+                    (image, "", "") if "@" in image else image.rpartition(":") if ":" in image.rsplit("/", 1)[-1] else (image, "", "latest")
+                )
+                for row in client.pull(name, tag=tag or None, stream=True, decode=True):
+                    if "error" in row:
+                        raise EngineError(f"cannot pull {image}: {row['error']}")
+            finally:
+                client.close()
+
+
+def _repository(image: str) -> str:
+    """Without the tag, as RepoDigests has it."""
+    name = image.rsplit(":", 1)[0] if ":" in image.rsplit("/", 1)[-1] else image
+    return name.removeprefix("docker.io/").removeprefix("library/")

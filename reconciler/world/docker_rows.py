@@ -1,0 +1,86 @@
+"""Rows of the engine's API become our plain data."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.planning.observed import Container, Health
+from reconciler.world.engine import Event, ForeignContainer
+
+HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
+QUIET = ("exec_", "top", "resize", "attach", "detach", "export", "copy", "archive-path", "extract-to-dir")
+"""Actions that change nothing that Shipstone looks at."""
+
+
+def is_ours(row: Mapping[str, Any], instance: str) -> bool:
+    return bool((row.get("Labels") or {}).get("shipstone.instance") == instance)
+
+
+def fingerprint(row: Mapping[str, Any]) -> object:
+    """Changes when something that is worth an inspection did."""
+    return row["State"], _health(row), row["Names"], tuple((name, net.get("IPAddress")) for name, net in sorted(_networks(row).items()))
+
+
+def container_of(row: Mapping[str, Any], inspected: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> Container:
+    """One row of the list, completed by its inspection where there was one."""
+    labels = row["Labels"] or {}
+    inspected = inspected or {}
+    state = inspected.get("State", {})
+    network = _networks(row).get(labels.get("traefik.docker.network", ""), {})
+    return Container(
+        id=row["Id"],
+        name=(row["Names"] or ["/"])[0].lstrip("/"),
+        state=row["State"],
+        health=_health(row),
+        labels=labels,
+        address=network.get("IPAddress") or network.get("GlobalIPv6Address") or None,
+        restarts=inspected.get("RestartCount", 0),
+        exit_code=state.get("ExitCode", 0),
+        oom_killed=state.get("OOMKilled", False),
+        live=live,
+    )
+
+
+def live_fields(inspected: Mapping[str, Any], image_environment: Mapping[str, str]) -> dict[str, Any]:
+    """What a hand can change on a container that runs; see planning/diff.py."""
+    host, config = inspected["HostConfig"], inspected["Config"]
+    nano = host.get("NanoCpus") or 0
+    return {
+        "networks": tuple(sorted(inspected["NetworkSettings"]["Networks"])),
+        "image": config["Image"],
+        "restart": host["RestartPolicy"]["Name"],
+        "mem_limit": host.get("Memory") or None,
+        "pids_limit": host.get("PidsLimit") or None,
+        "cpus": nano / 1e9 if nano else None,
+        "environment": dict(pair.partition("=")[::2] for pair in config.get("Env") or ()),
+        "image_defaults": {"environment": dict(image_environment)},
+    }
+
+
+def foreign_of(row: Mapping[str, Any]) -> ForeignContainer:
+    labels = tuple(sorted((key, value) for key, value in (row.get("Labels") or {}).items() if key.startswith("traefik.")))
+    return ForeignContainer(row["Id"], (row["Names"] or ["/"])[0].lstrip("/"), labels)
+
+
+def event_of(row: Mapping[str, Any], instance: str, network: str) -> Event | None:
+    """An event of one of our containers or of our network; None for all others. Engines ≥ 29 have only these fields."""
+    actor, action = row.get("Actor") or {}, str(row.get("Action", ""))
+    attributes = actor.get("Attributes") or {}
+    if row.get("Type") == "container":
+        if instance not in (attributes.get("shipstone.instance"), attributes.get("shipstone.traefik")) or action.startswith(QUIET):
+            return None
+        return Event("container", action, actor.get("ID", ""), attributes.get("shipstone.site"))
+    if attributes.get("name") != network:
+        return None
+    if action in ("connect", "disconnect"):
+        return Event("container", f"network {action}", attributes.get("container", ""), None)
+    return Event("network", action, actor.get("ID", ""), None)
+
+
+def _health(row: Mapping[str, Any]) -> Health:
+    match = re.search(r"\((?:healthy|unhealthy|health: starting)\)", row.get("Status") or "")
+    return HEALTH[match[0]] if match else "none"
+
+
+def _networks(row: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: net or {} for name, net in ((row.get("NetworkSettings") or {}).get("Networks") or {}).items()}

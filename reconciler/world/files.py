@@ -1,0 +1,131 @@
+"""Files that Shipstone writes: whole or not at all, and not at all when nothing changed."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from reconciler.desired.hosts_file import with_block
+from reconciler.errors import ShipstoneError
+
+
+def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool = True) -> bool:
+    """Write `text` (atomically, folder made if missing); False when the file holds it already. An existing file keeps its mode.
+
+    `durable`: it must survive a power cut, which costs milliseconds of waiting for the disk.
+    """
+    data = text.encode()
+    try:
+        if path.exists():
+            if path.read_bytes() == data:
+                return False
+            mode = path.stat().st_mode & 0o777
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, data, mode, durable=durable)
+    except OSError as error:
+        raise ShipstoneError(f"cannot write {path}: {error.strerror}. Make its folder writable for Shipstone.") from None
+    return True
+
+
+def _replace(path: Path, data: bytes, mode: int, *, durable: bool = True) -> None:
+    """A neighbour with another ending, so that nobody who watches the folder reads it half written; then one rename."""
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+class HostsFile:
+    """The hosts file, of which only this instance's marked block is ours."""
+
+    def __init__(self, path: Path, instance: str) -> None:
+        self._path, self._instance = path, instance
+
+    def sync(self, block: str) -> bool:
+        """Put `block` in place of the present one; True if the file changed. Raises ShipstoneError when the markers are broken."""
+        try:
+            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                text = file.read()
+        except FileNotFoundError:
+            text = ""
+        except OSError as error:
+            raise ShipstoneError(f"cannot read {self._path}: {error.strerror}. Correct [files] hosts.") from None
+        fresh = with_block(text, self._instance, block)
+        if fresh == text:
+            return False
+        try:
+            mode = self._path.stat().st_mode & 0o777 if self._path.exists() else 0o644
+            # A file that is mounted by itself (as in a container) cannot be replaced by a rename.
+            if os.path.ismount(self._path):
+                with self._path.open("r+b") as mounted:
+                    mounted.write(fresh.encode("utf-8", "surrogateescape"))
+                    mounted.truncate()
+            else:
+                _replace(self._path.resolve(), fresh.encode("utf-8", "surrogateescape"), mode)
+        except OSError as error:
+            raise ShipstoneError(f"cannot write {self._path}: {error.strerror}. Run as root, or leave [files] hosts empty.") from None
+        return True
+
+
+class FileStore:
+    """Files of the repository that containers mount, kept by the digest of their content with modes that any user can read."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def path(self, digest: str) -> Path:
+        return self._root / digest
+
+    def present(self, digest: str) -> bool:
+        return self.path(digest).exists()
+
+    def put_file(self, digest: str, data: bytes, executable: bool) -> None:
+        self._put(digest, {"": (data, executable)})
+
+    def put_tree(self, digest: str, files: Mapping[str, tuple[bytes, bool]]) -> None:
+        """`files`: path inside the folder → (bytes, executable)."""
+        self._put(digest, files)
+
+    def _put(self, digest: str, files: Mapping[str, tuple[bytes, bool]]) -> None:
+        """Written beside its place and renamed, so that what is there is whole."""
+        if self.present(digest):
+            return
+        fresh = self._root / f".new-{digest}-{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            for inside, (data, executable) in files.items():
+                target = fresh / inside if inside else fresh
+                _make_folders(target.parent, self._root)
+                target.write_bytes(data)
+                target.chmod(0o755 if executable else 0o644)
+            with contextlib.suppress(FileExistsError):
+                fresh.rename(self.path(digest))
+        except OSError as error:
+            raise ShipstoneError(f"cannot write below {self._root}: {error.strerror}. Look for a full disk or missing rights.") from None
+        finally:
+            if fresh.is_dir():
+                shutil.rmtree(fresh, ignore_errors=True)
+            else:
+                fresh.unlink(missing_ok=True)
+
+
+def _make_folders(folder: Path, top: Path) -> None:
+    """Readable for any user, whatever the umask."""
+    missing = []
+    while folder != top and not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        path.mkdir()
+        path.chmod(0o755)

@@ -1,0 +1,52 @@
+"""The pin file on disk: one per instance, in a folder that Traefik watches."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reconciler.errors import ShipstoneError
+from reconciler.planning.observed import Pin
+from reconciler.planning.pin_file import parse_pins, render_pins
+from reconciler.world.files import write_if_changed
+
+
+class PinFile:
+    """`<directory>/<instance>.toml`, read afresh in each pass: what is on disk is what counts.
+
+    It need not survive a power cut: without it, labels route.
+    """
+
+    def __init__(self, directory: Path, instance: str, entry_points: Sequence[str]) -> None:
+        self._path = directory / f"{instance}.toml"
+        self._instance, self._entry_points = instance, tuple(entry_points)
+        self._lock = threading.Lock()
+        self._parsed: tuple[str, dict[str, Pin], str] = ("", {}, "")
+
+    def read(self) -> dict[str, Pin]:
+        """Pins by site; none when there is no file yet."""
+        with self._lock:
+            return dict(self._load()[1])
+
+    def ensure(self) -> None:
+        """A file with the sentinel is there, so that Traefik has something to load."""
+        with self._lock:
+            _, pins, digest = self._load()
+            if not digest:
+                write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+
+    def set(self, changes: Mapping[str, Pin | None]) -> None:
+        """Write sites' pins, or take them away (None), all in one change of the file."""
+        with self._lock:
+            pins = {site: pin for site, pin in {**self._load()[1], **changes}.items() if pin is not None}
+            write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+
+    def _load(self) -> tuple[str, dict[str, Pin], str]:
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            text = ""
+        except OSError as error:
+            raise ShipstoneError(f"cannot read {self._path}: {error.strerror}. Correct [traefik] dynamic_dir.") from None
+        if text != self._parsed[0]:
+            self._parsed = (text, *parse_pins(self._instance, text))
+        return self._parsed

@@ -1,0 +1,102 @@
+"""What should not be forgotten but may be: failed releases and history, in SQLite. Lose it and only that is lost."""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reconciler.errors import ShipstoneError
+from reconciler.planning.failed import FailedRelease
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS history (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, site TEXT NOT NULL, revision TEXT NOT NULL, what TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS history_by_site ON history (site, id);
+PRAGMA user_version = 1;
+"""
+KEPT = 10_000
+"""Rows of history; older ones go."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened; `at` is the time of day in seconds since 1970."""
+
+    at: float
+    site: str
+    revision: str
+    what: str
+
+
+class Store:
+    """Safe to use from several threads. A file that is no database is put aside, and an empty one made."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = self._open()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ShipstoneError(f"cannot open {path}: {error}. Make the state folder writable, or set [state] dir.") from None
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self._path.replace(self._path.with_suffix(".broken"))
+            return self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=10.0)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file
+            db.executescript(SCHEMA)
+            db.execute("SELECT count(*) FROM failed").fetchone()
+        except sqlite3.DatabaseError:
+            db.close()
+            raise
+        return db
+
+    def failed(self) -> dict[str, FailedRelease]:
+        """Releases that failed, by site."""
+        with self._lock:
+            rows = self._db.execute("SELECT site, release, reason, at FROM failed").fetchall()
+        return {row[0]: FailedRelease(*row) for row in rows}
+
+    def remember_failed(self, failed: FailedRelease) -> None:
+        row = (failed.site, failed.release, failed.reason, failed.at)
+        self._write("INSERT OR REPLACE INTO failed VALUES (?, ?, ?, ?)", row)
+
+    def forget_failed(self, site: str) -> None:
+        self._write("DELETE FROM failed WHERE site = ?", (site,))
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Add to the history, and drop what is too old."""
+        rows = [(event.at, event.site, event.revision, event.what) for event in events]
+        with self._lock, contextlib.suppress(sqlite3.Error), self._db:
+            self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO history (at, site, revision, what) VALUES (?, ?, ?, ?)", rows)
+            self._db.execute("DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?", (KEPT,))
+
+    def history(self, site: str | None = None, limit: int = 100) -> tuple[Event, ...]:
+        """The newest first."""
+        sql = "SELECT at, site, revision, what FROM history WHERE ?1 IS NULL OR site = ?1 ORDER BY id DESC LIMIT ?2"
+        with self._lock:
+            return tuple(Event(*row) for row in self._db.execute(sql, (site, limit)).fetchall())
+
+    def close(self) -> None:
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            self._db.close()
+
+    def _write(self, sql: str, values: tuple[object, ...]) -> None:
+        """A full disk must not fail the pass: what cannot be remembered is forgotten."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            self._db.execute(sql, values)

@@ -1,0 +1,89 @@
+"""Traefik's API: what it routes just now. It is believed, not the clock."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from reconciler.errors import TraefikError
+from reconciler.planning.observed import TraefikView
+from reconciler.planning.pin_file import read_pins, sentinel_name
+
+FEW = 4
+"""Up to so many sites are asked for one by one; beyond that one listing is cheaper."""
+PAGE = 1000
+
+
+class TraefikApi:
+    """`url` as http://127.0.0.1:8080."""
+
+    def __init__(self, url: str, instance: str, timeout: float = 3.0) -> None:
+        self._instance = instance
+        self._client = httpx.Client(base_url=url.rstrip("/"), timeout=timeout, trust_env=False)
+
+    def view(self, moving: Collection[str]) -> TraefikView:
+        """What Traefik holds of the sites in `moving`. Never raises."""
+        try:
+            routers = {row["name"]: row for row in self._rows("routers", moving) if row.get("status") == "enabled"}
+            services = {row["name"]: row for row in self._rows("services", moving) if row.get("status") == "enabled"}
+        except TraefikError:
+            return TraefikView(reachable=False)
+        counts = {
+            name.removesuffix("@docker"): len((row.get("loadBalancer") or {}).get("servers") or ())
+            for name, row in services.items()
+            if name.endswith("@docker")
+        }
+        return TraefikView(reachable=True, pins=read_pins(self._instance, _of_file(routers), _of_file(services)), services=counts)
+
+    def overview(self) -> dict[str, Any]:
+        """`/api/overview`: counts, errors and providers. Raises TraefikError."""
+        found = self._get("/api/overview")
+        if found is None:
+            raise TraefikError("cannot ask Traefik: its API does not know /api/overview. Switch it on: [api] insecure = true.")
+        return dict(found)
+
+    def version(self) -> str:
+        """Traefik's own version. Raises TraefikError."""
+        return str((self._get("/api/version") or {}).get("Version", "unknown"))
+
+    def sentinel(self) -> bool:
+        """Whether Traefik reads the folder with the pins. Raises TraefikError."""
+        return self._get(f"/api/http/middlewares/{sentinel_name(self._instance)}@file") is not None
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _rows(self, kind: str, sites: Collection[str]) -> Iterator[dict[str, Any]]:
+        """Routers or services whose names begin with one of the sites'."""
+        starts = [f"{self._instance}-{site}-" for site in sorted(sites)]
+        for search in starts if len(starts) <= FEW else [f"{self._instance}-"]:
+            page = 1
+            while page:
+                rows, page = self._page(kind, search, page)
+                yield from (row for row in rows if row["name"].startswith(tuple(starts)))
+
+    def _page(self, kind: str, search: str, page: int) -> tuple[list[dict[str, Any]], int]:
+        """One page, and the number of the next one; 0 after the last."""
+        answer = self._ask(f"/api/http/{kind}", {"search": search, "per_page": str(PAGE), "page": str(page)})
+        following = int(answer.headers.get("X-Next-Page", "1"))
+        return list(answer.json()), following if following > page else 0
+
+    def _get(self, path: str) -> Any:
+        """The answer, or None where Traefik knows no such thing."""
+        answer = self._ask(path, {}, missing_is_fine=True)
+        return None if answer.status_code == 404 else answer.json()
+
+    def _ask(self, path: str, query: Mapping[str, str], *, missing_is_fine: bool = False) -> httpx.Response:
+        try:
+            answer = self._client.get(path, params=dict(query))
+            if not (missing_is_fine and answer.status_code == 404):
+                answer.raise_for_status()
+            answer.json()
+        except (httpx.HTTPError, ValueError) as error:
+            why = str(error) or type(error).__name__
+            raise TraefikError(f"cannot ask Traefik at {self._client.base_url}: {why}. Start Traefik, or correct [traefik] api.") from None
+        return answer
+
+
+def _of_file(rows: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name.removesuffix("@file"): row for name, row in rows.items() if name.endswith("@file")}

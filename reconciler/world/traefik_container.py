@@ -1,0 +1,117 @@
+"""Traefik itself as a container, where [traefik] manage asks for it. It is never restarted but by an explicit word."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import docker
+
+from reconciler.errors import NotFoundError
+from reconciler.world.docker_call import engine_call
+
+State = Literal["started", "running", "restart needed"]
+WEB_PORT = 80
+API_PORT = 8080
+DYNAMIC_DIR = "/etc/traefik/dynamic"
+STATIC_FILE = "/etc/traefik/traefik.toml"
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """`static_file` and `dynamic_dir` are this host's paths; `http` and `console` are (address, port) published on this host."""
+
+    instance: str
+    image: str
+    network: str
+    static_file: Path
+    dynamic_dir: Path
+    http: tuple[str, int]
+    console: tuple[str, int]
+    socket: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.instance}-traefik"
+
+
+class TraefikContainer:
+    """One container on the sites' network, with the engine's socket, its static configuration and the folder of the pins."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+        self._client: Any = None
+
+    def ensure(self) -> State:
+        """Make and start it where it is missing; one that runs with another static configuration is left as it is."""
+        found = self._inspect()
+        if found is None:
+            self._create()
+            return "started"
+        if not found["State"]["Running"]:
+            with self._call("start"):
+                self._api.start(found["Id"])
+            return "started"
+        return "running" if found["Config"]["Labels"].get("shipstone.config") == self._digest() else "restart needed"
+
+    def restart(self) -> None:
+        """Replace it by one with the present configuration; nothing is served meanwhile."""
+        self.remove()
+        self._create()
+
+    def remove(self) -> None:
+        """Stop and remove it; gone already is fine."""
+        found = self._inspect()
+        if found is not None:
+            with self._call("stop"):
+                self._api.stop(found["Id"], timeout=10)
+                self._api.remove_container(found["Id"])
+
+    @property
+    def _api(self) -> Any:
+        if self._client is None:
+            self._client = docker.APIClient(base_url=self._proxy.socket, version="auto", timeout=60)
+        return self._client
+
+    def _call(self, what: str) -> Any:
+        return engine_call(f"{what} {self._proxy.name}", self._proxy.socket)
+
+    def _inspect(self) -> Any:
+        try:
+            with self._call("inspect"):
+                return self._api.inspect_container(self._proxy.name)
+        except NotFoundError:
+            return None
+
+    def _digest(self) -> str:
+        p = self._proxy
+        text = p.static_file.read_text(encoding="utf-8") if p.static_file.exists() else ""
+        whole = repr((text, p.image, p.network, str(p.dynamic_dir), p.http, p.console))
+        return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    def _create(self) -> None:
+        p = self._proxy
+        engine_socket = p.socket.removeprefix("unix://")
+        mounts = [(engine_socket, "/var/run/docker.sock"), (str(p.static_file), STATIC_FILE), (str(p.dynamic_dir), DYNAMIC_DIR)]
+        published = {f"{WEB_PORT}/tcp": p.http, f"{API_PORT}/tcp": p.console}
+        body = {
+            "Image": p.image,
+            "Cmd": [f"--configFile={STATIC_FILE}"],
+            "Labels": {"shipstone.traefik": p.instance, "shipstone.config": self._digest()},
+            "ExposedPorts": {port: {} for port in published},
+            "HostConfig": {
+                "NetworkMode": p.network,
+                "RestartPolicy": {"Name": "unless-stopped"},
+                "Mounts": [{"Type": "bind", "Source": source, "Target": target, "ReadOnly": True} for source, target in mounts],
+                "PortBindings": {port: [{"HostIp": address, "HostPort": str(number)}] for port, (address, number) in published.items()},
+            },
+        }
+        with self._call("create"):
+            made = self._api.create_container_from_config(body, p.name)["Id"]
+        try:
+            with self._call("start"):
+                self._api.start(made)
+        except BaseException:
+            with self._call("remove the half-made"):
+                self._api.remove_container(made, force=True)
+            raise

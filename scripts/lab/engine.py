@@ -1,0 +1,102 @@
+"""A Docker Engine: the one that answers, else one that is installed (docker.io) and started, and stopped again."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+
+DEFAULT = "unix:///var/run/docker.sock"
+LOCK = Path("/var/tmp/shipstone-lab.lock")  # noqa: S108  held by root's own processes, and only locked
+START_SECONDS = 60
+
+
+class LabError(Exception):
+    """The lab cannot be set up; one line for a person."""
+
+
+@contextlib.contextmanager
+def lab_lock() -> Iterator[None]:
+    """One at a time: two processes that install packages or make the same image would trip over each other."""
+    with LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def an_engine() -> Iterator[str]:
+    """The socket's URL. What was started here is stopped at the end; an engine that answered before is left alone."""
+    socket = os.environ.get("DOCKER_HOST") or DEFAULT
+    if answers(socket):
+        yield socket
+        return
+    with lab_lock():
+        if not shutil.which("dockerd"):
+            install("docker.io", "iptables")
+        if _wait(socket, seconds=5):
+            yield socket
+            return
+    with _started() as started:
+        yield started
+
+
+def answers(socket: str) -> bool:
+    try:
+        client = docker.APIClient(base_url=socket, version="auto", timeout=5)
+        client.close()
+    except docker.errors.DockerException:
+        return False
+    return True
+
+
+def install(*packages: str) -> None:
+    """From the distribution, without what is only recommended."""
+    if not shutil.which("apt-get"):
+        raise LabError(f"cannot install {' '.join(packages)}: this is not Debian or Ubuntu. Install them by hand and run again.")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        done = subprocess.run(["apt-get", *command], env=environment, capture_output=True, text=True)
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
+            raise LabError(f"cannot install {' '.join(packages)}: {said[0]}. Run as root, with the package archive reachable.")
+
+
+@contextlib.contextmanager
+def _started() -> Iterator[str]:
+    if os.geteuid() != 0:
+        raise LabError("cannot start a Docker Engine: not root. Run as root, or start one yourself.")
+    folder = Path(tempfile.mkdtemp(prefix="shipstone-engine-", dir="/var/tmp"))
+    socket = f"unix://{folder}/docker.sock"
+    places = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(["dockerd", *places, "-H", socket], stdout=log, stderr=log, start_new_session=True)
+    try:
+        if not _wait(socket, START_SECONDS, process):
+            last = (folder / "log").read_text().strip().splitlines()[-1:] or ["it said nothing"]
+            raise LabError(f"cannot start a Docker Engine: {last[0]}. Its log is {folder}/log.")
+        yield socket
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(socket: str, seconds: float, process: subprocess.Popen[bytes] | None = None) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answers(socket):
+            return True
+        if process is not None and process.poll() is not None:
+            return False
+        time.sleep(0.2)
+    return False

@@ -1,0 +1,241 @@
+"""One installation of Shipstone in a folder of its own: repository, settings, Traefik, daemon; taken away without a trace."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from lab.engine import LabError
+from lab.images import traefik_binary
+
+SHIPSTONE = Path(sys.executable).parent / "shipstone"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Wait for a condition; its first true value. Raises TimeoutError that says what did not come."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)
+    return value
+
+
+class Repository:
+    """A bare repository and a work tree that pushes to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bare, self.tree = folder / "remote.git", folder / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare), cwd=folder)
+        self._git("init", "--quiet", "--initial-branch=main", str(self.tree), cwd=folder)
+        self._git("remote", "add", "origin", str(self.bare))
+
+    def commit(self, files: Mapping[str, str | None], message: str = "change") -> str:
+        """Write files (None deletes one), commit, push to main; the commit."""
+        for name, text in files.items():
+            path = self.tree / name
+            if text is None:
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        return self.push(message)
+
+    def push(self, message: str) -> str:
+        """Commit what is in the work tree and push it."""
+        self._git("add", "--all")
+        self._git("commit", "--quiet", "--allow-empty", "--message", message)
+        self._git("push", "--quiet", "origin", "HEAD:main")
+        return self._git("rev-parse", "HEAD").strip()
+
+    def _git(self, *arguments: str, cwd: Path | None = None) -> str:
+        who = {
+            "GIT_AUTHOR_NAME": "Ada",
+            "GIT_AUTHOR_EMAIL": "ada@example.org",
+            "GIT_COMMITTER_NAME": "Ada",
+            "GIT_COMMITTER_EMAIL": "ada@example.org",
+        }
+        environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+        done = subprocess.run(["git", *arguments], cwd=cwd or self.tree, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise LabError(f"cannot run git {' '.join(arguments)}: {done.stderr.strip()}")
+        return done.stdout
+
+
+class Host:
+    """`folder` holds everything but the containers and the network; those carry `instance` in their names."""
+
+    def __init__(self, folder: Path, engine: str, instance: str, network: str = "", *, manage: bool = False, poll: str = "1s") -> None:
+        self.folder, self.engine, self.instance = folder, engine, instance
+        self.network = network or f"{instance}_net"
+        self.web, self.console = free_port(), free_port()
+        self.repository = Repository(folder / "git")
+        self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
+        self.static = folder / "traefik.toml"
+        self.config = folder / "config.toml"
+        self.hosts.write_text("127.0.0.1 localhost\n")
+        self.dynamic.mkdir()
+        self.api = docker.APIClient(base_url=engine, version="auto", timeout=60)
+        self.config.write_text(self._settings(manage, poll))
+        self._traefik: subprocess.Popen[bytes] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    def _settings(self, manage: bool, poll: str) -> str:
+        return f"""instance = "{self.instance}"
+
+[source]
+url = "{self.repository.bare}"
+allow_file = true
+poll = "{poll}"
+
+[engine]
+socket = "{self.engine}"
+network = "{self.network}"
+
+[traefik]
+manage = {str(manage).lower()}
+dynamic_dir = "{self.dynamic}"
+http_address = "127.0.0.1"
+http_port = {self.web}
+console_port = {self.console}
+
+[files]
+hosts = "{self.hosts}"
+traefik = "{self.static}"
+
+[state]
+dir = "{self.state}"
+"""
+
+    def shipstone(self, *arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command with this installation's settings."""
+        command = [str(SHIPSTONE), arguments[0], "--config", str(self.config), *arguments[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=300)
+        if check and done.returncode:
+            raise LabError(f"shipstone {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+    def start_traefik(self) -> None:
+        """A Traefik process of this host from the generated traefik.toml."""
+        self.static.write_text(self.shipstone("traefik-toml", check=True).stdout)
+        with (self.folder / "traefik.log").open("ab") as log:
+            self._traefik = subprocess.Popen(
+                [str(traefik_binary()), f"--configFile={self.static}"], stdout=log, stderr=log, start_new_session=True
+            )
+        until(lambda: self.traefik("overview"), "Traefik's API answers")
+
+    def traefik(self, path: str) -> Any:
+        """What Traefik's API says; None where it does not answer or knows no such thing."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.console}/api/{path}", timeout=3) as answer:
+                return json.load(answer)
+        except OSError:
+            return None
+
+    def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
+        with self.log_file.open("ab") as log:
+            command = [str(SHIPSTONE), "run", "--config", str(self.config)]
+            whole = {**os.environ, "SHIPSTONE_LOG": "json", **environment}
+            self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
+        return self._daemon
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "daemon.log"
+
+    def log(self) -> list[dict[str, Any]]:
+        """The daemon's log so far, one row a line."""
+        rows = []
+        for line in self.log_file.read_text().splitlines() if self.log_file.exists() else ():
+            with contextlib.suppress(ValueError):
+                rows.append(json.loads(line))
+        return rows
+
+    def stop_daemon(self, number: int = signal.SIGTERM) -> int:
+        process, self._daemon = self._daemon, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        return process.wait(60)
+
+    def stop_traefik(self) -> None:
+        process, self._traefik = self._traefik, None
+        if process is not None:
+            process.terminate()
+            process.wait(20)
+
+    def containers(self, site: str = "", *, running: bool = False) -> list[dict[str, Any]]:
+        """Rows of the engine's list."""
+        labels = [f"shipstone.instance={self.instance}", *([f"shipstone.site={site}"] if site else [])]
+        return list(self.api.containers(all=not running, filters={"label": labels}))
+
+    def status(self) -> dict[str, Any]:
+        done = self.shipstone("status", "--output", "json")
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {"sites": {}}
+
+    def converged(self, revision: str = "") -> bool:
+        """Every site as its newest commit says, and no pin left."""
+        status = self.status()
+        sites = status["sites"].values()
+        right = all(site["sync"] == "synced" and site["health"] == "healthy" for site in sites)
+        return bool(sites) and right and (not revision or status["revision"] == revision)
+
+    def get(self, host: str, path: str = "/") -> tuple[int, str]:
+        """(status, body) of one request through Traefik; (0, why) when there is no answer."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.web}{path}", headers={"Host": host})
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  http, from this host
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def close(self) -> None:
+        """Take away what was made: processes, containers by id, the network."""
+        for stop in (self.stop_daemon, self.stop_traefik):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                stop()
+        take_away(self.api, self.instance, self.network)
+        self.api.close()
+
+    def detach(self) -> int:
+        """Leave the daemon running when this process ends; its pid."""
+        process, self._daemon = self._daemon, None
+        return process.pid if process else 0
+
+
+def take_away(api: docker.APIClient, instance: str, network: str) -> None:
+    """Containers of an instance and its Traefik, by id, and the network that it made."""
+    for label in (f"shipstone.instance={instance}", f"shipstone.traefik={instance}"):
+        for row in api.containers(all=True, filters={"label": label}):
+            api.remove_container(row["Id"], force=True)
+    for row in api.networks(names=[network]):
+        if (row.get("Labels") or {}).get("shipstone.network") == instance:
+            api.remove_network(row["Id"])
+
+
+@contextlib.contextmanager
+def a_host(folder: Path, engine: str, instance: str, **options: Any) -> Iterator[Host]:
+    host = Host(folder, engine, instance, **options)
+    try:
+        yield host
+    finally:
+        host.close()

@@ -1,0 +1,59 @@
+"""A real engine for the tests that need one, with images of the tests' own."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from lab.engine import an_engine
+from lab.host import Host, a_host
+from lab.images import ABRUPT, make_abrupt, provide
+
+
+@pytest.fixture(scope="session")
+def docker_socket() -> Iterator[str]:
+    """The URL of an engine that answers."""
+    with an_engine() as socket:
+        yield socket
+
+
+@pytest.fixture(scope="session")
+def abrupt_image(docker_socket: str) -> str:
+    """A server that listens late ($BOOT_MS), answers $V and exits at once at SIGTERM."""
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    provide(api, ABRUPT, make_abrupt)
+    api.close()
+    return ABRUPT
+
+
+@pytest.fixture
+def instance() -> str:
+    """A name that no other test has on the same engine."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def host(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str) -> Iterator[Host]:  # noqa: ARG001  the image is to be there
+    """An installation with a Traefik of its own, nothing deployed yet."""
+    with a_host(tmp_path, docker_socket, instance) as made:
+        made.repository.commit({"shipstone.yaml": "domain: test.local\n"}, "begin")
+        made.start_traefik()
+        yield made
+
+
+SiteText = Callable[..., str]
+
+
+@pytest.fixture
+def site_text(abrupt_image: str) -> SiteText:
+    """A site's YAML whose answer is `version`."""
+
+    def text(version: str, replicas: int = 1, boot: int = 300, extra: str = "") -> str:
+        environment = f"{{V: {version}, BOOT_MS: '{boot}', WORK_MS: '5'}}"
+        rollout = "rollout: {min_healthy: 500ms, drain: 500ms, deadline: 20s}"
+        return (
+            f"image: {abrupt_image}\nport: 80\nreplicas: {replicas}\nenvironment: {environment}\nstop_grace_period: 2s\n{rollout}\n{extra}"
+        )
+
+    return text
