@@ -9,6 +9,7 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
+import datetime as dt
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
-from reconciler.planning.plan import Plan, make_plan
+from reconciler.planning.plan import Plan, dated, first_seen, make_plan
 from reconciler.planning.rollout import Names
 from reconciler.planning.steps import line
 from reconciler.world.engine import Engine
@@ -56,6 +57,7 @@ class Reconciler:
         self._clock = clock
         self._lock = threading.Lock()
         self.memory = Memory(failed=world.store.failed())
+        self._first_seen = world.store.differences()
         self.desired: Desired | None = None
         self.restart_needed = False
         """Traefik runs with another static configuration than the one written."""
@@ -74,7 +76,7 @@ class Reconciler:
         with self._lock:
             plan = make_plan(desired, observed, self.memory, self._clock(), self._names, busy=busy)
             self.memory = plan.memory
-        return plan
+        return dated(plan, self._first_seen)
 
     def once(self) -> Plan:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
@@ -84,7 +86,16 @@ class Reconciler:
             self.restart_needed = self.world.proxy.ensure() == "restart needed"
         plan = self.plan()
         self._apply.submit(plan, self._desired(), self._done)
-        return plan
+        return self._remember_differences(plan)
+
+    def _remember_differences(self, plan: Plan) -> Plan:
+        """Since when each is there: kept in the store, for commands that look later."""
+        seen = first_seen(plan, self._first_seen, dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
+        if seen == self._first_seen:
+            return plan
+        self._first_seen = seen
+        self.world.store.remember_differences(seen)
+        return dated(plan, seen)
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""

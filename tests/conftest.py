@@ -14,8 +14,8 @@ from lab.images import ABRUPT, make_abrupt, provide
 @pytest.fixture(scope="session")
 def docker_socket() -> Iterator[str]:
     """The URL of an engine that answers."""
-    with an_engine() as socket:
-        yield socket
+    with an_engine() as engine:
+        yield engine.socket
 
 
 @pytest.fixture(scope="session")

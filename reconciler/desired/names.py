@@ -76,7 +76,7 @@ def _check_labels(written: str, name: str) -> None:
 def _is_punycode(label: str) -> bool:
     try:
         decoded = label.encode("ascii").decode("punycode")
-        return not decoded.isascii() and decoded.encode("punycode").decode("ascii") == label
+        return not decoded.isascii() and decoded.isprintable() and decoded.encode("punycode").decode("ascii") == label
     except (ValueError, OverflowError):
         return False
 

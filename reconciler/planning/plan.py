@@ -97,9 +97,36 @@ def _site(
         _images(name, goal, containers, memory),
         names,
         now,
+        note.split("\n")[0] or "removed from the desired state",
     )
     motion = Motion(memory=before) if name in desired.held and goal is None else plan_site(seen, before)
     return _describe(name, wanted, goal, seen, motion, note, drift, held=name in desired.held), motion.memory
+
+
+FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
+"""When a difference was first seen (ISO 8601), by (site, service, container, field, desired, actual)."""
+
+
+def first_seen(plan: Plan, before: FirstSeen, now: str) -> dict[tuple[str, str, str, str, str, str], str]:
+    """Brought up to date: what is new since `now`, what is gone left out, what belongs to a busy site kept."""
+    kept = {key: since for key, since in before.items() if key[0] not in plan.sites}
+    rows = (_key(name, row) for name, site in plan.sites.items() for row in site.differences)
+    return kept | {key: before.get(key, now) for key in rows}
+
+
+def dated(plan: Plan, seen: FirstSeen) -> Plan:
+    """The plan with the time at which each difference was first seen, where that is known."""
+    sites = {
+        name: replace(site, differences=tuple(replace(row, since=seen.get(_key(name, row), "")) for row in site.differences))
+        if site.differences
+        else site
+        for name, site in plan.sites.items()
+    }
+    return replace(plan, sites=sites)
+
+
+def _key(site: str, row: Difference) -> tuple[str, str, str, str, str, str]:
+    return site, row.service, row.container, row.field, row.desired, row.actual
 
 
 def choose_goal(

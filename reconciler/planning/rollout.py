@@ -46,6 +46,8 @@ class Seen:
     images: Mapping[str, str]
     names: Names
     now: float
+    gone: str = "removed from the desired state"
+    """Why there is no goal, where there is none."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
                 until = memory.pin_since + wait
                 steps.append(Wait("drain", f"{wait:g} s, so that what is in flight can end", until))
                 look_at = until
-        reason = f"replaced by {goal_name}" if seen.goal else "removed from the desired state"
+        reason = f"replaced by {goal_name}" if seen.goal else seen.gone
         steps += [_stop(c, reason) for c in alive_leaving]
     steps += [_remove(c) for c in cast.leaving if not alive(c)]
     if alive_leaving or lingering(seen, cast.keep):

@@ -3,7 +3,7 @@
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,14 @@ CREATE TABLE IF NOT EXISTS history (
   id INTEGER PRIMARY KEY, at REAL NOT NULL, site TEXT NOT NULL, revision TEXT NOT NULL, what TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS history_by_site ON history (site, id);
+CREATE TABLE IF NOT EXISTS difference (
+  site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
+  PRIMARY KEY (site, service, container, field, desired, actual)
+) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
+DifferenceKey = tuple[str, str, str, str, str, str]
+"""Site, service, container, field, desired, actual."""
 KEPT = 10_000
 """Rows of history; older ones go."""
 
@@ -91,6 +97,18 @@ class Store:
         sql = "SELECT at, site, revision, what FROM history WHERE ?1 IS NULL OR site = ?1 ORDER BY id DESC LIMIT ?2"
         with self._lock:
             return tuple(Event(*row) for row in self._db.execute(sql, (site, limit)).fetchall())
+
+    def differences(self) -> dict[DifferenceKey, str]:
+        """Since when (ISO 8601) each difference is there."""
+        with self._lock:
+            return {row[:6]: row[6] for row in self._db.execute("SELECT * FROM difference").fetchall()}
+
+    def remember_differences(self, rows: Mapping[DifferenceKey, str]) -> None:
+        """These, and no others."""
+        with self._lock, contextlib.suppress(sqlite3.Error), self._db:
+            self._db.execute("BEGIN")
+            self._db.execute("DELETE FROM difference")
+            self._db.executemany("INSERT INTO difference VALUES (?, ?, ?, ?, ?, ?, ?)", [(*key, since) for key, since in rows.items()])
 
     def close(self) -> None:
         with self._lock, contextlib.suppress(sqlite3.Error):

@@ -55,7 +55,7 @@ def main() -> int:
     chosen = arguments.parse_args()
     try:
         with an_engine() as engine, tempfile.TemporaryDirectory(prefix="shipstone-bench-", dir="/var/tmp") as folder:
-            rows = list(measure(engine, Path(folder), chosen.sites))
+            rows = list(measure(engine.socket, Path(folder), chosen.sites))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

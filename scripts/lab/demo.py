@@ -18,7 +18,7 @@ from typing import Any
 import docker
 from rich.console import Console
 
-from lab.engine import LabError, an_engine
+from lab.engine import Engine, LabError, an_engine, stop_engine
 from lab.host import Host, take_away, until
 from lab.images import NGINX, TRAEFIK, make_nginx, make_traefik, provide
 from lab.load import Load
@@ -48,12 +48,12 @@ def main() -> int:
         return 1
 
 
-def show(engine: str, *, keep: bool) -> int:
+def show(engine: Engine, *, keep: bool) -> int:
     begun = time.monotonic()
-    api = docker.APIClient(base_url=engine, version="auto", timeout=60)
+    api = docker.APIClient(base_url=engine.socket, version="auto", timeout=60)
     title("A Docker host")
     version = api.version()
-    row("engine", f"Docker {version['Version']} at {engine}")
+    row("engine", f"Docker {version['Version']} at {engine.socket}" + (", started for this demo" if engine.folder else ""))
     made = []
     for image, make in ((NGINX, make_nginx), (TRAEFIK, make_traefik)):
         how = provide(api, image, make)
@@ -61,7 +61,7 @@ def show(engine: str, *, keep: bool) -> int:
         row("image", f"{image}, {how}")
     folder = Path(tempfile.mkdtemp(prefix="shipstone-demo-", dir="/var/tmp"))
     network = free_network(api)
-    host = Host(folder, engine, INSTANCE, network, manage=True, poll="2s")
+    host = Host(folder, engine.socket, INSTANCE, network, manage=True, poll="2s")
     kept = False
     try:
         tell(host)
@@ -71,13 +71,12 @@ def show(engine: str, *, keep: bool) -> int:
         raise
     finally:
         if kept:
-            KEPT.write_text(
-                json.dumps({"folder": str(folder), "engine": engine, "network": network, "images": made, "daemon": host.detach()})
-            )
+            engine.keep = True
+            KEPT.write_text(json.dumps(left(engine, folder, network, made, host.detach())))
             where_to_look(host)
         else:
             host.close()
-            clean(engine, folder, made)
+            clean(engine.socket, folder, made)
     say.print(f"\n[bold green]done[/] in {time.monotonic() - begun:.0f} s")
     return 0
 
@@ -200,6 +199,13 @@ def where_to_look(host: Host) -> None:
     row("remove", "scripts/demo --stop")
 
 
+def left(engine: Engine, folder: Path, network: str, images: list[str], daemon: int) -> dict[str, object]:
+    """What --stop must know."""
+    started = str(engine.folder) if engine.folder else ""
+    paths = {"folder": str(folder), "engine": engine.socket, "engine_folder": started}
+    return {**paths, "network": network, "images": images, "daemon": daemon}
+
+
 def clean(engine: str, folder: Path, images: list[str], network: str = "") -> None:
     """Only what the demo made."""
     api = docker.APIClient(base_url=engine, version="auto", timeout=60)
@@ -221,6 +227,8 @@ def stop() -> int:
         os.kill(kept["daemon"], signal.SIGTERM)
         until(lambda: not Path(f"/proc/{kept['daemon']}").exists(), "the daemon ends", 40)
     clean(kept["engine"], Path(kept["folder"]), kept["images"], kept["network"])
+    if kept["engine_folder"]:
+        stop_engine(Path(kept["engine_folder"]))
     KEPT.unlink()
     print("removed")
     return 0

@@ -4,10 +4,12 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import docker
@@ -29,18 +31,27 @@ def lab_lock() -> Iterator[None]:
         yield
 
 
+@dataclass
+class Engine:
+    """`socket` is its URL. What was started here (`folder`) is stopped at the end, unless `keep` was set meanwhile."""
+
+    socket: str
+    folder: Path | None = None
+    keep: bool = False
+
+
 @contextlib.contextmanager
-def an_engine() -> Iterator[str]:
-    """The socket's URL. What was started here is stopped at the end; an engine that answered before is left alone."""
+def an_engine() -> Iterator[Engine]:
+    """An engine that answered before is left alone."""
     socket = os.environ.get("DOCKER_HOST") or DEFAULT
     if answers(socket):
-        yield socket
+        yield Engine(socket)
         return
     with lab_lock():
         if not shutil.which("dockerd"):
             install("docker.io", "iptables")
         if _wait(socket, seconds=5):
-            yield socket
+            yield Engine(socket)
             return
     with _started() as started:
         yield started
@@ -68,7 +79,7 @@ def install(*packages: str) -> None:
 
 
 @contextlib.contextmanager
-def _started() -> Iterator[str]:
+def _started() -> Iterator[Engine]:
     if os.geteuid() != 0:
         raise LabError("cannot start a Docker Engine: not root. Run as root, or start one yourself.")
     folder = Path(tempfile.mkdtemp(prefix="shipstone-engine-", dir="/var/tmp"))
@@ -76,19 +87,34 @@ def _started() -> Iterator[str]:
     places = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(["dockerd", *places, "-H", socket], stdout=log, stderr=log, start_new_session=True)
+    kept = False
     try:
         if not _wait(socket, START_SECONDS, process):
             last = (folder / "log").read_text().strip().splitlines()[-1:] or ["it said nothing"]
             raise LabError(f"cannot start a Docker Engine: {last[0]}. Its log is {folder}/log.")
-        yield socket
+        engine = Engine(socket, folder)
+        yield engine
+        kept = engine.keep
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        if not kept:
+            stop_engine(folder)
+
+
+def stop_engine(folder: Path) -> None:
+    """Stop the engine that was started in `folder`, and take the folder away."""
+    with contextlib.suppress(OSError, ValueError):
+        pid = int((folder / "pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{pid}").exists() and _state(pid) != "Z" and time.monotonic() < deadline:
+            time.sleep(0.1)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _state(pid: int) -> str:
+    with contextlib.suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    return "Z"
 
 
 def _wait(socket: str, seconds: float, process: subprocess.Popen[bytes] | None = None) -> bool:
