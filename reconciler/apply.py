@@ -1,7 +1,7 @@
 """Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -9,6 +9,8 @@ from reconciler.desired.desired import Content, Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.labels import applied_of
+from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan, SitePlan
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
 from reconciler.workers import Workers
@@ -90,6 +92,15 @@ class Apply:
             site = plan.sites[name]
             pool = self._pullers if isinstance(steps[0], Pull) else self._workers
             pool.submit(partial(self._site, site, steps, desired, report))
+
+    def tend_files(self, containers: Iterable[Container], desired: Desired) -> None:
+        """Mounted content that someone deleted is written again; what nothing mounts any more goes. Only while no steps are done."""
+        specs = [applied_of(c).spec for c in containers]
+        mounted = {mount.digest for spec in specs for mount in spec.files}
+        for digest in sorted(mounted & desired.contents.keys()):
+            self._store(digest, desired.contents[digest])
+        wanted = {mount.digest for site in desired.sites.values() for service in site.services for mount in service.spec.files}
+        self._files.keep(mounted | wanted | desired.contents.keys())
 
     def close(self, timeout: float) -> bool:
         """No new steps; those under way are finished, if `timeout` seconds are enough. Pulls are let go."""

@@ -58,6 +58,8 @@ class Reconciler:
         self._lock = threading.Lock()
         self.memory = Memory(failed=world.store.failed())
         self._first_seen = world.store.differences()
+        self._files_seen = True
+        self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
         self.restart_needed = False
         """Traefik runs with another static configuration than the one written."""
@@ -66,6 +68,7 @@ class Reconciler:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
         self.desired = self._compiler.compile(revision, self.desired)
         self._apply.revision = revision
+        self._files_seen = False
         return self.desired
 
     def plan(self) -> Plan:
@@ -85,6 +88,9 @@ class Reconciler:
         if self.world.proxy is not None:
             self.restart_needed = self.world.proxy.ensure() == "restart needed"
         plan = self.plan()
+        if plan.quiet and not self._apply.working and not self._files_seen:
+            self._apply.tend_files(self._containers, self._desired())
+            self._files_seen = True
         self._apply.submit(plan, self._desired(), self._done)
         return self._remember_differences(plan)
 
@@ -100,6 +106,7 @@ class Reconciler:
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
         containers = self.world.engine.containers(busy)
+        self._containers = containers
         pins = self.world.pins.read()
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
         moving = pins.keys() | in_motion(desired, containers, ready)

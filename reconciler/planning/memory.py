@@ -13,6 +13,7 @@ class SiteMemory:
 
     `pin`, `pin_since`: the pin that Traefik last confirmed and since when. `unserved`: releases that never took a request.
     `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
+    `tries`, `tried_at`: how often in a row containers of it were started, and when last, so that what dies at once is not started for ever.
     """
 
     pin: Pin | None = None
@@ -21,6 +22,8 @@ class SiteMemory:
     begun: str = ""
     begun_at: float = 0.0
     served: str = ""
+    tries: int = 0
+    tried_at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,12 @@ from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step,
 
 POLL = 0.05
 """Seconds between two looks at the engine and at Traefik while a site is in motion."""
+FREE_TRIES = 3
+"""So often containers are started without waiting."""
+MAX_BACKOFF = 300.0
+"""Seconds between two tries at the most."""
+CALM = 600.0
+"""Seconds after which earlier tries are forgotten."""
 RESTARTS = 3
 """A container of a new release that restarted this often is not going to come up."""
 
@@ -123,7 +129,14 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     idle = [c for c in alive_leaving if c not in serving and (c.release in memory.unserved or drained(seen, memory, goal.timing.drain))]
     steps += [_stop(c, "superseded before it served") for c in idle]
     steps += [_remove(c) for c in cast.leaving if not alive(c)]
-    steps += _starts(seen, goal, cast)
+    starts = _starts(seen, goal, cast)
+    look_at = seen.now + POLL
+    if starts and (again := next_start(memory)) > seen.now:
+        steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
+        look_at = again if confirmed(seen, pin) else look_at
+    elif starts and not any(isinstance(step, Wait) for step in steps):
+        memory = replace(memory, tries=memory.tries + 1 if seen.now < memory.tried_at + CALM else 1, tried_at=seen.now)
+    steps += starts
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     rest = [c for c in alive_leaving if c not in idle]
     if rest:
@@ -133,13 +146,19 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps.append(SetPin(goal.name, None, "labels route again"))
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
-    return Motion(tuple(steps), memory, message, min(seen.now + POLL, max(deadline, seen.now)))
+    return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def next_start(memory: SiteMemory) -> float:
+    """When containers may be started again (monotonic seconds): at once for the first few times, then ever later."""
+    return memory.tried_at + min(2.0 ** (memory.tries - FREE_TRIES), MAX_BACKOFF) if memory.tries >= FREE_TRIES else 0.0
 
 
 def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
     """Note since when the release is being brought up, and whether it ever took a request."""
     if memory.begun != goal.release:
-        memory = replace(memory, begun=goal.release, begun_at=seen.now)
+        tries = memory.tries if goal.release == memory.served else 0
+        memory = replace(memory, begun=goal.release, begun_at=seen.now, tries=tries)
     fresh = goal.release != memory.served and not any(c.release == goal.release for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
 

@@ -4,7 +4,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from reconciler.desired.hosts_file import with_block
@@ -89,6 +89,15 @@ class FileStore:
 
     def present(self, digest: str) -> bool:
         return self.path(digest).exists()
+
+    def keep(self, digests: Collection[str]) -> tuple[str, ...]:
+        """Take away all other content, and what was left half written; what was taken away."""
+        gone = sorted(path.name for path in self._root.iterdir() if path.name not in digests) if self._root.is_dir() else []
+        for name in gone:
+            path = self._root / name
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return tuple(gone)
 
     def put_file(self, digest: str, data: bytes, executable: bool) -> None:
         self._put(digest, {"": (data, executable)})

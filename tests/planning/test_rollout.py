@@ -176,3 +176,22 @@ def test_a_changed_host_is_nobodys_until_the_switch() -> None:
     motion = plan_site(seen(moved, *OLD_TWO), SiteMemory())
     pins = [step.pin for step in due(motion.steps) if isinstance(step, SetPin)]
     assert dict(pins[0].targets) == {RULE: ((release_name("t", "blog", OLD.release), 1),), "Host(`new.test`)": ()}  # type: ignore[union-attr]
+
+
+def test_what_dies_at_once_is_started_ever_more_slowly() -> None:
+    """A release that serves is healed without waiting for the first few times only."""
+    memory, now, waited = SiteMemory(served=OLD.release), 100.0, []
+    for _ in range(8):
+        motion = plan_site(seen(OLD, pin=TO_NOBODY, now=now), memory)
+        began = now
+        while not words(motion):
+            assert motion.look_at is not None
+            now = motion.look_at
+            motion = plan_site(seen(OLD, pin=TO_NOBODY, now=now), motion.memory)
+        waited.append(now - began)
+        assert words(motion) == [f"start t-blog-web-{OLD.release}-1", f"start t-blog-web-{OLD.release}-2"]
+        memory, now = motion.memory, now + 0.5
+    assert waited[:3] == [0.0, 0.0, 0.0]
+    assert waited[3:] == [0.5, 1.5, 3.5, 7.5, 15.5]
+    assert words(plan_site(seen(OLD, pin=TO_NOBODY, now=now + 700), memory)) != []
+    assert words(plan_site(seen(NEW, pin=to(), now=now), memory)) != []

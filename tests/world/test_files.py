@@ -83,3 +83,13 @@ def test_what_is_stored_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(ShipstoneError, match="cannot write below"):
         store.put_tree("tree", {"a": (b"1", False), "a/b": (b"2", False)})
     assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_what_nothing_mounts_any_more_goes(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "files")
+    assert store.keep(["a"]) == ()
+    store.put_tree("tree", {"page.html": (b"page", False)})
+    store.put_file("one", b"conf", executable=False)
+    store.put_file("two", b"conf", executable=False)
+    assert store.keep(["two"]) == ("one", "tree")
+    assert [store.present(name) for name in ("tree", "one", "two")] == [False, False, True]
