@@ -19,12 +19,9 @@ def host_name(value: object) -> str:
     written = text(value)
     name = written.lower()
     if not name.isascii():
-        raise Refusal(
-            "SS-N05",
-            f"{show(written)} is not ASCII. Write {_punycode(name)} instead."
-            if _punycode(name)
-            else f"{show(written)} is not ASCII and is no international name either. Write its xn-- form.",
-        )
+        ascii_form = _punycode(name)
+        instead = f"Write {show(ascii_form)} instead." if ascii_form else "Use letters, digits, - and dots, or a name's xn-- form."
+        raise Refusal("SS-N05", f"{show(written)} is not ASCII. {instead}")
     _not_an_address(written, name)
     if "*" in name:
         raise Refusal("SS-N02", f"{show(written)} is a wildcard, which would take other sites' requests. List each host name.")
@@ -83,9 +80,10 @@ def _is_punycode(label: str) -> bool:
 
 def _punycode(name: str) -> str | None:
     try:
-        return name.encode("idna").decode("ascii")
+        written = name.encode("idna").decode("ascii")
     except (ValueError, IndexError):
         return None
+    return written if re.fullmatch(r"[a-z0-9.-]+", written) else None
 
 
 def fleet_domain(value: object) -> str:

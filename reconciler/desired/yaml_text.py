@@ -95,7 +95,7 @@ class _Composer:
             return None, tuple(self.problems)
         top = self.top
         if top is None or (top.text is not None and top.data() is None):
-            self._say(top or Node(1, 1), "SS-Y07", self.empty)
+            self._say(top if top is not None and top.text else Node(1, 1), "SS-Y07", self.empty)
         elif top.entries is None:
             kind = "a list" if top.items is not None else "a text"
             self._say(top, "SS-Y08", f"the file is {kind}, not a map. Begin with keys, as in image: nginx:1.27.")
