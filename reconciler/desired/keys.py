@@ -20,6 +20,7 @@ DURATION_SCHEMA = {
     "examples": ["500ms", "10s", "1m30s"],
 }
 HOUR = 3600.0
+MAX_SERVICES = 100
 
 
 def rules(info: ValidationInfo) -> Rules:
@@ -87,6 +88,8 @@ def order(value: object) -> str:
 def services(value: Any) -> Any:
     if value == {}:
         raise Refusal("SS-Y16", "there is no service in it. Name one, as in web: {image: nginx:1.27}, or delete services:.")
+    if isinstance(value, dict) and len(value) > MAX_SERVICES:
+        raise Refusal("SS-C13", f"{len(value)} services are too many for one site. Write at most {MAX_SERVICES}; make several sites of it.")
     return written(value)
 
 

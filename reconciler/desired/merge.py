@@ -17,8 +17,7 @@ def merged_services(site: Site, fleet: Fleet) -> dict[str, ServiceKeys]:
 
 def _service(under: ServiceKeys, over: ServiceKeys) -> ServiceKeys:
     """Both were validated, so this is not done again."""
-    values = _merged(under, over, ServiceKeys)
-    return ServiceKeys.model_construct(_fields_set=set(values), **values)
+    return ServiceKeys().model_copy(update=_merged(under, over, ServiceKeys))
 
 
 def _merged(under: Model, over: Model, kind: type[Model]) -> dict[str, Any]:
@@ -35,8 +34,7 @@ def _merged_value(name: str, under: Any, over: Any) -> Any:
     if isinstance(under, dict) and isinstance(over, dict):
         return under | over
     if isinstance(under, Model) and isinstance(over, Model):
-        values = _merged(under, over, type(over))
-        return type(over).model_construct(_fields_set=set(values), **values)
+        return over.model_copy(update=_merged(under, over, type(over)))
     if name == "extra_hosts":
         named = {line.partition(":")[0] for line in over}
         return [line for line in under if line.partition(":")[0] not in named] + over

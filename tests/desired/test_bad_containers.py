@@ -203,6 +203,11 @@ def test_replicas_0_for_one_of_two_services_is_fine() -> None:
     assert_only("services:\n  a: {replicas: 0}\n  b: {weight: 0}\n", "1:1 services", "SS-C22", "weight 0")
 
 
+def test_a_site_has_at_most_100_services() -> None:
+    assert problems_of("services:\n" + "".join(f"  s{n}: {{}}\n" for n in range(100))) == ()
+    assert_only("services:\n" + "".join(f"  s{n}: {{}}\n" for n in range(101)), "2:3 services", "SS-C13", "make several sites of it")
+
+
 def test_mounts_that_collide_only_through_defaults() -> None:
     text = "files: {/a: front}\nservices:\n  a: {volumes: [data:/a]}\n"
     assert_only(text, "3:7 services.a.volumes", "SS-C21", "/a is mounted in files and in volumes")
