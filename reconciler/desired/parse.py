@@ -11,7 +11,7 @@ from reconciler.desired.places import place_of
 from reconciler.desired.policy import CLOSED, Policy, Rules
 from reconciler.desired.problem import Problem, errors
 from reconciler.desired.site import Fleet, Model, Site
-from reconciler.desired.whole_site import across, floating_images, missing_keys, service_paths
+from reconciler.desired.whole_site import across, floating_images, missing_keys, service_paths, shared_volumes
 from reconciler.desired.yaml_text import Node, read_yaml
 
 __all__ = ["merged_services", "parse_fleet", "parse_site", "place_of", "site_name", "twins"]
@@ -29,7 +29,7 @@ def parse_fleet(file: str, data: bytes, policy: Policy = CLOSED) -> tuple[Fleet 
     if top is None:
         return None, problems
     fleet, found = _validate(file, top, Fleet, Rules(policy))
-    found += floating_images(file, top, [("defaults", "image")])
+    found += floating_images(file, top, [("defaults",)]) + shared_volumes(file, top, [("defaults",)])
     return _result(fleet, problems, found)
 
 
@@ -40,7 +40,8 @@ def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Si
         return None, problems
     site, found = _validate(file, top, Site, Rules(policy, fleet.domain))
     found += missing_keys(file, top, fleet, found)
-    found += floating_images(file, top, [("image",), *((*path, "image") for path in service_paths(top) if path)])
+    paths = list(dict.fromkeys([(), *service_paths(top)]))
+    found += floating_images(file, top, paths) + shared_volumes(file, top, paths)
     if site is not None:
         found += across(file, top, site, fleet)
     return _result(site, problems, found)
@@ -56,7 +57,9 @@ def _validate(file: str, top: Node, model: type[Kind], rules: Rules) -> tuple[Ki
 
 def _result(parsed: Kind | None, problems: tuple[Problem, ...], found: list[Problem]) -> tuple[Kind | None, tuple[Problem, ...]]:
     """Each problem once, in the order of the file: an alias leads to the same wrong text from several keys, and what YAML already
-    complained of cannot be right for its key either."""
+    complained of cannot be right for its key either. Where an error is, a warning says nothing more."""
+    wrong = {(problem.line, problem.column) for problem in found if problem.severity == "error"}
+    found = [row for row in found if row.severity == "error" or (row.line, row.column) not in wrong]
     unreadable = {(problem.line, problem.column) for problem in problems}
     once: dict[tuple[int, int, str, str], Problem] = {}
     for problem in sorted([*problems, *(row for row in found if (row.line, row.column) not in unreadable)]):

@@ -6,6 +6,7 @@ from reconciler.desired.merge import ONLY_SERVICE, merged_services
 from reconciler.desired.mounts import overlapping
 from reconciler.desired.places import Path, Place, find
 from reconciler.desired.problem import Problem
+from reconciler.desired.refusal import show
 from reconciler.desired.site import Fleet, ServiceKeys, Site
 from reconciler.desired.yaml_text import Node
 
@@ -39,12 +40,28 @@ def service_paths(top: Node) -> list[Path]:
 
 
 def floating_images(file: str, top: Node, paths: list[Path]) -> list[Problem]:
-    """A warning for every image, written at one of `paths`, whose name can mean something else tomorrow."""
+    """A warning for every image, written below one of `paths`, whose name can mean something else tomorrow."""
     problems = []
     for path in paths:
-        place = find(top, path)
+        place = find(top, (*path, "image"))
         if place.whole and place.node.text is not None and (message := floating(place.node.text)):
             problems.append(Problem(file, place.line, place.column, place.key, "SS-C11", message, "warning"))
+    return problems
+
+
+def shared_volumes(file: str, top: Node, paths: list[Path]) -> list[Problem]:
+    """A warning for every volume, written below one of `paths`, that the old and the new release of a deploy both write to."""
+    problems = []
+    for path in paths:
+        for index, item in enumerate(find(top, (*path, "volumes")).node.items or []):
+            source, *rest = (item.text or "").split(":")
+            if rest and rest[-1] != "ro":
+                message = (
+                    f"in a deploy the old and the new release have {show(source)} at once for a moment; stop-first is not in this version. "
+                    "Write :ro after it if it is only read, or be sure that the program bears two writers."
+                )
+                place = find(top, (*path, "volumes", index))
+                problems.append(Problem(file, place.line, place.column, place.key, "SS-C26", message, "warning"))
     return problems
 
 

@@ -139,8 +139,8 @@ def test_stop_first_is_refused_with_its_reason() -> None:
         pytest.param("extra_hosts: {db: elsewhere}", "1:19 extra_hosts.db", "SS-C24", "elsewhere is not an address", id="extra_host-name"),
         pytest.param("extra_hosts: {'a b': 10.0.0.1}", "1:22 extra_hosts.a b", "SS-C24", "is not NAME:ADDRESS", id="extra_host-space"),
         pytest.param("command: 'sh -c \"x'", "1:10 command", "SS-C24", "Close the quote", id="open-quote-in-command"),
-        pytest.param("tmpfs: [/a]\nvolumes: [data:/a]", "1:1 tmpfs", "SS-C21", "/a is mounted in volumes and in tmpfs", id="two-mounts"),
-        pytest.param("volumes: [a:/a, b:/a]", "1:1 volumes", "SS-C21", "/a is mounted twice in volumes", id="two-volumes"),
+        pytest.param("tmpfs: [/a]\nvolumes: [data:/a:ro]", "1:1 tmpfs", "SS-C21", "/a is mounted in volumes and in tmpfs", id="two-mounts"),
+        pytest.param("volumes: [a:/a:ro, b:/a:ro]", "1:1 volumes", "SS-C21", "/a is mounted twice in volumes", id="two-volumes"),
         pytest.param("replicas: 0", "1:1 replicas", "SS-C22", "nobody answers", id="no-replicas"),
         pytest.param("services: {a: {weight: 0}}", "1:1 services", "SS-C22", "Give one of them a weight", id="no-weight"),
     ],
@@ -177,7 +177,7 @@ def test_the_policy_may_name_the_registries(image: str, allowed: str) -> None:
 
 def test_the_policy_may_open_folders_and_capabilities_but_never_the_socket() -> None:
     policy = Policy(bind_roots=("/srv/data", "/run"), capabilities=("CAP_NET_RAW",))
-    assert problems_of("volumes: [/srv/data/a:/a:ro, /srv/data:/b]\ncap_add: [net_raw]", policy) == ()
+    assert problems_of("volumes: [/srv/data/a:/a:ro, /srv/data:/b:ro]\ncap_add: [net_raw]", policy) == ()
     assert_only("volumes: [/srv/database:/a]", "1:11 volumes[0]", "SS-C06", "is outside /srv/data, /run", policy)
     assert_only("volumes: [/run/docker.sock:/a]", "1:11 volumes[0]", "SS-C05", "No policy allows it", policy)
 
@@ -208,8 +208,14 @@ def test_a_site_has_at_most_100_services() -> None:
     assert_only("services:\n" + "".join(f"  s{n}: {{}}\n" for n in range(101)), "2:3 services", "SS-C13", "make several sites of it")
 
 
+def test_a_volume_that_is_written_to_is_a_warning() -> None:
+    assert_only("volumes: [a:/a:ro, b:/b]", "1:20 volumes[1]", "SS-C26", "have b at once for a moment. Write :ro after it")
+    assert_only("services: {a: {volumes: [b:/b:rw]}}", "1:26 services.a.volumes[0]", "SS-C26", "stop-first is not in this version")
+    assert [problem.severity for problem in problems_of("volumes: [b:/b]")] == ["warning"]
+
+
 def test_mounts_that_collide_only_through_defaults() -> None:
-    text = "files: {/a: front}\nservices:\n  a: {volumes: [data:/a]}\n"
+    text = "files: {/a: front}\nservices:\n  a: {volumes: [data:/a:ro]}\n"
     assert_only(text, "3:7 services.a.volumes", "SS-C21", "/a is mounted in files and in volumes")
 
 

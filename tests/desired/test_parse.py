@@ -33,7 +33,7 @@ working_dir: /
 read_only: true
 init: false
 tmpfs: /run:size=64m
-volumes: [data:/data, cache:/cache/:ro]
+volumes: [data:/data:ro, cache:/cache/:ro]
 files: {/etc/app/: ./front//config}
 healthcheck: {test: "wget -q localhost", interval: 1m30s, timeout: 500ms, retries: 3, start_period: 0s, start_interval: 1s, x-why: slow}
 restart: no
@@ -90,7 +90,7 @@ def test_every_key_has_its_value() -> None:
         "read_only": True,
         "init": False,
         "tmpfs": ["/run:size=64m"],
-        "volumes": ["data:/data", "cache:/cache:ro"],
+        "volumes": ["data:/data:ro", "cache:/cache:ro"],
         "files": {"/etc/app": "front/config"},
         "restart": "no",
         "stop_grace_period": 3600.0,
@@ -188,14 +188,14 @@ def test_a_value_that_equals_the_default_still_overrides() -> None:
 
 def test_maps_of_maps_merge_and_lists_are_replaced() -> None:
     site = site_of(
-        "healthcheck: {test: [NONE], interval: 5s}\nulimits: {nofile: 1, core: 2}\nvolumes: [a:/a]\n"
+        "healthcheck: {test: [NONE], interval: 5s}\nulimits: {nofile: 1, core: 2}\nvolumes: [a:/a:ro]\n"
         "extra_hosts: {db: 10.0.0.1, one: 10.0.0.2}\n"
-        "services: {a: {healthcheck: {test: ls}, ulimits: {core: 3}, volumes: [b:/b], extra_hosts: [db:10.0.0.9]}}"
+        "services: {a: {healthcheck: {test: ls}, ulimits: {core: 3}, volumes: [b:/b:ro], extra_hosts: [db:10.0.0.9]}}"
     )
     merged = merged_services(site, FLEET)["a"]
     assert merged.healthcheck == Healthcheck(test="ls", interval=5.0)
     assert merged.ulimits == {"nofile": Ulimit(soft=1, hard=1), "core": Ulimit(soft=3, hard=3)}
-    assert merged.volumes == ["b:/b"]
+    assert merged.volumes == ["b:/b:ro"]
     assert merged.extra_hosts == ["one:10.0.0.2", "db:10.0.0.9"]
 
 
