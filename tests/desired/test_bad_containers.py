@@ -209,8 +209,8 @@ def test_a_site_has_at_most_100_services() -> None:
 
 
 def test_a_volume_that_is_written_to_is_a_warning() -> None:
-    assert_only("volumes: [a:/a:ro, b:/b]", "1:20 volumes[1]", "SS-C26", "have b at once for a moment. Write :ro after it")
-    assert_only("services: {a: {volumes: [b:/b:rw]}}", "1:26 services.a.volumes[0]", "SS-C26", "stop-first is not in this version")
+    assert_only("volumes: [a:/a:ro, b:/b]", "1:20 volumes[1]", "SS-C26", "have b at once for a moment; stop-first is not")
+    assert_only("services: {a: {volumes: [b:/b:rw]}}", "1:26 services.a.volumes[0]", "SS-C26", "Write :ro after it")
     assert [problem.severity for problem in problems_of("volumes: [b:/b]")] == ["warning"]
 
 
