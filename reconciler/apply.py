@@ -128,7 +128,7 @@ class Apply:
                 begun = self._clock()
                 match step:
                     case Pull():
-                        images[site.name, site.release, step.target] = self._engine.resolve(step.target, timeout=self._pull_timeout)
+                        images[site.name, site.release, step.target] = self._resolve(step.target)
                     case GiveUp():
                         failed = self._give_up(site, step)
                     case _:
@@ -149,6 +149,16 @@ class Apply:
                 self._retry[outcome.site] = (tries + 1, self._clock() + min(2.0**tries, 60.0))
             self._busy.pop(outcome.site, None)
         self._told(outcome)
+
+    def _resolve(self, image: str) -> str:
+        """The exact image. One whose own labels would route or name the container otherwise is refused."""
+        reference = self._engine.resolve(image, timeout=self._pull_timeout)
+        reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
+        if reserved:
+            raise EngineError(
+                f"cannot run {image}: the image itself has the label {reserved[0]}. Build it without traefik.* and shipstone.*."
+            )
+        return reference
 
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:

@@ -71,6 +71,9 @@ class StateSettings(Section):
 class PolicySettings(Section):
     bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
+    domains: list[str] = Field(default=[], description="Domains, besides the fleet's own, under which sites may have host names.")
+    registries: list[str] = Field(default=[], description="Registries that images may come from, as docker.io; empty is any.")
+    require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
 
 
 class Settings(BaseSettings):

@@ -52,7 +52,8 @@ def paths_of(settings: Settings) -> Paths:
 
 
 def policy_of(settings: Settings) -> Policy:
-    return Policy(bind_roots=tuple(settings.policy.bind_roots), capabilities=tuple(settings.policy.capabilities))
+    p = settings.policy
+    return Policy(tuple(p.bind_roots), tuple(p.capabilities), tuple(p.domains), tuple(p.registries), require_tag=p.require_tag)
 
 
 def source_of(settings: Settings) -> Source:

@@ -1,0 +1,120 @@
+"""One revision becomes the desired state; what has errors is held at what it was."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+
+from reconciler.desired.compile import Compiler
+from reconciler.desired.desired import Desired
+from reconciler.desired.policy import Policy
+from reconciler.desired.revision import Entry, Revision
+
+SITE = "image: app:1\nport: 80\n"
+READS: Counter[str] = Counter()
+
+
+def revision(name: str, files: Mapping[str, str], links: Mapping[str, str] | None = None) -> Revision:
+    entries = {path: Entry(hashlib.sha1(text.encode()).hexdigest(), "file", len(text)) for path, text in files.items()}  # noqa: S324
+    entries |= {path: Entry("0" * 40, "symlink", len(target)) for path, target in (links or {}).items()}
+
+    def read(path: str) -> bytes:
+        READS[f"{name} {path}"] += 1
+        return files[path].encode()
+
+    return Revision(name, entries, read)
+
+
+def compiled(*steps: Mapping[str, str]) -> Desired:
+    """The desired state after these revisions, one after the other."""
+    compiler, desired = Compiler(Policy()), None
+    for n, files in enumerate(steps):
+        desired = compiler.compile(revision(f"r{n}", files), desired)
+    assert desired is not None
+    return desired
+
+
+def test_a_site_answers_to_its_name_under_the_domain() -> None:
+    desired = compiled({"shipstone.yaml": "domain: example.org\n", "sites/shop.yaml": SITE})
+    assert desired.sites["shop"].route.hosts == ("shop.example.org",)
+    assert desired.hosts() == ("example.org", "shop.example.org")
+    assert desired.problems == ()
+
+
+def test_only_the_broken_file_is_held_at_its_last_good_content() -> None:
+    good = {"sites/a.yaml": SITE, "sites/b.yaml": SITE}
+    before = compiled(good)
+    desired = compiled(good, {"sites/a.yaml": "image: app:2\nport: 80\n", "sites/b.yaml": "imgae: app:2\nport: 80\n"})
+    assert desired.sites["a"].services[0].spec.image == "app:2"
+    assert desired.sites["b"].release == before.sites["b"].release
+    assert list(desired.held) == ["b"]
+    assert desired.held["b"].startswith("sites/b.yaml:1:1 imgae: ")
+
+
+def test_a_broken_fleet_file_holds_every_site() -> None:
+    good = {"shipstone.yaml": "domain: example.org\n", "sites/a.yaml": SITE}
+    desired = compiled(
+        good, {"shipstone.yaml": "domian: example.org\n", "sites/a.yaml": "image: app:2\nport: 80\n", "sites/new.yaml": SITE}
+    )
+    assert desired.sites["a"].services[0].spec.image == "app:1"
+    assert sorted(desired.held) == ["a", "new"]
+    assert desired.domain == "example.org"
+
+
+def test_a_deleted_file_removes_its_site() -> None:
+    assert sorted(compiled({"sites/a.yaml": SITE, "sites/b.yaml": SITE}, {"sites/a.yaml": SITE}).sites) == ["a"]
+
+
+def test_two_files_that_claim_one_host_are_both_held() -> None:
+    """So the one that runs keeps it; another path of the same host is no clash."""
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim, "sites/b.yaml": claim})
+    assert sorted(desired.held) == ["a", "b"]
+    assert sorted(desired.sites) == ["a"]
+    assert [str(problem) for problem in desired.problems] == [
+        "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/b.yaml too. Take it out of one of the files.",
+        "sites/b.yaml:3:8 hosts: x.shipstone.local is claimed by sites/a.yaml too. Take it out of one of the files.",
+    ]
+    assert compiled({"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n"}).held == {}
+
+
+def test_mounted_files_are_named_by_their_content() -> None:
+    """A changed file is a new release; a moved one with the same content is not another mount."""
+    site = SITE + "files: {/srv: pages}\n"
+    one = compiled({"sites/a.yaml": site, "pages/index.html": "1"})
+    two = compiled({"sites/a.yaml": site, "pages/index.html": "2"})
+    assert one.sites["a"].release != two.sites["a"].release
+    assert [content.files for content in one.contents.values()] == [(("index.html", "pages/index.html", False),)]
+
+
+def test_files_that_are_not_there_or_lead_elsewhere_hold_their_site() -> None:
+    site = SITE + "files:\n  /srv: pages\n  /etc/app.conf: app.conf\n"
+    compiler = Compiler(Policy())
+    desired = compiler.compile(revision("r", {"sites/a.yaml": site, "pages/a": "1"}, {"pages/link": "/etc/passwd"}))
+    assert [str(problem) for problem in desired.problems] == [
+        "sites/a.yaml:4:9 files./srv: pages/link is a symlink, which is not followed. Put the file itself into the repository.",
+        (
+            "sites/a.yaml:5:18 files./etc/app.conf: app.conf is not in the repository. "
+            "Add it, or correct the path (it starts at the repository's root)."
+        ),
+    ]
+    assert list(desired.held) == ["a"]
+
+
+def test_a_site_file_that_is_a_link_is_held() -> None:
+    desired = Compiler(Policy()).compile(revision("r", {}, {"sites/a.yaml": "../x"}))
+    assert [str(problem) for problem in desired.problems] == ["sites/a.yaml is a symlink. Put the file itself into the repository."]
+    assert list(desired.held) == ["a"]
+
+
+def test_only_files_that_changed_are_parsed_again() -> None:
+    READS.clear()
+    compiled({"sites/a.yaml": SITE, "sites/b.yaml": SITE + "weight: 2\n"}, {"sites/a.yaml": SITE, "sites/b.yaml": SITE + "weight: 3\n"})
+    assert READS == {"r0 sites/a.yaml": 1, "r0 sites/b.yaml": 1, "r1 sites/b.yaml": 1}
+
+
+def test_replicas_and_times_make_no_new_release() -> None:
+    """A scaling or another drain is not a deploy."""
+    one = compiled({"sites/a.yaml": SITE})
+    two = compiled({"sites/a.yaml": SITE + "replicas: 3\nrollout: {drain: 1s}\n"})
+    assert one.sites["a"].release == two.sites["a"].release
+    assert two.sites["a"].timing.drain == 1.0
