@@ -3,7 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 from rich.console import Console as Rich
@@ -34,6 +35,15 @@ class Console:
 
     def line(self, text: str) -> None:
         self._out.print(escape(text))
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[str], None]]:
+        """What is going on, in one line that changes; only on a terminal."""
+        if not self._out.is_terminal:
+            yield lambda _text: None
+            return
+        with self._out.status("looking") as status:
+            yield lambda text: status.update(escape(text))
 
     def error(self, text: str) -> None:
         self._err.print(f"[red]{escape(text)}[/red]")

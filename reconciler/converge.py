@@ -27,10 +27,16 @@ class Result:
 class Progress:
     """What happened so far, for a person who watches: every step once, with its seconds."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], show: Callable[[str], None] = lambda _text: None) -> None:
+        self._say, self._show = say, show
         self.wake = threading.Event()
         self.errors: dict[str, str] = {}
+
+    def looked(self, plan: Plan, total: int) -> None:
+        """Called after each pass: how far it is, and what is waited for."""
+        waiting = [f"{name}: {site.message}" for name, site in plan.sites.items() if site.steps and site.message]
+        quiet = sum(not site.steps for site in plan.sites.values())
+        self._show(f"{quiet} of {total} sites at rest" + (f"  {waiting[0]}" if waiting else ""))
 
     def told(self, outcome: Outcome) -> None:
         """Called by the workers after each site's steps."""
@@ -61,6 +67,7 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
         progress.wake.clear()
         begun = time.thread_time()
         plan = reconciler.once()
+        progress.looked(plan, len(reconciler.desired.sites) if reconciler.desired else 0)
         if not reconciler.working and plan.quiet and not progress.errors:
             return plan
         if time.monotonic() > deadline:
