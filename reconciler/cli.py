@@ -74,15 +74,14 @@ def apply(
     settings = _settings(config, source)
     console = Console()
     configure_log(logging.WARNING)
-    with InstanceLock(wiring.paths_of(settings).lock, settings.instance):
-        with console.live() as show:
-            progress = Progress(console.line, show)
-            reconciler = wiring.reconciler_of(settings, progress.told)
-            desired = reconciler.take(wiring.source_of(settings).fetch())
-            console.problems(desired.problems)
-            wiring.write_generated(settings, reconciler)
-            result = converge(reconciler, progress, timeout)
-            reconciler.close(5.0)
+    with InstanceLock(wiring.paths_of(settings).lock, settings.instance), console.live() as show:
+        progress = Progress(console.line, show)
+        reconciler = wiring.reconciler_of(settings, progress.told)
+        desired = reconciler.take(wiring.source_of(settings).fetch())
+        console.problems(desired.problems)
+        wiring.write_generated(settings, reconciler)
+        result = converge(reconciler, progress, timeout)
+        reconciler.close(5.0)
     for site, why in sorted(result.failed.items()):
         console.error(f"{site}: {why}")
     count = len(result.plan.sites)
