@@ -1,0 +1,245 @@
+"""A Docker Engine in memory: the same contract as docker.py, time that a test moves, hands that do harm, faults on demand."""
+
+import itertools
+import queue
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.desired.spec import NewContainer
+from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.observed import Container, Health, State
+from reconciler.world.engine import Event, ForeignContainer
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What containers of an image do: answer `boot` seconds after their start, end with `exit_code` after `life` seconds, have a health."""
+
+    boot: float = 0.0
+    life: float | None = None
+    exit_code: int = 0
+    health: Health = "none"
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass
+class Running:
+    """One container as the engine holds it."""
+
+    id: str
+    name: str
+    labels: dict[str, str]
+    image: str
+    state: State
+    address: str | None
+    networks: tuple[str, ...]
+    new: NewContainer | None = None
+    started_at: float = 0.0
+    health: Health = "none"
+    exit_code: int = 0
+    mem_limit: int | None = None
+    log: list[str] = field(default_factory=list)
+
+
+class MemoryEngine:
+    """An Engine (see engine.py). `clock` gives seconds; `images` are present, `pullable` can be had."""
+
+    def __init__(self, instance: str, network: str, clock: Callable[[], float] = lambda: 0.0) -> None:
+        self._instance, self._network, self._clock = instance, network, clock
+        self.images: dict[str, Behaviour] = {}
+        self.pullable: dict[str, Behaviour] = {}
+        self.volumes: set[str] = set()
+        self.network = False
+        self._all: dict[str, Running] = {}
+        self._ids = itertools.count(1)
+        self._listeners: list[queue.SimpleQueue[Event | None]] = []
+        self._faults: dict[str, list[EngineError]] = {}
+
+    def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
+        self._fault("containers")
+        self._live()
+        return tuple(
+            self._container(c, inspected=c.labels.get("shipstone.site") not in busy)
+            for c in self._all.values()
+            if c.labels.get("shipstone.instance") == self._instance
+        )
+
+    def foreign(self) -> tuple[ForeignContainer, ...]:
+        rows = (c for c in self._all.values() if c.state == "running" and c.labels.get("shipstone.instance") != self._instance)
+        found = (
+            ForeignContainer(c.id, c.name, tuple(sorted((k, v) for k, v in c.labels.items() if k.startswith("traefik.")))) for c in rows
+        )
+        return tuple(container for container in found if container.labels)
+
+    def resync(self) -> None:
+        """Nothing is remembered here."""
+
+    def resolve(self, image: str, *, timeout: float) -> str:
+        self._fault("resolve")
+        if image not in self.images and image in self.pullable:
+            self.images[image] = self.pullable[image]
+        if image not in self.images:
+            raise EngineError(f"cannot pull {image}: there is no such image, in {timeout:g} s.")
+        return f"sha256:{image}"
+
+    def image_labels(self, reference: str) -> dict[str, str]:
+        return dict(self._behaviour(reference).labels)
+
+    def ensure_network(self) -> bool:
+        self._fault("network")
+        if self.network:
+            return False
+        self.network = True
+        self._say(Event("network", "create", self._network, None))
+        return True
+
+    def network_exists(self) -> bool:
+        return self.network
+
+    def create_and_start(self, new: NewContainer) -> str:
+        self._fault("create")
+        self._behaviour(new.image)
+        if not self.network:
+            raise NotFoundError(f"cannot create {new.name}: network {new.network} not found")
+        if any(c.name == new.name for c in self._all.values()):
+            raise EngineError(f"cannot create {new.name}: the name is already in use")
+        self.volumes |= {volume.source for volume in new.spec.volumes if volume.kind == "volume"}
+        if new.spec.entrypoint and new.spec.entrypoint[0].startswith("/nonexistent"):
+            raise EngineError(f"cannot start {new.name}: {new.spec.entrypoint[0]}: no such file or directory")
+        self._fault("start")
+        return self._start(new.name, dict(new.labels), new.image, new)
+
+    def stop(self, container_id: str, *, grace: float) -> None:  # noqa: ARG002  nothing here takes time to end
+        self._fault("stop")
+        if (c := self._all.get(container_id)) and c.state in ("running", "paused", "restarting"):
+            self._end(c, 0)
+
+    def remove(self, container_id: str) -> None:
+        self._fault("remove")
+        c = self._all.get(container_id)
+        if c is None:
+            return
+        if c.state == "running":
+            raise EngineError(f"cannot remove {c.name}: it is running")
+        self.destroy(container_id)
+
+    def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
+        return tuple(self._get(container_id).log[-lines:])
+
+    def events(self) -> Iterator[Event]:
+        mine: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._listeners.append(mine)
+        while (event := mine.get()) is not None:
+            yield event
+        raise EngineError("cannot listen to the engine's events any more: the stream ended.")
+
+    def answers(self, address: str, port: int) -> bool:
+        """Whether the container that has this address now would answer on any port; what readiness asks."""
+        self._live()
+        c = next((c for c in self._all.values() if c.address == address and c.state == "running"), None)
+        return c is not None and port > 0 and self._clock() >= c.started_at + self._behaviour(c.image).boot
+
+    def fail(self, operation: str, error: EngineError, times: int = 1) -> None:
+        """The next `times` calls of `operation` (containers, resolve, network, create, start, stop, remove) raise `error`."""
+        self._faults.setdefault(operation, []).extend([error] * times)
+
+    def cut(self) -> None:
+        """End every event stream."""
+        for listener in self._listeners:
+            listener.put(None)
+        self._listeners.clear()
+
+    # What a hand does, named as docker's own commands.
+
+    def run(self, name: str, image: str, labels: dict[str, str]) -> str:
+        """A container that is not ours."""
+        return self._start(name, labels, image, None)
+
+    def kill(self, container_id: str) -> None:
+        self._end(self._get(container_id), 137)
+
+    def destroy(self, container_id: str) -> None:
+        """rm -f."""
+        self._tell(container_id, "destroy")
+        del self._all[container_id]
+
+    def pause(self, container_id: str) -> None:
+        self._get(container_id).state = "paused"
+        self._tell(container_id, "pause")
+
+    def rename(self, container_id: str, name: str) -> None:
+        self._get(container_id).name = name
+        self._tell(container_id, "rename")
+
+    def update(self, container_id: str, mem_limit: int) -> None:
+        self._get(container_id).mem_limit = mem_limit
+        self._tell(container_id, "update")
+
+    def set_health(self, container_id: str, health: Health) -> None:
+        self._get(container_id).health = health
+        self._tell(container_id, f"health_status: {health}")
+
+    def _start(self, name: str, labels: dict[str, str], image: str, new: NewContainer | None) -> str:
+        made = f"{next(self._ids):064x}"
+        behaviour = self._behaviour(image)
+        spec = new.spec if new else None
+        container = Running(made, name, {**dict(behaviour.labels), **labels}, image, "running", self._free_address(), (self._network,), new)
+        container.started_at, container.mem_limit = self._clock(), spec.mem_limit if spec else None
+        container.health = "starting" if spec and spec.healthcheck else behaviour.health
+        self._all[made] = container
+        for action in ("create", "start"):
+            self._tell(made, action)
+        return made
+
+    def _free_address(self) -> str:
+        """The lowest one, as Docker does: what was freed is had again at once."""
+        used = {c.address for c in self._all.values() if c.address}
+        return next(address for n in itertools.count(2) if (address := f"10.0.{n // 250}.{n % 250}") not in used)
+
+    def _end(self, c: Running, code: int) -> None:
+        c.state, c.exit_code, c.address = "exited", code, None
+        self._tell(c.id, "die")
+
+    def _live(self) -> None:
+        """What has lived long enough ends by itself."""
+        for c in list(self._all.values()):
+            life = self._behaviour(c.image).life
+            if c.state == "running" and life is not None and self._clock() >= c.started_at + life:
+                c.log.append("ended by itself")
+                self._end(c, self._behaviour(c.image).exit_code)
+
+    def _behaviour(self, image: str) -> Behaviour:
+        name = image.removeprefix("sha256:")
+        if name not in self.images:
+            raise NotFoundError(f"cannot find {image}: no such image")
+        return self.images[name]
+
+    def _get(self, container_id: str) -> Running:
+        if container_id not in self._all:
+            raise NotFoundError(f"cannot find {container_id[:12]}: no such container")
+        return self._all[container_id]
+
+    def _tell(self, container_id: str, action: str) -> None:
+        """Only of this instance's containers, as docker_rows.event_of."""
+        c = self._all[container_id]
+        if c.labels.get("shipstone.instance") == self._instance:
+            self._say(Event("container", action, c.id, c.labels.get("shipstone.site")))
+
+    def _say(self, event: Event) -> None:
+        for listener in self._listeners:
+            listener.put(event)
+
+    def _fault(self, operation: str) -> None:
+        if waiting := self._faults.get(operation):
+            raise waiting.pop(0)
+
+    def _container(self, c: Running, *, inspected: bool) -> Container:
+        live: dict[str, Any] | None = None
+        if inspected:
+            spec = c.new.spec if c.new else None
+            environment = dict(spec.environment) if spec else {}
+            live = {"networks": c.networks, "image": c.image, "restart": spec.restart if spec else "no"}
+            live |= {"mem_limit": c.mem_limit, "pids_limit": spec.pids_limit if spec else None, "cpus": spec.cpus if spec else None}
+            live |= {"environment": environment, "image_defaults": {"environment": {}}}
+        return Container(c.id, c.name, c.state, c.health, dict(c.labels), c.address, 0, c.exit_code, live=live)

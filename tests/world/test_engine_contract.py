@@ -1,0 +1,282 @@
+"""One contract for both engines: what holds on the real one holds in memory, so that thousands of cases may run there."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import docker
+import pytest
+from lab.host import until
+
+from reconciler.desired.spec import Check, ContainerSpec, FileMount, NewContainer, Volume
+from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.observed import Container
+from reconciler.world.docker import DockerEngine
+from reconciler.world.engine import Engine, Event
+from reconciler.world.memory import Behaviour, MemoryEngine
+
+ABSENT = "127.0.0.1:1/none:1"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An engine, and hands that do to it what its users do."""
+
+    engine: Engine
+    instance: str
+    image: str
+    destroy: Callable[[str], object]
+    pause: Callable[[str], object]
+    rename: Callable[[str, str], object]
+    update: Callable[[str, int], object]
+    kill: Callable[[str], object]
+    foreign: Callable[[str, dict[str, str]], str]
+    volumes: Callable[[], set[str]]
+
+    @property
+    def network(self) -> str:
+        return f"{self.instance}_net"
+
+    def new(self, n: int = 1, **changes: Any) -> NewContainer:
+        spec = replace(ContainerSpec(image=self.image, port=80, environment=(("BOOT_MS", "0"), ("V", "one"))), **changes)
+        labels = {"shipstone.instance": self.instance, "shipstone.site": "shop", "traefik.docker.network": self.network, "mine": "1"}
+        return NewContainer(f"{self.instance}-shop-{n}", self.image, spec, tuple(sorted(labels.items())), self.network)
+
+    def one(self) -> Container:
+        (container,) = self.engine.containers()
+        return container
+
+
+@pytest.fixture(params=["memory", pytest.param("docker", marks=pytest.mark.docker)])
+def bench(request: pytest.FixtureRequest, instance: str) -> Iterator[Bench]:
+    if request.param == "memory":
+        yield in_memory(instance)
+    else:
+        yield from on_docker(instance, request.getfixturevalue("docker_socket"), request.getfixturevalue("abrupt_image"))
+
+
+def in_memory(instance: str) -> Bench:
+    engine = MemoryEngine(instance, f"{instance}_net")
+    engine.images = {"app:1": Behaviour()}
+
+    def foreign(name: str, labels: dict[str, str]) -> str:
+        return engine.run(name, "app:1", labels)
+
+    return Bench(
+        engine, instance, "app:1", engine.destroy, engine.pause, engine.rename, engine.update, engine.kill, foreign, lambda: engine.volumes
+    )
+
+
+def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
+    engine = DockerEngine(socket, instance, f"{instance}_net", lambda digest: f"/etc/{digest}")
+    api = docker.APIClient(base_url=socket, version="auto")
+
+    def foreign(name: str, labels: dict[str, str]) -> str:
+        made = str(api.create_container(image, name=name, labels=labels)["Id"])
+        others.append(made)
+        api.start(made)
+        return made
+
+    others: list[str] = []
+    yield Bench(
+        engine,
+        instance,
+        image,
+        lambda c: api.remove_container(c, force=True),
+        api.pause,
+        api.rename,
+        lambda c, size: api.update_container(c, mem_limit=size, memswap_limit=2 * size),
+        api.kill,
+        foreign,
+        lambda: {row["Name"] for row in api.volumes(filters={"name": instance})["Volumes"] or ()},
+    )
+    mine = api.containers(all=True, quiet=True, filters={"label": f"shipstone.instance={instance}"})
+    for made in [*others, *(row["Id"] for row in mine)]:
+        api.remove_container(made, force=True)
+    for row in api.volumes(filters={"name": instance})["Volumes"] or ():
+        api.remove_volume(row["Name"])
+    for row in api.networks(names=[f"{instance}_net"]):
+        api.remove_network(row["Id"])
+    api.close()
+
+
+def test_the_network_is_made_once_under_its_own_name(bench: Bench) -> None:
+    assert bench.engine.network_exists() is False
+    assert bench.engine.ensure_network() is True
+    assert bench.engine.ensure_network() is False
+    assert bench.engine.network_exists() is True
+
+
+def test_a_container_is_listed_as_it_was_made(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    new = bench.new(mem_limit=64 * 1024**2, restart="no")
+    made = bench.engine.create_and_start(new)
+    c = bench.one()
+    assert (c.id, c.name, c.state, c.health, c.restarts) == (made, new.name, "running", "none", 0)
+    assert dict(new.labels).items() <= dict(c.labels).items()
+    assert c.address
+    assert c.live is not None
+    assert c.live["networks"] == (bench.network,)
+    assert (c.live["image"], c.live["restart"], c.live["mem_limit"]) == (bench.image, "no", 64 * 1024**2)
+    assert c.live["environment"]["V"] == "one"
+
+
+def test_containers_of_busy_sites_are_listed_without_an_inspection(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    bench.engine.create_and_start(bench.new())
+    (c,) = bench.engine.containers(frozenset({"shop"}))
+    assert (c.state, c.live) == ("running", None)
+    assert bench.one().live is not None
+
+
+def test_a_healthcheck_is_waited_for(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    bench.engine.create_and_start(bench.new(healthcheck=Check(("CMD", "/srv"), interval=60.0)))
+    assert bench.one().health == "starting"
+
+
+def test_a_name_that_is_taken_is_said(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    bench.engine.create_and_start(bench.new())
+    with pytest.raises(EngineError, match=f"cannot create {bench.new().name}: "):
+        bench.engine.create_and_start(bench.new())
+
+
+def test_without_the_network_nothing_is_left_behind(bench: Bench) -> None:
+    with pytest.raises(EngineError):
+        bench.engine.create_and_start(bench.new())
+    assert bench.engine.containers() == ()
+
+
+def test_what_cannot_start_is_removed_again(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    with pytest.raises(EngineError, match=f"cannot start {bench.new().name}: "):
+        bench.engine.create_and_start(bench.new(entrypoint=("/nonexistent",)))
+    assert bench.engine.containers() == ()
+
+
+def test_stop_then_remove_and_gone_already_is_fine(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(bench.new())
+    with pytest.raises(EngineError):
+        bench.engine.remove(made)
+    bench.engine.stop(made, grace=1)
+    assert bench.one().state == "exited"
+    bench.engine.stop(made, grace=1)
+    bench.engine.remove(made)
+    assert bench.engine.containers() == ()
+    bench.engine.stop(made, grace=1)
+    bench.engine.remove(made)
+
+
+def test_a_paused_container_can_be_removed(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(bench.new())
+    bench.pause(made)
+    assert bench.one().state == "paused"
+    bench.engine.remove(made)
+    assert bench.engine.containers() == ()
+
+
+def test_volumes_stay(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(bench.new(volumes=(Volume("volume", f"{bench.instance}-data", "/data"),)))
+    bench.engine.stop(made, grace=0)
+    bench.engine.remove(made)
+    assert bench.volumes() == {f"{bench.instance}-data"}
+
+
+def test_hands_show(bench: Bench) -> None:
+    """A changed limit, another name, a container that was killed or removed."""
+    bench.engine.ensure_network()
+    first, second = (bench.engine.create_and_start(bench.new(n)) for n in (1, 2))
+    assert len(bench.engine.containers()) == 2
+    bench.update(first, 32 * 1024**2)
+    bench.rename(first, f"{bench.instance}-other")
+    bench.kill(second)
+    bench.engine.resync()
+    by_id = {c.id: c for c in bench.engine.containers()}
+    live = by_id[first].live
+    assert live is not None
+    assert (live["mem_limit"], by_id[first].name) == (32 * 1024**2, f"{bench.instance}-other")
+    assert (by_id[second].state, by_id[second].exit_code, by_id[second].address) == ("exited", 137, None)
+    bench.destroy(second)
+    assert [c.id for c in bench.engine.containers()] == [first]
+
+
+def test_foreign_containers_are_never_ours(bench: Bench) -> None:
+    """Those that route through Traefik are known by name; another instance's are foreign too."""
+    bench.engine.ensure_network()
+    bench.foreign(f"{bench.instance}-x", {"traefik.http.routers.x.rule": "Host(`x`)", "shipstone.instance": "another"})
+    bench.foreign(f"{bench.instance}-y", {})
+    assert bench.engine.containers() == ()
+    mine = [c for c in bench.engine.foreign() if c.name.startswith(bench.instance)]
+    assert [(c.name, c.labels) for c in mine] == [(f"{bench.instance}-x", (("traefik.http.routers.x.rule", "Host(`x`)"),))]
+
+
+def test_images(bench: Bench) -> None:
+    """A local image is fixed by its id; one that is nowhere is named in the error."""
+    reference = bench.engine.resolve(bench.image, timeout=5)
+    assert reference.startswith("sha256:")
+    assert bench.engine.resolve(bench.image, timeout=5) == reference
+    assert bench.engine.image_labels(reference) == {}
+    with pytest.raises(EngineError, match=f"cannot pull {ABSENT}: "):
+        bench.engine.resolve(ABSENT, timeout=5)
+    bench.engine.ensure_network()
+    with pytest.raises(NotFoundError, match=f"cannot create|cannot find {ABSENT}"):
+        bench.engine.create_and_start(replace(bench.new(), image=ABSENT))
+
+
+def test_logs(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(bench.new())
+    assert bench.engine.logs(made, lines=5) == ()
+    with pytest.raises(NotFoundError):
+        bench.engine.logs("0" * 64, lines=5)
+
+
+def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
+    seen: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for event in bench.engine.events():
+            seen.put(event)
+
+    threading.Thread(target=listen, daemon=True).start()
+    bench.engine.ensure_network()
+    rows: list[Event] = []
+
+    def heard(kind: str, action: str, **wanted: str) -> bool:
+        while not seen.empty():
+            rows.append(seen.get())
+        return any(e.kind == kind and e.action == action and all(getattr(e, key) == value for key, value in wanted.items()) for e in rows)
+
+    foreign = bench.foreign(f"{bench.instance}-z", {})
+    made: list[str] = []
+
+    def started() -> bool:
+        """In memory a listener hears only what comes after it began to listen: so try until it does."""
+        made.append(bench.engine.create_and_start(bench.new(len(made) + 1)))
+        return heard("container", "start", id=made[-1], site="shop") or heard("container", "start", site="shop")
+
+    until(started, "the start of a container is heard", 10)
+    bench.destroy(made[-1])
+    until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 10)
+    assert all(event.id != foreign for event in rows)
+
+
+@pytest.mark.docker
+def test_files_of_the_repository_are_mounted_read_only(docker_socket: str, abrupt_image: str, instance: str) -> None:
+    """Only the real engine has a file system."""
+    for bench in on_docker(instance, docker_socket, abrupt_image):
+        bench.engine.ensure_network()
+        made = bench.engine.create_and_start(
+            bench.new(files=(FileMount("/etc/host-name", "x", "hostname"),), read_only=True, cap_drop=("ALL",))
+        )
+        api = docker.APIClient(base_url=docker_socket, version="auto")
+        row = api.inspect_container(made)
+        api.close()
+        assert [(m["Source"], m["Destination"], m["RW"]) for m in row["Mounts"]] == [("/etc/hostname", "/etc/host-name", False)]
+        assert (row["HostConfig"]["ReadonlyRootfs"], row["HostConfig"]["CapDrop"]) == (True, ["ALL"])
