@@ -35,6 +35,10 @@ def backoff(failures: int) -> float:
     return float(min(2.0 ** min(failures, 6), 60.0) * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
 
 
-def breath(cpu_seconds: float) -> float:
-    """Seconds to the next pass at the least, after one that took so much CPU: passes leave four fifths of one core to the rest."""
-    return min(max(0.05, 4 * cpu_seconds), 2.0)
+def breath(cpu_seconds: float, moving: int) -> float:
+    """Seconds to the next pass at the least, after one that took so much CPU with `moving` sites in motion.
+
+    Passes leave four fifths of one core to the rest; and with many sites in motion the pins of several change together, because
+    each change costs Traefik a whole new configuration.
+    """
+    return min(max(0.05, 4 * cpu_seconds, 0.002 * moving), 2.0)

@@ -57,6 +57,8 @@ class Reconciler:
         self._clock = clock
         self._lock = threading.Lock()
         self.memory = Memory(failed=world.store.failed())
+        self.moving = 0
+        """Sites that had steps, or were busy, at the last pass."""
         self._first_seen = world.store.differences()
         self._files_seen = True
         self._containers: tuple[Container, ...] = ()
@@ -79,6 +81,7 @@ class Reconciler:
         with self._lock:
             plan = make_plan(desired, observed, self.memory, self._clock(), self._names, busy=busy)
             self.memory = plan.memory
+        self.moving = len(busy) + sum(bool(site.steps) for site in plan.sites.values())
         return dated(plan, self._first_seen)
 
     def once(self) -> Plan:

@@ -126,7 +126,7 @@ def raw_seconds(api: docker.APIClient, host: Host, containers: list[NewContainer
 def compose_seconds(folder: Path, host: Host, containers: list[NewContainer]) -> float:
     """`up -d` of the same containers, one service each."""
     binary = compose_binary(folder)
-    file = folder / "compose.yaml"
+    file, project = folder / "compose.yaml", f"bench-compose-{os.getpid()}"
     services = {
         f"s{n}": {
             "image": new.image,
@@ -136,7 +136,7 @@ def compose_seconds(folder: Path, host: Host, containers: list[NewContainer]) ->
         }
         for n, new in enumerate(containers)
     }
-    file.write_text(json.dumps({"name": "bench-compose", "services": services, "networks": {"default": {"name": "bench-compose"}}}))
+    file.write_text(json.dumps({"name": project, "services": services}))
     environment = {**os.environ, "DOCKER_HOST": host.engine, "COMPOSE_PROGRESS": "quiet"}
 
     def run(*arguments: str) -> None:
@@ -183,8 +183,8 @@ def idle(host: Host, api: docker.APIClient, count: int) -> Row:
     for _ in range(3):
         if not reconciler.once().quiet:
             raise LabError("the idle pass has something to do")
-    passes = statistics.median(timed(reconciler.once) for _ in range(31))
-    listed = statistics.median(timed(lambda: api.containers(all=True)) for _ in range(31))
+    pairs = [(timed(reconciler.once), timed(lambda: api.containers(all=True))) for _ in range(51)]
+    passes, listed = (statistics.median(times) for times in zip(*pairs, strict=True))
     reconciler.close(5)
     return Row(
         f"idle pass, {count} sites / one list call", passes / listed, 3.0, "×", f"{passes * 1000:.1f} ms; list {listed * 1000:.1f} ms"
