@@ -15,7 +15,7 @@ from pathlib import Path
 import docker
 
 DEFAULT = "unix:///var/run/docker.sock"
-LOCK = Path("/var/tmp/shipstone-lab.lock")  # noqa: S108  held by root's own processes, and only locked
+LOCK = Path("/var/tmp")  # noqa: S108  the folder itself is locked, so nothing is left behind
 START_SECONDS = 60
 
 
@@ -26,9 +26,12 @@ class LabError(Exception):
 @contextlib.contextmanager
 def lab_lock() -> Iterator[None]:
     """One at a time: two processes that install packages or make the same image would trip over each other."""
-    with LOCK.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    folder = os.open(LOCK, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(folder)
 
 
 @dataclass
