@@ -134,12 +134,13 @@ def choose_goal(
 ) -> tuple[DesiredSite | None, str]:
     """What the site is brought to, and why that is not what is written, if so."""
     wanted = desired.sites.get(name)
-    if name in desired.held:
-        return wanted or running_site(name, observed, containers, names), desired.held[name]
     failed = memory.failed.get(name)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)
-        return running_site(name, observed, others, names), f"release {failed.release} failed: {failed.reason}"
+        why = f"release {failed.release} failed: {failed.reason}"
+        return running_site(name, observed, others, names), "\n".join([*([desired.held[name]] if name in desired.held else []), why])
+    if name in desired.held:
+        return wanted or running_site(name, observed, containers, names), desired.held[name]
     if wanted is None and not desired.sites and not desired.held:
         return running_site(name, observed, containers, names), "the desired state has no sites at all: nothing is removed"
     return wanted, ""

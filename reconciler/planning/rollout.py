@@ -251,7 +251,7 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
         targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
     claimed = {rule for c in serving for rule in rules(route_of(c))}
     every = tuple(dict.fromkeys(rule for route in routes for rule in rules(route)))
-    sticky = any(route_of(c).sticky for c in serving)
+    sticky = len(targets) > 1 and any(rule in claimed for rule in every) and any(route_of(c).sticky for c in serving)
     return Pin(
         tuple((rule, targets if rule in claimed else ()) for rule in sorted(every)),
         tuple((rule, pin_priority(rule)) for rule in sorted(every)),

@@ -117,6 +117,16 @@ def test_a_failed_release_is_not_tried_again_and_the_old_one_is_kept() -> None:
     assert newer.sites["shop"].steps != ()
 
 
+def test_a_held_site_whose_last_good_release_failed_stays_as_it_runs() -> None:
+    """The release that failed is not tried again because the file is broken now."""
+    old, new = site("shop"), site("shop", "app:2")
+    memory = Memory(failed={"shop": FailedRelease("shop", new.release, "exited with 1", 5.0)})
+    found = plan(desired(new, held={"shop": "sites/shop.yaml:1:1 broken"}), running(old), memory=memory)
+    assert found.sites["shop"].steps == ()
+    assert found.sites["shop"].sync == "held"
+    assert found.sites["shop"].message == f"sites/shop.yaml:1:1 broken\nrelease {new.release} failed: exited with 1"
+
+
 def test_differences_keep_the_time_when_they_were_first_seen() -> None:
     """Also while their site is busy; what is gone is forgotten."""
     shop = site("shop")

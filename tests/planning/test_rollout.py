@@ -195,3 +195,14 @@ def test_what_dies_at_once_is_started_ever_more_slowly() -> None:
     assert waited[3:] == [0.5, 1.5, 3.5, 7.5, 15.5]
     assert words(plan_site(seen(OLD, pin=TO_NOBODY, now=now + 700), memory)) != []
     assert words(plan_site(seen(NEW, pin=to(), now=now), memory)) != []
+
+
+def test_a_sticky_site_is_pinned_as_traefik_tells_it_back() -> None:
+    """Stickiness is a matter of several targets: of one, or of none, Traefik's API says nothing about it."""
+    sticky = replace(ROUTE, sticky=True)
+    old, new = site("1", route=sticky), site("2", route=sticky)
+    two = (container(old, 1), container(old, 2))
+    more = (replace(old.services[0], replicas=3),)
+    rows: list[tuple[DesiredSite, tuple[Container, ...]]] = [(old, ()), (new, two), (replace(old, services=more), two)]
+    steps = [step for goal, there in rows for step in due(plan_site(seen(goal, *there), SiteMemory()).steps)]
+    assert [step.pin.sticky for step in steps if isinstance(step, SetPin) and step.pin] == [False, False, True]

@@ -1,0 +1,271 @@
+"""Whatever is committed, killed, cut or forgotten, in whatever order: hosts that were served stay served, and it ends as written."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from reconciler.desired.compile import Compiler
+from reconciler.desired.desired import Desired
+from reconciler.desired.policy import Policy
+from reconciler.desired.revision import Entry, Revision
+from reconciler.errors import EngineError
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.labels import applied_of
+from reconciler.planning.memory import Memory
+from reconciler.planning.observed import Observed, Pin, TraefikView
+from reconciler.planning.pin_file import parse_pins, render_pins
+from reconciler.planning.plan import Plan, make_plan
+from reconciler.planning.rollout import Names
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
+from reconciler.reconcile import in_motion
+from reconciler.world.memory import Behaviour, MemoryEngine
+from reconciler.world.memory_traefik import MemoryTraefik
+from reconciler.world.readiness import Readiness
+
+NAMES = Names("ship", "ship_net", "web")
+IMAGES = {
+    "app:now": Behaviour(),
+    "app:slow": Behaviour(boot=3.0),
+    "app:never": Behaviour(boot=1e9),
+    "app:dies": Behaviour(boot=5.0, life=2.0, exit_code=3),
+}
+SITES = ("one", "two", "three")
+ROLLOUT = "rollout: {min_healthy: 1s, drain: 1s, deadline: 15s}\n"
+
+site_texts = st.builds(
+    lambda image, version, a, b, weight, hosts, sticky: (
+        f"image: {image}\nport: 80\nenvironment: {{V: '{version}'}}\nsticky: {sticky}\nhosts: [{hosts}]\n{ROLLOUT}"
+        f"services:\n  a: {{replicas: {a}, weight: {weight}}}\n" + (f"  b: {{replicas: {b}}}\n" if b else "")
+    ),
+    image=st.sampled_from(["app:now", "app:now", "app:slow", "app:never", "app:dies"]),
+    version=st.integers(1, 3),
+    a=st.integers(1, 3),
+    b=st.integers(0, 2),
+    weight=st.sampled_from([1, 10]),
+    hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test"]),
+    sticky=st.sampled_from(["true", "false"]),
+)
+
+
+def revision(files: Mapping[str, str]) -> Revision:
+    entries = {path: Entry(hashlib.sha256(text.encode()).hexdigest(), "file", len(text)) for path, text in files.items()}
+    return Revision(hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest(), entries, lambda path: files[path].encode())
+
+
+class Motion(RuleBasedStateMachine):
+    """One host: the real planning over the engine in memory, and a Traefik that learns late."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = 1000.0
+        self.engine = MemoryEngine(NAMES.instance, NAMES.network, lambda: self.now)
+        self.engine.images = dict(IMAGES)
+        self.engine.ensure_network()
+        self.pin_text = ""
+        self.pins: dict[str, Pin] = {}
+        self.traefik = MemoryTraefik(self.engine, self.pins)
+        self.compiler = Compiler(Policy(domains=("test",)))
+        self.failed: dict[str, FailedRelease] = {}
+        self.forget(failures=False)
+        self.files = {"shipstone.yaml": "domain: test\n", "sites/anchor.yaml": f"image: app:now\nport: 80\n{ROLLOUT}"}
+        self.desired: Desired = self.compiler.compile(revision(self.files), None)
+        self.serving: dict[str, str] = {}
+        """Host names that were seen to be served, by site's name; they must go on."""
+        self.hurt: set[str] = set()
+        """Sites of which a hand took away what served: until they are healed they may fail."""
+
+    # What people do.
+
+    @rule(site=st.sampled_from(SITES), text=site_texts)
+    def commit(self, site: str, text: str) -> None:
+        self.files[f"sites/{site}.yaml"] = text.replace("SITE", site)
+        self.take()
+
+    @rule(site=st.sampled_from(SITES))
+    def delete(self, site: str) -> None:
+        self.files.pop(f"sites/{site}.yaml", None)
+        self.take()
+
+    @rule(site=st.sampled_from(SITES))
+    def break_file(self, site: str) -> None:
+        if f"sites/{site}.yaml" in self.files:
+            self.files[f"sites/{site}.yaml"] += "nonsense: 1\n"
+            self.take()
+
+    @rule(data=st.data(), how=st.sampled_from(["kill", "destroy", "pause"]))
+    def by_hand(self, data: st.DataObject, how: str) -> None:
+        running = [c for c in self.engine.containers() if c.state == "running"]
+        if not running:
+            return
+        c = data.draw(st.sampled_from(running))
+        self.hurt.add(c.site)
+        self.serving = {host: site for host, site in self.serving.items() if site != c.site}
+        getattr(self.engine, how)(c.id)
+        self.traefik.refresh()
+
+    # What time and faults do.
+
+    @rule(seconds=st.sampled_from([0.05, 0.5, 1.0, 2.0, 7.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+    @rule()
+    def traefik_learns(self) -> None:
+        self.traefik.refresh()
+
+    @rule(operation=st.sampled_from(["create", "start", "stop", "remove", "resolve"]))
+    def engine_fails_once(self, operation: str) -> None:
+        self.engine.fail(operation, EngineError(f"cannot {operation}: no"))
+
+    @rule(failures=st.booleans())
+    def forget(self, failures: bool) -> None:
+        """Shipstone is killed and comes back; with `failures` its state folder is lost too."""
+        if failures:
+            self.failed = {}
+        self.readiness = Readiness(self.engine.answers)
+        self.memory = Memory(failed=dict(self.failed))
+
+    # What Shipstone does.
+
+    @rule(cut=st.none() | st.integers(0, 4))
+    def one_pass(self, cut: int | None) -> None:
+        """A pass; with `cut` it is killed after so many steps of a site."""
+        self.do(self.plan(), cut)
+        if cut is not None:
+            self.forget(failures=False)
+
+    @rule()
+    def some_passes(self) -> None:
+        for _ in range(10):
+            self.do(self.plan())
+            self.traefik.refresh()
+            self.now += 0.3
+
+    @precondition(lambda self: self.desired.sites.keys() > {"anchor"})
+    @rule()
+    def settle(self) -> None:
+        for _ in range(400):
+            plan = self.plan()
+            if plan.quiet:
+                break
+            self.do(plan)
+            self.traefik.refresh()
+            self.now += 0.5
+        self.traefik.refresh()
+        plan = self.plan()
+        hopeless = {name for name in SITES if self.hopeless(name)}
+        moving = {name for name, site in plan.sites.items() if site.steps}
+        assert moving <= hopeless, f"it does not end: {plan}"
+        assert self.pins.keys() <= hopeless, "no pin is left"
+        self.hurt.clear()
+        for site in self.desired.sites.values():
+            if site.name in hopeless or (site.name in plan.memory.failed and plan.memory.failed[site.name].release == site.release):
+                continue
+            rows = [c for c in self.engine.containers() if c.site == site.name]
+            there = sorted((c.release, c.service, c.state) for c in rows)
+            assert there == sorted((site.release, s.name, "running") for s in site.services for _ in range(s.replicas))
+            for host in site.route.hosts:
+                routed = self.traefik.route(host)
+                assert sorted(routed or ()) == sorted(c.address or "" for c in rows), f"{host} is served by all of it"
+        gone = {c.site for c in self.engine.containers()} - self.desired.sites.keys() - self.desired.held.keys()
+        assert not gone, "what is not desired is gone"
+
+    def hopeless(self, name: str) -> bool:
+        """Only a release is there that cannot get ready, and nobody remembers that it never served: it is tried for ever."""
+        rows = [c for c in self.engine.containers() if c.site == name]
+        wanted = self.desired.sites.get(name)
+        return (
+            wanted is not None
+            and wanted.services[0].spec.image in ("app:never", "app:dies")
+            and {c.release for c in rows} <= {wanted.release}
+        )
+
+    @invariant()
+    def served_hosts_stay_served(self) -> None:
+        """By running replicas of their own site that are ready, and by nothing else; and no route is left to chance."""
+        by_address = {c.address: c for c in self.engine.containers() if c.address}
+        for host, name in self.serving.items():
+            routed = self.traefik.route(host)
+            assert routed, f"{host} is lost: {routed}"
+            for address in routed:
+                c = by_address.get(address)
+                assert c is not None, f"{host} goes to {address}, where nothing is"
+                assert c.site == name, f"{host} goes to {c.name}"
+                assert self.engine.answers(address, 80), f"{host} goes to {c.name}, which does not answer"
+        for site in self.desired.sites.values():
+            if site.name in self.hurt:
+                continue
+            pin = self.pins.get(site.name)
+            given_up = {rule for rule, targets in pin.targets if not targets} if pin else set()  # Traefik may still have to learn it
+            for host in site.route.hosts:
+                routed = self.traefik.route(host)
+                if (
+                    f"Host(`{host}`)" not in given_up
+                    and routed
+                    and all(a in by_address and by_address[a].site == site.name and self.engine.answers(a, 80) for a in routed)
+                ):
+                    self.serving[host] = site.name
+
+    # How it is put together.
+
+    def take(self) -> None:
+        """The files as they are now; a host that a site gives up need not be served any more."""
+        self.desired = self.compiler.compile(revision(self.files), self.desired)
+        kept = {host: site.name for site in self.desired.sites.values() for host in site.route.hosts}
+        held = self.desired.held.keys()
+        self.serving = {host: name for host, name in self.serving.items() if kept.get(host) == name or (name in held and host not in kept)}
+
+    def plan(self) -> Plan:
+        containers = self.engine.containers()
+        ready = self.readiness.ready(containers, lambda c: applied_of(c).spec.port)
+        moving = self.pins.keys() | in_motion(self.desired, containers, ready)
+        view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
+        observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready)
+        plan = make_plan(self.desired, observed, self.memory, self.now, NAMES)
+        self.memory = plan.memory
+        return plan
+
+    def do(self, plan: Plan, cut: int | None = None) -> None:
+        for name, site in plan.sites.items():
+            try:
+                for step in due(site.steps)[:cut]:
+                    self.step(name, step)
+                    self.served_hosts_stay_served()
+            except EngineError:
+                continue
+
+    def step(self, name: str, step: Step) -> None:
+        match step:
+            case Pull():
+                resolved = self.engine.resolve(step.target, timeout=1)
+                release = self.desired.sites[name].release
+                self.memory = replace(self.memory, images={**self.memory.images, (name, release, step.target): resolved})
+            case SetPin(pin=pin):
+                pins = {site: p for site, p in {**self.pins, name: pin}.items() if p is not None}
+                self.pin_text = render_pins(NAMES.instance, ("web",), pins)
+                self.pins.clear()
+                self.pins.update(parse_pins(NAMES.instance, self.pin_text)[0])
+            case Start():
+                self.engine.create_and_start(step.new)
+            case Stop():
+                self.engine.stop(step.container_id, grace=step.grace)
+                self.engine.remove(step.container_id)
+            case Remove():
+                self.engine.remove(step.container_id)
+            case GiveUp():
+                self.failed[name] = FailedRelease(name, step.release, step.reason, self.now)
+                self.memory = replace(self.memory, failed=dict(self.failed))
+
+
+Motion.TestCase.settings = settings(
+    max_examples=200,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+)
+TestMotion = Motion.TestCase
