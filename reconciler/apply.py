@@ -23,12 +23,13 @@ LOG_LINES = 20
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line."""
+    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line;
+    `images`: (release, image as written) → what it was resolved to."""
 
     site: str
     done: tuple[tuple[Step, float], ...] = ()
     error: str = ""
-    images: Mapping[tuple[str, str, str], str] = field(default_factory=dict, hash=False)
+    images: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
     failed: FailedRelease | None = None
 
 
@@ -120,7 +121,7 @@ class Apply:
 
     def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
         done: list[tuple[Step, float]] = []
-        images: dict[tuple[str, str, str], str] = {}
+        images: dict[tuple[str, str], str] = {}
         failed: FailedRelease | None = None
         error = ""
         try:
@@ -128,7 +129,7 @@ class Apply:
                 begun = self._clock()
                 match step:
                     case Pull():
-                        images[site.name, site.release, step.target] = self._resolve(step.target)
+                        images[site.release, step.target] = self._resolve(step.target)
                     case GiveUp():
                         failed = self._give_up(site, step)
                     case _:

@@ -84,6 +84,7 @@ def apply(
         reconciler.close(5.0)
     for site, why in sorted(result.failed.items()):
         console.error(f"{site}: {why}")
+    console.notices(result.plan.notices)
     count = len(result.plan.sites)
     console.line(f"{count - len(result.failed)} of {count} sites as {desired.revision[:12]} says, after {result.seconds:.1f} s")
     raise typer.Exit(1 if result.failed or desired.held else 0)
@@ -116,7 +117,7 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
     if output is Output.json:
         _print_json(report.status_json(found, desired, time.time()))
     else:
-        Console().status(report.status_rows(found), desired.revision)
+        Console().status(report.status_rows(found), desired.revision, found.notices)
 
 
 @app.command()
@@ -233,7 +234,8 @@ def traefik_restart(config: Config = None) -> None:
     """Replace the managed Traefik by one with the present traefik.toml; nothing is served meanwhile."""
     from reconciler import wiring
 
-    proxy = wiring.proxy_of(_settings(config, None))
+    settings = _settings(config, None)
+    proxy = wiring.proxy_of(settings, wiring.engine_of(settings))
     if proxy is None:
         raise ShipstoneError("cannot restart Traefik: it is not run by Shipstone ([traefik] manage = false). Restart it yourself.")
     proxy.restart()

@@ -60,7 +60,12 @@ class Console:
         if mend:
             self._out.print(f"{'':<24} {escape(mend)}", style="bold")
 
-    def status(self, rows: list[tuple[str, str, str, str, str, str]], revision: str) -> None:
+    def notices(self, notices: Iterable[str]) -> None:
+        """What a person should know."""
+        for notice in notices:
+            self._err.print(f"[yellow]{escape(notice)}[/yellow]")
+
+    def status(self, rows: list[tuple[str, str, str, str, str, str]], revision: str, notices: Iterable[str]) -> None:
         """One line a site."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for title in ("site", "sync", "health", "replicas", "release", "hosts"):
@@ -69,6 +74,7 @@ class Console:
             table.add_row(name, _coloured(sync), _coloured(health), replicas, release, escape(rest))
         self._out.print(table if rows else "no sites yet")
         self._out.print(f"revision {escape(revision)}", style="dim")
+        self.notices(notices)
 
 
 def _coloured(word: str) -> str:

@@ -35,6 +35,7 @@ class Daemon:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[str, str]] = {}
         self._drift: set[tuple[str, str]] = set()
+        self._notices: frozenset[str] = frozenset()
 
     def wake(self) -> None:
         self._wake.set()
@@ -103,6 +104,10 @@ class Daemon:
             if self._told.get(name) != now:
                 self._told[name] = now
                 log.info("site", site=name, sync=site.sync, health=site.health, release=site.release, message=now[1])
+        for notice in plan.notices:
+            if notice not in self._notices:
+                log.warning("notice", message=notice)
+        self._notices = frozenset(plan.notices)
         drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
         for name, text in sorted(drift - self._drift):
             log.warning("drift", site=name, difference=text)

@@ -14,15 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
-from reconciler.planning.observed import Container, Observed, TraefikView
+from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.plan import Plan, dated, first_seen, make_plan
 from reconciler.planning.rollout import Names
 from reconciler.planning.steps import line
@@ -31,7 +31,14 @@ from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.store import Event, Store
 from reconciler.world.traefik_api import TraefikApi
-from reconciler.world.traefik_container import TraefikContainer
+
+
+class Proxy(Protocol):
+    """Traefik itself: a container of ours, or someone else's."""
+
+    def state(self) -> ProxyState: ...
+
+    def start(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,7 @@ class World:
     traefik: TraefikApi
     store: Store
     readiness: Readiness
-    proxy: TraefikContainer | None = None
+    proxy: Proxy
 
 
 class Reconciler:
@@ -63,8 +70,6 @@ class Reconciler:
         self._files_seen = True
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
-        self.restart_needed = False
-        """Traefik runs with another static configuration than the one written."""
 
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
@@ -88,14 +93,28 @@ class Reconciler:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
         self.world.engine.ensure_network()
         self.world.pins.ensure()
-        if self.world.proxy is not None:
-            self.restart_needed = self.world.proxy.ensure() == "restart needed"
+        self._forget_failures()
         plan = self.plan()
         if plan.quiet and not self._apply.working and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired())
             self._files_seen = True
         self._apply.submit(plan, self._desired(), self._done)
+        if plan.proxy in ("missing", "stopped"):
+            self.world.proxy.start()
         return self._remember_differences(plan)
+
+    def _forget_failures(self) -> None:
+        """Of releases that are not wanted any more: should they be wanted again, they are tried again."""
+        desired = self._desired()
+        with self._lock:
+            failed = self.memory.failed
+            wanted = {name: site.release for name, site in desired.sites.items()}
+            gone = {name for name, row in failed.items() if name not in desired.held and wanted.get(name) != row.release}
+            if not gone:
+                return
+            self.memory = replace(self.memory, failed={name: row for name, row in failed.items() if name not in gone})
+        for name in gone:
+            self.world.store.forget_failed(name)
 
     def _remember_differences(self, plan: Plan) -> Plan:
         """Since when each is there: kept in the store, for commands that look later."""
@@ -114,7 +133,8 @@ class Reconciler:
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
         moving = pins.keys() | in_motion(desired, containers, ready)
         view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
-        return Observed(containers, self.world.engine.network_exists(), pins, view, ready)
+        network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
+        return Observed(containers, network, pins, view, ready, foreign, proxy)
 
     def _desired(self) -> Desired:
         if self.desired is None:
@@ -124,7 +144,10 @@ class Reconciler:
     def _done(self, outcome: Outcome) -> None:
         """What a site's steps brought: images resolved, a release given up."""
         with self._lock:
-            memory = replace(self.memory, images={**self.memory.images, **outcome.images})
+            memory = self.memory
+            if outcome.images:
+                known = memory.images.get(outcome.site, {})
+                memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
             if outcome.failed is not None:
                 memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed})
             self.memory = memory
@@ -147,15 +170,6 @@ class Reconciler:
         done = self._apply.close(timeout)
         self.world.store.close()
         return done
-
-    def forget_failure(self, site: str) -> FailedRelease | None:
-        """A person says: try that release again."""
-        with self._lock:
-            failed = dict(self.memory.failed)
-            gone = failed.pop(site, None)
-            self.memory = replace(self.memory, failed=failed)
-        self.world.store.forget_failed(site)
-        return gone
 
 
 def in_motion(desired: Desired, containers: tuple[Container, ...], ready: frozenset[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.desired.desired import Desired
@@ -21,7 +22,7 @@ def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozense
         "revision": desired.revision,
         "sites": {name: _site_json(site, causes) for name, site in sorted(plan.sites.items())},
         "problems": [problem.as_json() for problem in desired.problems],
-        "foreign": [],
+        "foreign": [asdict(claim) for claim in plan.foreign],
     }
 
 
@@ -40,7 +41,7 @@ def status_json(plan: Plan, desired: Desired, observed_at: float) -> dict[str, A
         for name, site in sorted(plan.sites.items())
     }
     at = dt.datetime.fromtimestamp(observed_at, dt.UTC).isoformat(timespec="seconds")
-    return {"revision": desired.revision, "observed_at": at, "sites": sites}
+    return {"revision": desired.revision, "observed_at": at, "sites": sites, "notices": list(plan.notices)}
 
 
 def plan_text(plan: Plan, desired: Desired) -> list[str]:
@@ -48,6 +49,9 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
     rows = [str(problem) for problem in desired.problems]
     if not plan.network:
         rows.append("the network is missing: it is made first")
+    if plan.proxy in ("missing", "stopped"):
+        rows.append(f"Traefik is {plan.proxy}: it is started")
+    rows += plan.notices
     for name, site in sorted(plan.sites.items()):
         if not site.steps and not site.differences and not site.message:
             continue
@@ -59,7 +63,7 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
 
 def drift_text(plan: Plan) -> list[str]:
     rows = [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
-    return rows or ["no drift"]
+    return [*rows, *plan.notices] or ["no drift"]
 
 
 def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
@@ -76,7 +80,8 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
         return 1
     if drift_only:
         return 2 if any(row.cause == "drift" for site in plan.sites.values() for row in site.differences) else 0
-    return 2 if any(site.differences or site.steps for site in plan.sites.values()) or not plan.network else 0
+    missing = not plan.network or plan.proxy in ("missing", "stopped")
+    return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 
 
 def _site_json(site: SitePlan, causes: frozenset[str]) -> Mapping[str, Any]:

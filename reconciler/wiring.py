@@ -14,6 +14,7 @@ from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
+from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
 from reconciler.world.pins import PinFile
@@ -22,6 +23,10 @@ from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.traefik_api import TraefikApi
 from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, WEB_PORT, Proxy, TraefikContainer
+from reconciler.world.traefik_unmanaged import UnmanagedTraefik
+
+PULL_SECONDS = 300.0
+"""A managed Traefik's image is pulled in the pass itself: without Traefik nothing is served anyway."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def traefik_api(settings: Settings) -> TraefikApi:
     return TraefikApi(settings.traefik.api or f"http://127.0.0.1:{settings.traefik.console_port}", settings.instance)
 
 
-def proxy_of(settings: Settings) -> TraefikContainer | None:
+def proxy_of(settings: Settings, engine: Engine) -> TraefikContainer | None:
     """Traefik as a container of ours, if that is asked for."""
     t = settings.traefik
     if not t.manage:
@@ -95,7 +100,7 @@ def proxy_of(settings: Settings) -> TraefikContainer | None:
     proxy = Proxy(
         settings.instance, t.image, settings.engine.network, static_file(settings), dynamic_dir, http, console, settings.engine.socket
     )
-    return TraefikContainer(proxy)
+    return TraefikContainer(proxy, lambda image: engine.resolve(image, timeout=PULL_SECONDS))
 
 
 def static_file(settings: Settings) -> Path:
@@ -108,7 +113,9 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     paths = paths_of(settings)
     engine = engine_of(settings)
     pins = PinFile(Path(settings.traefik.dynamic_dir), settings.instance, (settings.traefik.entrypoint,))
-    world = World(engine, pins, traefik_api(settings), Store(paths.store), Readiness(), proxy_of(settings))
+    api = traefik_api(settings)
+    proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
+    world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
     names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
     apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
     return Reconciler(world, Compiler(policy_of(settings)), names, apply)

@@ -14,6 +14,7 @@ class SiteMemory:
     `pin`, `pin_since`: the pin that Traefik last confirmed and since when. `unserved`: releases that never took a request.
     `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
     `tries`, `tried_at`: how often in a row containers of it were started, and when last, so that what dies at once is not started for ever.
+    `counts`: the release that was aimed at, and how many replicas of each service, for when its file says it no more.
     """
 
     pin: Pin | None = None
@@ -24,13 +25,13 @@ class SiteMemory:
     served: str = ""
     tries: int = 0
     tried_at: float = 0.0
+    counts: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
 
 
 @dataclass(frozen=True)
 class Memory:
-    """`images`: image as written → what it was resolved to for a release, by (site, release, image). `first_seen`: when a
-    difference was first seen, wall clock seconds, by (site, container, field)."""
+    """`failed`: by site. `images`: of sites in motion, (release, image as written) → what it was resolved to for that release."""
 
     sites: Mapping[str, SiteMemory] = field(default_factory=dict, hash=False)
     failed: Mapping[str, FailedRelease] = field(default_factory=dict, hash=False)
-    images: Mapping[tuple[str, str, str], str] = field(default_factory=dict, hash=False)
+    images: Mapping[str, Mapping[tuple[str, str], str]] = field(default_factory=dict, hash=False)

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
+ProxyState = Literal["missing", "stopped", "running", "restart needed"]
+"""How Traefik itself stands; "restart needed": it runs, with another static configuration than the one that is written now."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,15 @@ class Container:
 
 
 @dataclass(frozen=True)
+class ForeignContainer:
+    """A container without our labels that claims Traefik routers: its name and its `traefik.*` labels."""
+
+    id: str
+    name: str
+    labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class Pin:
     """A site in motion: for each routed rule, the Docker services in Traefik that may take requests; none answers 503.
 
@@ -75,3 +86,5 @@ class Observed:
     traefik: TraefikView
     answering: frozenset[str] = frozenset()
     """Ids of running containers that are ready: healthy, or without a check and answering on their port."""
+    foreign: tuple[ForeignContainer, ...] = ()
+    proxy: ProxyState = "running"

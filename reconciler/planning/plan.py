@@ -6,14 +6,20 @@ from typing import Literal
 
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.diff import Difference, committed, counted, drifted
+from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
-from reconciler.planning.observed import Container, Observed
+from reconciler.planning.observed import Container, Observed, ProxyState
 from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
 from reconciler.planning.steps import Step, line
 
 Sync = Literal["synced", "out-of-sync", "held"]
 Health = Literal["healthy", "progressing", "degraded", "missing"]
+
+
+RESTART = (
+    "restart needed: Traefik runs with an older traefik.toml. When it suits: `shipstone traefik-restart`, or restart your own Traefik."
+)
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,28 @@ class SitePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """`sites` by name, only those not busy; `look_at`: when to plan again at the latest (monotonic seconds)."""
+    """`sites` by name, only those not busy; `look_at`: when to plan again at the latest (monotonic seconds).
+
+    `foreign`: who else claims a host name of ours; `proxy`: how Traefik itself stands.
+    """
 
     sites: Mapping[str, SitePlan] = field(hash=False)
     memory: Memory
     network: bool
     look_at: float | None = None
+    foreign: tuple[Claim, ...] = ()
+    proxy: ProxyState = "running"
 
     @property
     def quiet(self) -> bool:
         """Nothing is left to do, and nothing is waited for."""
         return self.network and not any(site.steps for site in self.sites.values())
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know and Shipstone will not change by itself."""
+        restart = (RESTART,) if self.proxy == "restart needed" else ()
+        return (*restart, *(str(claim) for claim in self.foreign))
 
     def __str__(self) -> str:
         rows = [f"{name}: {line(step)}" for name, site in sorted(self.sites.items()) for step in site.steps]
@@ -69,7 +86,16 @@ def make_plan(
         if plan is not None:
             sites[name] = plan
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
-    return Plan(sites, replace(memory, sites=remembered), observed.network, min(times, default=None))
+    foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
+    images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
+    after = replace(memory, sites=remembered, images=images)
+    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy)
+
+
+def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
+    """Host name → site: what is written, and what runs."""
+    runs = {host: name for name, site in sites.items() for host in site.hosts}
+    return runs | {host: site.name for site in desired.sites.values() for host in site.route.hosts}
 
 
 def _site(
@@ -78,6 +104,10 @@ def _site(
     wanted = desired.sites.get(name)
     goal, note = choose_goal(name, desired, observed, memory, containers, names)
     before = memory.sites.get(name, SiteMemory())
+    if goal is not None:
+        goal = goal if goal is wanted else as_counted(goal, before)
+        counts = goal.release, tuple((service.name, service.replicas) for service in goal.services)
+        before = before if before.counts == counts else replace(before, counts=counts)
     if goal is None and not containers and name not in observed.pins:
         if name not in desired.held:
             return None, SiteMemory()
@@ -164,11 +194,20 @@ def running_site(name: str, observed: Observed, containers: tuple[Container, ...
     return site_from_labels(name, releases[max(releases, key=serves)])
 
 
+def as_counted(goal: DesiredSite, memory: SiteMemory) -> DesiredSite:
+    """With as many replicas as were aimed at before: what runs may be one less, or one more while a replica is replaced."""
+    release, counts = memory.counts
+    if release != goal.release:
+        return goal
+    wanted = dict(counts)
+    return replace(goal, services=tuple(replace(s, replicas=wanted.get(s.name, s.replicas)) for s in goal.services))
+
+
 def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:
     """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
     if goal is None:
         return {}
-    fixed = {image: digest for (site, release, image), digest in memory.images.items() if site == name and release == goal.release}
+    fixed = {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
     specs = {service.name: service.spec for service in goal.services}
     for c in containers:
         digest = c.labels.get("shipstone.digest")

@@ -12,11 +12,11 @@ from docker.errors import APIError
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.observed import Container
+from reconciler.planning.observed import Container, ForeignContainer
 from reconciler.world.docker_call import UnreachableError, engine_call
 from reconciler.world.docker_config import container_config
 from reconciler.world.docker_rows import container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
-from reconciler.world.engine import Event, ForeignContainer
+from reconciler.world.engine import Event
 
 INSPECTORS = 4
 TIMEOUT = 60

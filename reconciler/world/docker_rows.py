@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.planning.observed import Container, Health
-from reconciler.world.engine import Event, ForeignContainer
+from reconciler.planning.observed import Container, ForeignContainer, Health
+from reconciler.world.engine import Event
 
 HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 QUIET = ("exec_", "top", "resize", "attach", "detach", "export", "copy", "archive-path", "extract-to-dir")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.desired.spec import NewContainer
-from reconciler.planning.observed import Container
+from reconciler.planning.observed import Container, ForeignContainer
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,6 @@ class Event:
     action: str
     id: str
     site: str | None
-
-
-@dataclass(frozen=True)
-class ForeignContainer:
-    """A container without our labels that claims Traefik routers: its name and its `traefik.*` labels."""
-
-    id: str
-    name: str
-    labels: tuple[tuple[str, str], ...]
 
 
 class Engine(Protocol):

@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.observed import Container, Health, State
-from reconciler.world.engine import Event, ForeignContainer
+from reconciler.planning.observed import Container, ForeignContainer, Health, State
+from reconciler.world.engine import Event
 
 
 @dataclass(frozen=True)

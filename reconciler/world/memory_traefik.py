@@ -1,4 +1,4 @@
-"""What Traefik would route, over the in-memory engine: measured behaviour, modelled. It lags behind until refresh()."""
+"""What Traefik would route, over the in-memory engine: measured behaviour, modelled. Its two providers lag behind, each by itself."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -32,14 +32,27 @@ class TieError(AssertionError):
 
 
 class MemoryTraefik:
-    """`pins` is what is written; `view` and `route` speak of what was loaded at the last refresh()."""
+    """`pins` is what is written; `view` and `route` speak of what was learnt so far."""
 
     def __init__(self, engine: MemoryEngine, pins: Mapping[str, Pin]) -> None:
         self._engine, self._pins = engine, pins
+        self._routers: dict[str, Router] = {}
+        self._servers: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._pinned: dict[str, Pin] = {}
         self._loaded = Configuration()
 
     def refresh(self) -> None:
         """Traefik takes up what runs and what is pinned now."""
+        self.learn_containers()
+        self.learn_pins()
+
+    def learn_pins(self) -> None:
+        """Its file provider takes up what is pinned."""
+        self._pinned = dict(self._pins)
+        self._load()
+
+    def learn_containers(self) -> None:
+        """Its Docker provider takes up what runs."""
         routers: dict[str, set[Router]] = {}
         services: dict[str, dict[str, int]] = {}
         for c in self._engine.containers():
@@ -50,11 +63,15 @@ class MemoryTraefik:
                 and c.address
             ):
                 _read(c, routers, services)
-        kept = {name: next(iter(rows)) for name, rows in routers.items() if len(rows) == 1}
-        servers = {name: tuple(sorted(rows.items())) for name, rows in services.items()}
-        labelled = {name: router for name, router in kept.items() if all(target in servers for target, _ in router.targets)}
-        pins = {site: pin for site, pin in self._pins.items() if all(name in servers for _, rows in pin.targets for name, _ in rows)}
-        self._loaded = Configuration({**labelled, **_pin_routers(self._pins, servers)}, servers, pins)
+        self._routers = {name: next(iter(rows)) for name, rows in routers.items() if len(rows) == 1}
+        self._servers = {name: tuple(sorted(rows.items())) for name, rows in services.items()}
+        self._load()
+
+    def _load(self) -> None:
+        servers = self._servers
+        labelled = {name: router for name, router in self._routers.items() if all(target in servers for target, _ in router.targets)}
+        pins = {site: pin for site, pin in self._pinned.items() if all(name in servers for _, rows in pin.targets for name, _ in rows)}
+        self._loaded = Configuration({**labelled, **_pin_routers(self._pinned, servers)}, servers, pins)
 
     def view(self, moving: Collection[str]) -> TraefikView:
         """As TraefikApi.view."""

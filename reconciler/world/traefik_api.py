@@ -1,5 +1,6 @@
 """Traefik's API: what it routes just now. It is believed, not the clock."""
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -45,6 +46,14 @@ class TraefikApi:
     def version(self) -> str:
         """Traefik's own version. Raises TraefikError."""
         return str((self._get("/api/version") or {}).get("Version", "unknown"))
+
+    def started_at(self) -> float:
+        """When Traefik started (wall clock seconds). Raises TraefikError."""
+        text = str((self._get("/api/version") or {}).get("startDate", ""))
+        try:
+            return dt.datetime.fromisoformat(text).timestamp()
+        except ValueError:
+            raise TraefikError(f"cannot read when Traefik started: it says {text!r}. Shipstone knows Traefik 3.") from None
 
     def sentinel(self) -> bool:
         """Whether Traefik reads the folder with the pins. Raises TraefikError."""

@@ -1,16 +1,17 @@
 """Traefik itself as a container, where [traefik] manage asks for it. It is never restarted but by an explicit word."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import docker
 
-from reconciler.errors import NotFoundError
+from reconciler.errors import NotFoundError, ShipstoneError
+from reconciler.planning.observed import ProxyState
 from reconciler.world.docker_call import engine_call
 
-State = Literal["started", "running", "restart needed"]
 WEB_PORT = 80
 API_PORT = 8080
 DYNAMIC_DIR = "/etc/traefik/dynamic"
@@ -36,26 +37,37 @@ class Proxy:
 
 
 class TraefikContainer:
-    """One container on the sites' network, with the engine's socket, its static configuration and the folder of the pins."""
+    """One container on the sites' network, with the engine's socket, its static configuration and the folder of the pins.
 
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
+    `provide` makes sure that an image is on the host.
+    """
+
+    def __init__(self, proxy: Proxy, provide: Callable[[str], object]) -> None:
+        self._proxy, self._provide = proxy, provide
         self._client: Any = None
 
-    def ensure(self) -> State:
-        """Make and start it where it is missing; one that runs with another static configuration is left as it is."""
+    def state(self) -> ProxyState:
+        """How it stands; nothing is changed."""
         found = self._inspect()
         if found is None:
-            self._create()
-            return "started"
+            return "missing"
         if not found["State"]["Running"]:
-            with self._call("start"):
-                self._api.start(found["Id"])
-            return "started"
+            return "stopped"
         return "running" if found["Config"]["Labels"].get("shipstone.config") == self._digest() else "restart needed"
 
+    def start(self) -> None:
+        """Make it where it is missing, start it where it is stopped; one that runs is left as it is."""
+        found = self._inspect()
+        if found is None:
+            self._prepare()
+            self._create()
+        elif not found["State"]["Running"]:
+            with self._call("start"):
+                self._api.start(found["Id"])
+
     def restart(self) -> None:
-        """Replace it by one with the present configuration; nothing is served meanwhile."""
+        """Replace it by one with the present configuration; nothing is served meanwhile. What could fail is looked at before."""
+        self._prepare()
         self.remove()
         self._create()
 
@@ -88,6 +100,13 @@ class TraefikContainer:
         text = p.static_file.read_text(encoding="utf-8") if p.static_file.exists() else ""
         whole = repr((text, p.image, p.network, str(p.dynamic_dir), p.http, p.console))
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+    def _prepare(self) -> None:
+        """The image and the file are there."""
+        p = self._proxy
+        if not p.static_file.is_file():
+            raise ShipstoneError(f"cannot start {p.name}: {p.static_file} is not written yet. `shipstone apply` writes it.")
+        self._provide(p.image)
 
     def _create(self) -> None:
         p = self._proxy

@@ -49,6 +49,9 @@ site_texts = st.builds(
     hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test"]),
     sticky=st.sampled_from(["true", "false"]),
 )
+LEARNS = ("", "containers", "pins", "all")
+learning = st.lists(st.sampled_from(LEARNS), min_size=5, max_size=30)
+seconds = st.sampled_from([0.05, 0.4, 1.2])
 
 
 def revision(files: Mapping[str, str]) -> Revision:
@@ -85,6 +88,14 @@ class Motion(RuleBasedStateMachine):
         self.files[f"sites/{site}.yaml"] = text.replace("SITE", site)
         self.take()
 
+    @rule(site=st.sampled_from(SITES[:2]), version=st.integers(1, 3), replicas=st.integers(1, 2), learns=learning, seconds=seconds)
+    def deploy(self, site: str, version: int, replicas: int, learns: list[str], seconds: float) -> None:
+        """What happens most often: another version or count, and passes while Traefik learns late."""
+        environment = f"{{V: '{version}'}}"
+        text = f"image: app:now\nport: 80\nreplicas: {replicas}\nenvironment: {environment}\nhosts: [SITE.test]\n{ROLLOUT}"
+        self.commit(site, text)
+        self.some_passes(learns, seconds)
+
     @rule(site=st.sampled_from(SITES))
     def delete(self, site: str) -> None:
         self.files.pop(f"sites/{site}.yaml", None)
@@ -96,15 +107,19 @@ class Motion(RuleBasedStateMachine):
             self.files[f"sites/{site}.yaml"] += "nonsense: 1\n"
             self.take()
 
-    @rule(data=st.data(), how=st.sampled_from(["kill", "destroy", "pause"]))
+    @rule(data=st.data(), how=st.sampled_from(["kill", "destroy", "pause", "update"]))
     def by_hand(self, data: st.DataObject, how: str) -> None:
         running = [c for c in self.engine.containers() if c.state == "running"]
         if not running:
             return
         c = data.draw(st.sampled_from(running))
-        self.hurt.add(c.site)
-        self.serving = {host: site for host, site in self.serving.items() if site != c.site}
-        getattr(self.engine, how)(c.id)
+        if how != "update":
+            self.hurt.add(c.site)
+            self.serving = {host: site for host, site in self.serving.items() if site != c.site}
+        if how == "update":
+            self.engine.update(c.id, 1024)
+        else:
+            getattr(self.engine, how)(c.id)
         self.traefik.refresh()
 
     # What time and faults do.
@@ -113,9 +128,13 @@ class Motion(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule()
-    def traefik_learns(self) -> None:
-        self.traefik.refresh()
+    @rule(what=st.sampled_from(LEARNS))
+    def traefik_learns(self, what: str) -> None:
+        """Its two providers tell it of the pins and of the containers, in whatever order."""
+        if what in ("containers", "all"):
+            self.traefik.learn_containers()
+        if what in ("pins", "all"):
+            self.traefik.learn_pins()
 
     @rule(operation=st.sampled_from(["create", "start", "stop", "remove", "resolve"]))
     def engine_fails_once(self, operation: str) -> None:
@@ -138,12 +157,14 @@ class Motion(RuleBasedStateMachine):
         if cut is not None:
             self.forget(failures=False)
 
-    @rule()
-    def some_passes(self) -> None:
-        for _ in range(10):
+    @rule(learns=learning, seconds=seconds)
+    def some_passes(self, learns: list[str], seconds: float) -> None:
+        """Traefik learns of what was done only after some of them."""
+        for what in learns:
             self.do(self.plan())
-            self.traefik.refresh()
-            self.now += 0.3
+            self.now += seconds
+            self.traefik_learns(what)
+            self.served_hosts_stay_served()
 
     @precondition(lambda self: self.desired.sites.keys() > {"anchor"})
     @rule()
@@ -243,7 +264,7 @@ class Motion(RuleBasedStateMachine):
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
                 release = self.desired.sites[name].release
-                self.memory = replace(self.memory, images={**self.memory.images, (name, release, step.target): resolved})
+                self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
             case SetPin(pin=pin):
                 pins = {site: p for site, p in {**self.pins, name: pin}.items() if p is not None}
                 self.pin_text = render_pins(NAMES.instance, ("web",), pins)

@@ -89,6 +89,18 @@ def test_a_held_site_is_kept_and_healed_at_what_runs() -> None:
     assert not any(step.step == "stop" for step in found.sites["shop"].steps)
 
 
+def test_a_held_site_never_grows_while_a_replica_is_replaced() -> None:
+    """While both run there is one more than is wanted: that must not become what is wanted."""
+    shop = site("shop", replicas=2)
+    changed = {"mem_limit": 67108864}
+    held = desired(held={"shop": "sites/shop.yaml:1:1 broken"})
+    first = plan(held, running(shop, 1, live=changed), running(shop, 2))
+    again = plan(held, running(shop, 1, live=changed), running(shop, 2), running(shop, 3), memory=first.memory)
+    assert [step.target for step in first.sites["shop"].steps if step.step == "start"] == [running(shop, 3).name]
+    assert [step.target for step in again.sites["shop"].steps if step.step == "start"] == []
+    assert again.sites["shop"].wanted == 2
+
+
 def test_a_held_site_that_never_ran_is_only_reported() -> None:
     found = plan(desired(held={"shop": "broken"}))
     assert (found.sites["shop"].sync, found.sites["shop"].steps) == ("held", ())
