@@ -68,11 +68,6 @@ class Apply:
         with self._lock:
             return frozenset(self._busy) | {site for site, (_, at) in self._retry.items() if at > now}
 
-    @property
-    def working(self) -> bool:
-        with self._lock:
-            return bool(self._busy)
-
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
         with self._lock:

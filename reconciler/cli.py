@@ -31,6 +31,21 @@ Source = Annotated[Path | None, typer.Option("--source", help="Work on a plain f
 Out = Annotated[Output, typer.Option("--output", help="text or json.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"shipstone {version('shipstone')}")
+        raise typer.Exit
+
+
+@app.callback()
+def shipstone(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """GitOps for a Docker host behind Traefik: what the repository says is what runs, and no request is lost on the way."""
+
+
 @app.command()
 def run(config: Config = None, source: Source = None) -> None:
     """Keep the host as the repository says, until stopped."""
@@ -65,7 +80,10 @@ def apply(
     source: Source = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which it stops trying.")] = 600.0,
 ) -> None:
-    """Make the host as the repository says, once, and say how it went."""
+    """Make the host as the repository says, once.
+
+    Exit 0 when it is so, 1 when something failed or is held.
+    """
     from reconciler import wiring
     from reconciler.console import Console, configure_log
     from reconciler.converge import Progress, converge
@@ -85,20 +103,26 @@ def apply(
     for site, why in sorted(result.failed.items()):
         console.error(f"{site}: {why}")
     console.notices(result.plan.notices)
-    count = len(result.plan.sites)
-    console.line(f"{count - len(result.failed)} of {count} sites as {desired.revision[:12]} says, after {result.seconds:.1f} s")
+    right = result.total - len(result.failed)
+    console.line(f"{right} of {result.total} sites as {desired.revision[:12]} says, after {result.seconds:.1f} s")
     raise typer.Exit(1 if result.failed or desired.held else 0)
 
 
 @app.command()
 def plan(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
-    """Say what would be done; exit 0 nothing, 2 differences, 1 an error or a held site."""
+    """Say what would be done.
+
+    Exit 0 nothing, 2 differences, 1 an error or a held site.
+    """
     _finding(config, source, output, drift_only=False)
 
 
 @app.command()
 def drift(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
-    """Say what someone changed by hand; exit 0 nothing, 2 drift, 1 an error or a held site."""
+    """Say what someone changed by hand.
+
+    Exit 0 nothing, 2 drift, 1 an error or a held site.
+    """
     _finding(config, source, output, drift_only=True)
 
 
@@ -122,7 +146,10 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
 
 @app.command()
 def validate(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
-    """Check the desired state; exit 1 if there are errors. Needs no engine."""
+    """Check the desired state.
+
+    Needs no engine. Exit 1 if there are errors.
+    """
     from reconciler import report
     from reconciler.console import Console
     from reconciler.desired.problem import errors
@@ -133,7 +160,8 @@ def validate(config: Config = None, source: Source = None, output: Out = Output.
     else:
         Console().problems(desired.problems)
         if not desired.problems:
-            typer.echo(f"{len(desired.sites)} sites are right")
+            count = len(desired.sites)
+            typer.echo("1 site is right" if count == 1 else f"{count} sites are right")
     raise typer.Exit(1 if errors(desired.problems) else 0)
 
 
@@ -141,7 +169,10 @@ def validate(config: Config = None, source: Source = None, output: Out = Output.
 def render(
     config: Config = None, source: Source = None, site: Annotated[str | None, typer.Argument(help="Only this site.")] = None
 ) -> None:
-    """Print the container specs and labels that the desired state compiles to, as JSON."""
+    """Print container specs and labels as JSON.
+
+    What the desired state compiles to, for all sites or one.
+    """
     from reconciler.planning.labels import container_labels
     from reconciler.planning.rollout import Names
 
@@ -170,7 +201,7 @@ def schema() -> None:
 
 @app.command()
 def hosts(config: Config = None, source: Source = None) -> None:
-    """Print the hosts entries of the base domain and every site."""
+    """Print the hosts entries of the domain and its sites."""
     from reconciler.desired.hosts_file import hosts_block
 
     settings = _settings(config, source)
@@ -209,7 +240,10 @@ def init(
 
 @app.command()
 def doctor(config: Config = None, source: Source = None) -> None:
-    """Say what is missing on this host, and how to mend it; exit 1 if something is."""
+    """Say what this host lacks, and how to mend it.
+
+    Exit 1 if something is missing.
+    """
     from reconciler import wiring
     from reconciler.console import Console
     from reconciler.desired.compile import Compiler
@@ -231,7 +265,10 @@ def doctor(config: Config = None, source: Source = None) -> None:
 
 @app.command("traefik-restart")
 def traefik_restart(config: Config = None) -> None:
-    """Replace the managed Traefik by one with the present traefik.toml; nothing is served meanwhile."""
+    """Give the managed Traefik the present traefik.toml.
+
+    It is replaced; nothing is served meanwhile.
+    """
     from reconciler import wiring
 
     settings = _settings(config, None)
@@ -255,8 +292,7 @@ def main() -> NoReturn:
         code = 130
     except Exception as error:
         if hasattr(error, "show"):
-            error.show()
-            code = 2
+            error.show()  # what was typed is wrong; 2 would say that there are differences
         elif os.environ.get("SHIPSTONE_DEBUG"):
             raise
         else:

@@ -17,9 +17,10 @@ LOOK = 0.25
 
 @dataclass(frozen=True)
 class Result:
-    """How it ended; `failed` maps a site to why it is not as it should be."""
+    """How it ended; `failed` maps a site to why it is not as it should be, of `total` sites."""
 
     plan: Plan
+    total: int
     seconds: float
     failed: dict[str, str]
 
@@ -59,7 +60,8 @@ def converge(reconciler: Reconciler, progress: Progress, timeout: float) -> Resu
         plan = _passes(reconciler, progress, begun + timeout)
     finally:
         quiet.set()
-    return Result(plan, time.monotonic() - begun, _failed(reconciler, plan) | progress.errors)
+    total = len(plan.sites.keys() | plan.busy)
+    return Result(plan, total, time.monotonic() - begun, _failed(reconciler, plan) | progress.errors)
 
 
 def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan:
@@ -68,7 +70,7 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
         begun = time.thread_time()
         plan = reconciler.once()
         progress.looked(plan, len(reconciler.desired.sites) if reconciler.desired else 0)
-        if not reconciler.working and plan.quiet and not progress.errors:
+        if plan.quiet and not progress.errors:
             return plan
         if time.monotonic() > deadline:
             return plan
@@ -82,5 +84,6 @@ def _failed(reconciler: Reconciler, plan: Plan) -> dict[str, str]:
     failed = {
         name: site.message or site.health for name, site in plan.sites.items() if site.steps or site.health in ("degraded", "missing")
     }
+    failed |= dict.fromkeys(plan.busy, "its steps were not finished in time")
     failed |= {name: site.message for name, site in plan.sites.items() if site.message and site.sync != "synced"}
     return failed | (dict(desired.held) if desired else {})

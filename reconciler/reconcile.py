@@ -95,7 +95,7 @@ class Reconciler:
         self.world.pins.ensure()
         self._forget_failures()
         plan = self.plan()
-        if plan.quiet and not self._apply.working and not self._files_seen:
+        if plan.quiet and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired())
             self._files_seen = True
         self._apply.submit(plan, self._desired(), self._done)
@@ -155,11 +155,6 @@ class Reconciler:
             self.world.store.remember_failed(outcome.failed)
         revision = self.desired.revision if self.desired else ""
         self.world.store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
-
-    @property
-    def working(self) -> bool:
-        """Steps are being done."""
-        return self._apply.working
 
     def next_try(self) -> float | None:
         """When a site that backs off is tried again (monotonic seconds)."""

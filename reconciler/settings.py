@@ -1,12 +1,14 @@
 """The host's own settings: a TOML file, then SHIPSTONE_SECTION__KEY. They belong to the administrator, never to the repository."""
 
+import difflib
+import ipaddress
 import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reconciler.errors import SettingsError
@@ -22,7 +24,17 @@ def seconds(value: Any) -> Any:
     return value
 
 
+def address(value: str) -> str:
+    """An IPv4 or IPv6 address, with a zone where it needs one."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        raise ValueError("use IP addresses, as 127.0.0.1, ::1 or fe80::1%lo0") from None
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
+Address = Annotated[str, AfterValidator(address)]
 
 
 class Section(BaseModel):
@@ -39,15 +51,25 @@ class SourceSettings(Section):
 
 
 class EngineSettings(Section):
-    socket: str = Field(default="unix:///var/run/docker.sock", description="Where the Docker Engine answers.")
-    network: str = Field(default="shipstone_net", description="The network of all sites and of Traefik; made if missing, never prefixed.")
+    socket: str = Field(
+        default="unix:///var/run/docker.sock", pattern=r"^(unix|tcp|ssh|npipe)://.+", description="Where the Docker Engine answers."
+    )
+    network: str = Field(
+        default="shipstone_net",
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
+        description="The network of all sites and of Traefik; made if missing, never prefixed.",
+    )
     parallel: int = Field(default=6, ge=1, le=64, description="How many sites are worked on side by side.")
 
 
 class TraefikSettings(Section):
     dialect: Literal["v3"] = Field(default="v3", description="Which Traefik routes.")
-    api: str = Field(default="", description="Where Traefik's API answers from the host; empty is http://127.0.0.1:<console_port>.")
-    entrypoint: str = Field(default="web", description="The entry point that sites answer on.")
+    api: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="Where Traefik's API answers from the host; empty is http://127.0.0.1:<console_port>.",
+    )
+    entrypoint: str = Field(default="web", pattern=r"^[a-zA-Z0-9_-]+$", description="The entry point that sites answer on.")
     dynamic_dir: str = Field(
         default="/etc/traefik/dynamic", description="The folder of Traefik's file provider, where the pins are written."
     )
@@ -61,7 +83,7 @@ class TraefikSettings(Section):
 class FilesSettings(Section):
     hosts: str = Field(default="", description="The hosts file whose marked block is kept; empty: none is written.")
     traefik: str = Field(default="", description="Where traefik.toml is written; empty: it is not.")
-    addresses: list[str] = Field(default=["127.0.0.1", "::1"], description="The addresses that host names get in the hosts file.")
+    addresses: list[Address] = Field(default=["127.0.0.1", "::1"], description="The addresses that host names get in the hosts file.")
 
 
 class StateSettings(Section):
@@ -134,11 +156,20 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         raise SettingsError(f"cannot read {path}: {error}. Mend the TOML.") from None
 
 
+def _meant(place: tuple[int | str, ...]) -> str:
+    """The nearest name in the same section, if one is near."""
+    section: Any = Settings
+    for part in place[:-1]:
+        section = section.model_fields[str(part)].annotation
+    near = difflib.get_close_matches(str(place[-1]), section.model_fields, 1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
 def _line(row: Any, path: Path) -> str:
     """One error; the value is not shown: it may be a secret."""
     key = ".".join(str(part) for part in row["loc"])
     variable = "SHIPSTONE_" + "__".join(str(part).upper() for part in row["loc"])
     where = variable if variable in os.environ else f"{path}: {key}"
     if row["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting. `shipstone run --help` and docs/settings.md list them all."
+        return f"{where}: there is no such setting{_meant(row['loc'])}. docs/settings.md lists them all."
     return f"{where}: {row['msg'].removeprefix('Value error, ')}."

@@ -42,7 +42,7 @@ class SitePlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """`sites` by name, only those not busy; `look_at`: when to plan again at the latest (monotonic seconds).
+    """`sites` by name, without those that are `busy`; `look_at`: when to plan again at the latest (monotonic seconds).
 
     `foreign`: who else claims a host name of ours; `proxy`: how Traefik itself stands.
     """
@@ -53,11 +53,12 @@ class Plan:
     look_at: float | None = None
     foreign: tuple[Claim, ...] = ()
     proxy: ProxyState = "running"
+    busy: frozenset[str] = frozenset()
 
     @property
     def quiet(self) -> bool:
-        """Nothing is left to do, and nothing is waited for."""
-        return self.network and not any(site.steps for site in self.sites.values())
+        """Nothing is left to do, nothing is waited for, and nothing was under way when it was looked at."""
+        return self.network and not self.busy and not any(site.steps for site in self.sites.values())
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -89,7 +90,7 @@ def make_plan(
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
     after = replace(memory, sites=remembered, images=images)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy)
+    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy)
 
 
 def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:

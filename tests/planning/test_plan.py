@@ -50,6 +50,15 @@ def test_what_agrees_is_synced_and_quiet() -> None:
     assert (row.sync, row.health, row.ready, row.wanted, row.commit, row.differences) == ("synced", "healthy", 1, 1, "commit1", ())
 
 
+def test_a_plan_is_not_quiet_while_a_site_is_worked_on() -> None:
+    """Whoever waits for quiet must not take a look that left a site out for the end."""
+    shop, other = site("shop"), site("other")
+    observed = Observed((running(other),), network=True, pins={}, traefik=TraefikView(reachable=True), answering=frozenset({"x"}))
+    found = make_plan(desired(shop, other), observed, Memory(), 100.0, NAMES, busy=frozenset({"shop"}))
+    assert "shop" not in found.sites
+    assert not found.quiet
+
+
 def test_a_commit_is_named_field_by_field() -> None:
     """Desired against what the labels say was applied."""
     found = plan(desired(site("shop", "app:2")), running(site("shop")))

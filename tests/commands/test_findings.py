@@ -1,0 +1,152 @@
+"""What plan, drift, status and apply say of a real host, as text, as JSON and as exit codes."""
+
+import json
+import os
+import time
+from typing import Any
+
+import pytest
+from lab.host import Host, until
+
+from tests.conftest import SiteText
+
+pytestmark = pytest.mark.docker
+
+
+def finding(host: Host, command: str, *, code: int) -> dict[str, Any]:
+    done = host.shipstone(command, "--output", "json")
+    assert done.returncode == code, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+def test_apply_does_it_once_and_then_nothing(host: Host, site_text: SiteText) -> None:
+    """plan says before what apply will do; after it nothing is left, and says so."""
+    commit = host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
+    before = finding(host, "plan", code=2)
+    assert before["revision"] == commit
+    assert before["problems"] == before["foreign"] == []
+    shop = before["sites"]["shop"]
+    assert shop["state"] == "out-of-sync"
+    assert [step["step"] for step in shop["steps"]] == ["pull", "wait", "pin", "wait", "start", "wait", "pin"]
+    assert all(step.keys() == {"step", "target", "reason"} for step in shop["steps"])
+    (difference,) = shop["differences"]
+    assert difference.keys() == {"service", "container", "field", "desired", "actual", "cause", "since"}
+    assert (difference["service"], difference["field"], difference["desired"], difference["cause"]) == ("web", "replicas", "1", "commit")
+
+    done = host.shipstone("apply", check=True)
+    assert "1 of 1 sites as " in done.stdout
+    assert host.get("shop.test.local") == (200, "one")
+    ids = {row["Id"] for row in host.containers()}
+
+    after = finding(host, "plan", code=0)
+    assert after["sites"]["shop"] == {"state": "synced", "release": shop["release"], "differences": [], "steps": []}
+    assert host.shipstone("plan").stdout == "nothing to do\n"
+    assert finding(host, "drift", code=0)["sites"]["shop"]["differences"] == []
+    again = host.shipstone("apply", check=True)
+    assert again.stdout.splitlines() == [again.stdout.strip()], "no step is told"
+    assert {row["Id"] for row in host.containers()} == ids
+
+
+def test_status_says_how_each_site_stands(host: Host, site_text: SiteText) -> None:
+    commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2)}, "create")
+    host.shipstone("apply", check=True)
+    found = finding(host, "status", code=0)
+    assert found["revision"] == commit
+    assert found["notices"] == []
+    shop = found["sites"]["shop"]
+    release = shop.pop("release")
+    assert shop == {
+        "sync": "synced",
+        "health": "healthy",
+        "commit": commit,
+        "hosts": ["shop.test.local"],
+        "replicas": {"ready": 2, "desired": 2},
+        "message": "",
+    }
+    text = host.shipstone("status").stdout
+    assert text.splitlines()[1].split() == ["shop", "synced", "healthy", "2/2", release, "shop.test.local"]
+
+
+def test_drift_is_named_and_apply_heals_it(host: Host, site_text: SiteText) -> None:
+    """A limit that a hand changed: field by field, exit 2; the replica is replaced."""
+    host.repository.commit({"sites/shop.yaml": site_text("one", extra="mem_limit: 64m")}, "create")
+    host.shipstone("apply", check=True)
+    victim = host.containers("shop")[0]
+    host.api.update_container(victim["Id"], mem_limit=128 * 1024**2, memswap_limit=256 * 1024**2)
+    (row,) = finding(host, "drift", code=2)["sites"]["shop"]["differences"]
+    assert row["container"] == victim["Names"][0].removeprefix("/")
+    assert (row["field"], row["desired"], row["actual"], row["cause"]) == ("mem_limit", "67108864", "134217728", "drift")
+    assert "mem_limit: 134217728, should be 67108864 (drift)" in host.shipstone("drift").stdout
+    host.shipstone("apply", check=True)
+    assert victim["Id"] not in {row["Id"] for row in host.containers("shop")}
+    assert host.shipstone("drift").stdout == "no drift\n"
+
+
+def test_a_held_site_is_exit_1_whatever_else_there_is(host: Host, site_text: SiteText) -> None:
+    host.repository.commit({"sites/shop.yaml": site_text("one"), "sites/other.yaml": site_text("other")}, "create")
+    host.shipstone("apply", check=True)
+    host.repository.commit({"sites/shop.yaml": site_text("two") + "nonsense: 1\n", "sites/other.yaml": site_text("new")}, "half broken")
+    found = finding(host, "plan", code=1)
+    assert [problem["file"] for problem in found["problems"]] == ["sites/shop.yaml"]
+    assert (found["sites"]["shop"]["state"], found["sites"]["shop"]["steps"]) == ("held", [])
+    done = host.shipstone("apply")
+    assert done.returncode == 1
+    assert "nonsense" in done.stderr
+    assert host.get("shop.test.local") == (200, "one")
+    assert host.get("other.test.local") == (200, "new")
+
+
+def test_a_stranger_on_our_host_name_is_told_and_left_alone(host: Host, site_text: SiteText, abrupt_image: str) -> None:
+    host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
+    host.shipstone("apply", check=True)
+    labels = {"traefik.enable": "true", "traefik.http.routers.mine.rule": "Host(`shop.test.local`)"}
+    stranger = host.api.create_container(abrupt_image, name=f"{host.instance}-stranger", labels=labels)["Id"]
+    try:
+        host.api.start(stranger)
+        (claim,) = finding(host, "plan", code=0)["foreign"]
+        assert claim == {
+            "container": f"{host.instance}-stranger",
+            "router": "mine",
+            "rule": "Host(`shop.test.local`)",
+            "host": "shop.test.local",
+            "site": "shop",
+        }
+        assert "claims shop.test.local of site shop" in host.shipstone("status").stderr
+        assert host.shipstone("apply").returncode == 0
+        assert host.api.inspect_container(stranger)["State"]["Running"]
+    finally:
+        host.api.remove_container(stranger, force=True)
+
+
+def test_a_traefik_that_read_an_older_file_is_told(host: Host, site_text: SiteText) -> None:
+    """Shipstone wrote another traefik.toml while Traefik ran: restart needed, until that was done."""
+    host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
+    host.shipstone("apply", check=True)
+    assert finding(host, "status", code=0)["notices"] == []
+    host.repository.commit({"shipstone.yaml": "domain: other.local\n", "sites/shop.yaml": site_text("two")}, "another domain")
+    done = host.shipstone("apply", check=True)
+    assert "restart needed: " in done.stderr
+    assert host.get("shop.other.local") == (200, "two"), "sites go on meanwhile"
+    host.stop_traefik()
+    host.start_traefik()
+    until(lambda: finding(host, "status", code=0)["notices"] == [], "no notice after the restart", 10)
+
+
+def test_what_stands_in_the_way_is_said_and_the_rest_is_done(host: Host, site_text: SiteText) -> None:
+    """An image that cannot be had: that site fails in a line, the other is there, exit 1."""
+    absent = site_text("one").replace("image: ", "image: 127.0.0.1:1/")
+    host.repository.commit({"sites/good.yaml": site_text("good"), "sites/absent.yaml": absent}, "create")
+    begun = time.monotonic()
+    done = host.shipstone("apply", "--timeout", "4")
+    assert done.returncode == 1
+    assert time.monotonic() - begun < 60
+    (line,) = [row for row in done.stderr.splitlines() if row.startswith("absent: ")]
+    assert "cannot pull 127.0.0.1:1/" in line
+    assert host.get("good.test.local") == (200, "good")
+
+
+def test_without_rights_on_the_socket_it_says_so(host: Host) -> None:
+    done = host.shipstone("plan", SHIPSTONE_ENGINE__SOCKET=f"unix://{os.devnull}")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("cannot list the containers: the Docker Engine at ")
