@@ -1,0 +1,173 @@
+"""One contract for the modelled Traefik and a real one: what labels and pins route, and what the API says of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from lab.host import a_host, until
+
+from reconciler.desired.desired import DesiredService, DesiredSite, Timing
+from reconciler.desired.release import container_name, release_name, replica_name
+from reconciler.desired.spec import ContainerSpec, NewContainer, Route
+from reconciler.planning.labels import container_labels
+from reconciler.planning.observed import Pin, TraefikView
+from reconciler.world.docker import DockerEngine
+from reconciler.world.engine import Engine
+from reconciler.world.memory import Behaviour, MemoryEngine
+from reconciler.world.memory_traefik import MemoryTraefik
+from reconciler.world.pins import PinFile
+from reconciler.world.traefik_api import TraefikApi
+
+RULE = "Host(`shop.test`)"
+PRIORITY = 2 * len(RULE) + 1
+OLD, NEW = "0123456789", "abcdef0123"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An engine, a Traefik over it and its pins. `route` gives who answers for a host: none is 503, None is 404."""
+
+    engine: Engine
+    instance: str
+    image: str
+    route: Callable[[str], set[str] | None]
+    view: Callable[[], TraefikView]
+    set_pins: Callable[[Mapping[str, Pin]], None]
+    settles: Callable[[Callable[[], object], str], object]
+
+    def start(self, release: str, replica: int, **labels: str) -> str:
+        """A replica of site shop that answers `<release>-<replica>`; the container's id. `labels` override."""
+        spec = ContainerSpec(image=self.image, port=80, environment=(("BOOT_MS", "0"), ("V", f"{release}-{replica}")))
+        service = DesiredService("web", spec, 1)
+        site = DesiredSite("shop", release, Route(("shop.test",)), (service,), Timing(), heal=True, commit="c")
+        network = f"{self.instance}_net"
+        made = container_labels(self.instance, network, "web", site, service, replica, self.image)
+        made |= labels
+        name = container_name(self.instance, "shop", "web", release, replica)
+        return self.engine.create_and_start(NewContainer(name, self.image, spec, tuple(sorted(made.items())), network))
+
+    def release(self, release: str) -> str:
+        return release_name(self.instance, "shop", release)
+
+    def alone(self, release: str, replica: int) -> str:
+        return replica_name(self.instance, "shop", release, "web", replica)
+
+    def pin(self, *targets: str) -> None:
+        self.set_pins({"shop": pin_to(*targets)})
+
+
+def pin_to(*targets: str) -> Pin:
+    return Pin(((RULE, tuple((target, 1) for target in targets)),), ((RULE, PRIORITY),))
+
+
+@pytest.fixture(params=["memory", pytest.param("real", marks=pytest.mark.docker)])
+def stage(request: pytest.FixtureRequest, instance: str, tmp_path: Path) -> Iterator[Stage]:
+    if request.param == "memory":
+        yield in_memory(instance)
+    else:
+        yield from real(instance, request.getfixturevalue("docker_socket"), request.getfixturevalue("abrupt_image"), tmp_path)
+
+
+def in_memory(instance: str) -> Stage:
+    engine = MemoryEngine(instance, f"{instance}_net")
+    engine.images = {"app:1": Behaviour()}
+    engine.ensure_network()
+    pins: dict[str, Pin] = {}
+    traefik = MemoryTraefik(engine, pins)
+
+    def set_pins(new: Mapping[str, Pin]) -> None:
+        pins.clear()
+        pins.update(new)
+
+    def route(host: str) -> set[str] | None:
+        addresses = traefik.route(host)
+        names = {c.address: f"{c.release}-{c.replica}" for c in engine.containers()}
+        return None if addresses is None else {names[address] for address in addresses}
+
+    def settles(condition: Callable[[], object], _what: str) -> object:
+        traefik.refresh()
+        return condition()
+
+    return Stage(engine, instance, "app:1", route, lambda: traefik.view({"shop"}), set_pins, settles)
+
+
+def real(instance: str, socket: str, image: str, folder: Path) -> Iterator[Stage]:
+    with a_host(folder, socket, instance) as host:
+        engine = DockerEngine(socket, instance, host.network, str)
+        engine.ensure_network()
+        host.repository.commit({"shipstone.yaml": "domain: test\n"}, "begin")
+        host.start_traefik()
+        pins = PinFile(host.dynamic, instance, ("web",))
+        api = TraefikApi(f"http://127.0.0.1:{host.console}", instance)
+
+        def set_pins(new: Mapping[str, Pin]) -> None:
+            pins.set({**dict.fromkeys(pins.read()), **new})
+
+        def route(name: str) -> set[str] | None:
+            answers = {host.get(name) for _ in range(12)}
+            if {status for status, _ in answers} == {200}:
+                return {body for _, body in answers}
+            return {404: None, 503: set()}.get(next(iter(answers))[0], {"mixed"}) if len(answers) == 1 else {"mixed"}
+
+        def settles(condition: Callable[[], object], what: str) -> object:
+            return until(condition, what, 15)
+
+        yield Stage(engine, instance, image, route, lambda: api.view({"shop"}), set_pins, settles)
+        api.close()
+
+
+def test_at_rest_every_replica_of_a_release_answers(stage: Stage) -> None:
+    """And who asks for another host is told 404."""
+    first = stage.start(OLD, 1)
+    stage.start(OLD, 2)
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1", f"{OLD}-2"}, "both answer")
+    assert stage.route("other.test") is None
+    counts = stage.view().services
+    assert counts[stage.release(OLD)] == 2
+    assert counts[stage.alone(OLD, 1)] == counts[stage.alone(OLD, 2)] == 1
+    stage.engine.stop(first, grace=0)
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-2"}, "the stopped one is forgotten")
+    assert stage.alone(OLD, 1) not in stage.view().services
+
+
+def test_two_that_define_one_router_differently_take_it_away(stage: Stage) -> None:
+    """Why names carry the release."""
+    stage.start(OLD, 1)
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "it answers")
+    router = f"traefik.http.routers.{stage.release(OLD)}-0"
+    other = stage.start(OLD, 2, **{f"{router}.rule": "Host(`else.test`)"})
+    assert stage.settles(lambda: stage.route("shop.test") is None, "nobody answers")
+    stage.engine.stop(other, grace=0)
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "it is back")
+
+
+def test_a_pin_goes_before_labels(stage: Stage) -> None:
+    """To a release, then to replicas by themselves, then to nobody, then no more."""
+    old = stage.start(OLD, 1)
+    stage.start(NEW, 1)
+    stage.start(NEW, 2)
+    stage.pin(stage.release(OLD))
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "only the old release")
+    assert stage.view().pins == {"shop": pin_to(stage.release(OLD))}
+    stage.pin(stage.alone(NEW, 2), stage.alone(OLD, 1))
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-2", f"{OLD}-1"}, "only these two replicas")
+    stage.set_pins({"shop": replace(pin_to(), targets=((RULE, ()),))})
+    assert stage.settles(lambda: stage.route("shop.test") == set(), "nobody: 503")
+    stage.engine.stop(old, grace=0)
+    stage.set_pins({})
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-1", f"{NEW}-2"}, "labels route again")
+    assert stage.view().pins == {}
+
+
+def test_a_pin_to_what_is_not_there_is_disabled(stage: Stage) -> None:
+    """Labels route, and the view does not say that the pin is followed."""
+    stage.start(OLD, 1)
+    stage.pin(stage.release(OLD))
+    assert stage.settles(lambda: "shop" in stage.view().pins, "the pin is followed")
+    stage.pin(stage.release(NEW))
+    assert stage.settles(lambda: "shop" not in stage.view().pins, "the pin is not followed")
+    assert stage.route("shop.test") == {f"{OLD}-1"}
+    stage.start(NEW, 1)
+    assert stage.settles(lambda: "shop" in stage.view().pins, "what it names came")
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-1"}, "the pin is followed")
