@@ -27,7 +27,8 @@ def traefik_toml(static: TraefikStatic) -> str:
         "api": {"dashboard": True, "insecure": True},
         "ping": {},
         "entryPoints": {**entry_points, "traefik": {"address": static.api}},
-        "serversTransport": {"forwardingTimeouts": {"dialTimeout": "1s"}},
+        # A lost SYN is sent again after 1 s: a limit below that would make a lost request of it.
+        "serversTransport": {"forwardingTimeouts": {"dialTimeout": "3s"}},
         "providers": {
             "providersThrottleDuration": static.throttle,
             "docker": {
