@@ -72,7 +72,7 @@ class Daemon:
                 failures += 1
                 pause = backoff(failures)
                 log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
-            gap = breath(time.thread_time() - begun, self._reconciler.moving)
+            gap = breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy)
             self._stop.wait(gap)
             self._wake.wait(max(0.0, pause - gap))
         unwatch()

@@ -35,10 +35,10 @@ def backoff(failures: int) -> float:
     return float(min(2.0 ** min(failures, 6), 60.0) * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
 
 
-def breath(cpu_seconds: float, moving: int) -> float:
-    """Seconds to the next pass at the least, after one that took so much CPU with `moving` sites in motion.
+def breath(cpu_seconds: float, moving: int, busy: int) -> float:
+    """Seconds to the next pass at the least, after one that took so much CPU with `moving` sites in motion, `busy` of them worked on.
 
-    Passes leave four fifths of one core to the rest; and with many sites in motion the pins of several change together, because
-    each change costs Traefik a whole new configuration.
+    Passes leave four fifths of one core to the rest. With many sites in motion the pins of several change together, because each
+    change costs Traefik a whole new configuration. With many worked on, a pass has little to decide.
     """
-    return min(max(0.05, 4 * cpu_seconds, 0.002 * moving), 2.0)
+    return min(max(0.05, 4 * cpu_seconds, 0.002 * moving, 0.008 * busy), 2.0)

@@ -156,6 +156,11 @@ class Reconciler:
         revision = self.desired.revision if self.desired else ""
         self.world.store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
 
+    @property
+    def busy(self) -> int:
+        """How many sites are worked on, or wait before their next try."""
+        return len(self._apply.busy)
+
     def next_try(self) -> float | None:
         """When a site that backs off is tried again (monotonic seconds)."""
         return self._apply.next_try()

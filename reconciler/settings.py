@@ -59,7 +59,7 @@ class EngineSettings(Section):
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
         description="The network of all sites and of Traefik; made if missing, never prefixed.",
     )
-    parallel: int = Field(default=6, ge=1, le=64, description="How many sites are worked on side by side.")
+    parallel: int = Field(default=4, ge=1, le=64, description="How many sites are worked on side by side.")
 
 
 class TraefikSettings(Section):
