@@ -17,7 +17,7 @@ class Seen:
 
 
 class Load:
-    """`clients` threads that ask `host` through port `port`, half of them with POST; `pause` seconds between two requests of one."""
+    """`clients` threads that ask `host` through port `port`, half of them with POST, each with the cookie it got; `pause` seconds between two requests of one."""
 
     def __init__(self, port: int, host: str, *, clients: int = 8, pause: float = 0.0, method: str = "") -> None:
         self._port, self._host, self._pause = port, host, pause
@@ -39,14 +39,17 @@ class Load:
     def _ask(self, method: str) -> None:
         connection: http.client.HTTPConnection | None = None
         body = b"x" * 256 if method == "POST" else None
+        headers = {"Host": self._host}
         while not self._stop.is_set():
             why = ""
             answer = (0, "")
             try:
                 connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=15)
-                connection.request(method, "/", body=body, headers={"Host": self._host})
+                connection.request(method, "/", body=body, headers=headers)
                 response = connection.getresponse()
                 answer = (response.status, response.read().decode("utf-8", "replace"))
+                if cookie := response.getheader("Set-Cookie"):
+                    headers["Cookie"] = cookie.split(";")[0]
                 if response.will_close:
                     connection.close()
                     connection = None

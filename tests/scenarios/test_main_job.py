@@ -74,3 +74,17 @@ def test_a_container_removed_by_hand_is_healed_by_events(host: Host, site_text: 
     until(lambda: len(host.containers("shop", running=True)) == 2, "a replica in its place", 10)
     until(lambda: host.converged(commit), "healed", 20)
     assert victim not in {row["Id"] for row in host.containers("shop")}
+
+
+def test_a_sticky_site_is_replaced_without_a_loss(host: Host, site_text: SiteText) -> None:
+    """A client's cookie names a server that goes; it is sent to one that stays."""
+    host.start_daemon()
+    commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2, extra="sticky: true")}, "create")
+    until(lambda: host.converged(commit), "the site runs", 40)
+    with Load(host.web, "shop.test.local", clients=4, pause=0.005) as load:
+        for version, replicas in (("two", 2), ("two", 3), ("two", 1)):
+            text = site_text(version, replicas=replicas, extra="sticky: true")
+            commit = host.repository.commit({"sites/shop.yaml": text}, f"{version} with {replicas} replicas")
+            until(lambda: host.converged(commit), "it is so", 40)  # noqa: B023  waited for in this round
+    assert load.seen.lost == []
+    assert load.seen.answers[200, "two"] > 0
