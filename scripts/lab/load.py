@@ -17,7 +17,8 @@ class Seen:
 
 
 class Load:
-    """`clients` threads that ask `host` through port `port`, half of them with POST, each with the cookie it got; `pause` seconds between two requests of one."""
+    """`clients` threads that ask `host` through port `port`, half of them with POST, each with the cookie that it got;
+    `pause` seconds between two requests of one."""
 
     def __init__(self, port: int, host: str, *, clients: int = 8, pause: float = 0.0, method: str = "") -> None:
         self._port, self._host, self._pause = port, host, pause
