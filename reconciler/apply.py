@@ -8,6 +8,7 @@ from functools import partial
 from reconciler.desired.desired import Content, Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
+from reconciler.images import Images
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
@@ -53,12 +54,13 @@ class Apply:
     ) -> None:
         self._engine, self._pins, self._files = engine, pins, files
         self._clock, self._wall, self._told = clock, wall, told
-        self._pull_timeout = pull_timeout
+        self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
         self._pullers = Workers(parallel, "pull")
         self._busy: dict[str, float] = {}
         self._retry: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
+        self._ended = threading.Event()
         self.revision: Revision | None = None
 
     @property
@@ -77,6 +79,7 @@ class Apply:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
         with self._lock:
+            self._ended.clear()
             found = {name: steps for name, steps in found.items() if name not in self._busy}
             self._busy.update(dict.fromkeys(found, self._clock()))
         pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more}
@@ -97,6 +100,10 @@ class Apply:
             self._store(digest, desired.contents[digest])
         wanted = {mount.digest for site in desired.sites.values() for service in site.services for mount in service.spec.files}
         self._files.keep(mounted | wanted | desired.contents.keys())
+
+    def rest(self, seconds: float) -> None:
+        """Sleep; no longer than until the last of the steps that were under way since the last submit has ended."""
+        self._ended.wait(seconds)
 
     def close(self, timeout: float) -> bool:
         """No new steps; those under way are finished, if `timeout` seconds are enough. Pulls are let go."""
@@ -124,7 +131,7 @@ class Apply:
                 begun = self._clock()
                 match step:
                     case Pull():
-                        images[site.release, step.target] = self._resolve(step.target)
+                        images[site.release, step.target] = self._images.resolve(step.target)
                     case GiveUp():
                         failed = self._give_up(site, step)
                     case _:
@@ -144,17 +151,9 @@ class Apply:
             if outcome.error:
                 self._retry[outcome.site] = (tries + 1, self._clock() + min(2.0**tries, 60.0))
             self._busy.pop(outcome.site, None)
+            if not self._busy:
+                self._ended.set()
         self._told(outcome)
-
-    def _resolve(self, image: str) -> str:
-        """The exact image. One whose own labels would route or name the container otherwise is refused."""
-        reference = self._engine.resolve(image, timeout=self._pull_timeout)
-        reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
-        if reserved:
-            raise EngineError(
-                f"cannot run {image}: the image itself has the label {reserved[0]}. Build it without traefik.* and shipstone.*."
-            )
-        return reference
 
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:

@@ -75,7 +75,7 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
         if time.monotonic() > deadline:
             return plan
         soon = min([LOOK, *(max(0.02, at - time.monotonic()) for at in [plan.look_at] if at is not None)])
-        time.sleep(breath(time.thread_time() - begun, reconciler.moving, reconciler.busy))
+        reconciler.rest(breath(time.thread_time() - begun, reconciler.moving, reconciler.busy))
         progress.wake.wait(soon)
 
 

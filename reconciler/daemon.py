@@ -72,9 +72,9 @@ class Daemon:
                 failures += 1
                 pause = backoff(failures)
                 log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
-            gap = breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy)
-            self._stop.wait(gap)
-            self._wake.wait(max(0.0, pause - gap))
+            again = time.monotonic() + pause
+            self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy))
+            self._wake.wait(max(0.0, again - time.monotonic()))
         unwatch()
         if not self._reconciler.close(PARK):
             log.warning("stopped while steps were under way: the next start takes them up")

@@ -36,9 +36,9 @@ def backoff(failures: int) -> float:
 
 
 def breath(cpu_seconds: float, moving: int, busy: int) -> float:
-    """Seconds to the next pass at the least, after one that took so much CPU with `moving` sites in motion, `busy` of them worked on.
+    """Seconds to the next pass, after one that took so much CPU with `moving` sites in motion, `busy` of them worked on.
 
     Passes leave four fifths of one core to the rest. With many sites in motion the pins of several change together, because each
-    change costs Traefik a whole new configuration. With many worked on, a pass has little to decide.
+    change costs Traefik a whole new configuration. With many worked on, a pass has little to decide before their steps end.
     """
-    return min(max(0.05, 4 * cpu_seconds, 0.002 * moving, 0.008 * busy), 2.0)
+    return min(max(0.05, 4 * cpu_seconds, 0.002 * moving, 0.02 * busy), 2.0)

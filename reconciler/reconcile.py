@@ -12,7 +12,7 @@ A rollout is not a script that must run to its end: it is what successive passes
 import datetime as dt
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -131,7 +131,7 @@ class Reconciler:
         self._containers = containers
         pins = self.world.pins.read()
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
-        moving = pins.keys() | in_motion(desired, containers, ready)
+        moving = in_motion(desired, containers, ready, pins, self.memory)
         view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
@@ -165,6 +165,10 @@ class Reconciler:
         """When a site that backs off is tried again (monotonic seconds)."""
         return self._apply.next_try()
 
+    def rest(self, seconds: float) -> None:
+        """Sleep; no longer than until the steps that the last pass left under way, if any, have ended."""
+        self._apply.rest(seconds)
+
     def close(self, timeout: float) -> bool:
         """Begin no more steps and let those under way end; False if they did not within `timeout` seconds."""
         done = self._apply.close(timeout)
@@ -172,10 +176,12 @@ class Reconciler:
         return done
 
 
-def in_motion(desired: Desired, containers: tuple[Container, ...], ready: frozenset[str]) -> set[str]:
-    """Sites whose containers are not simply those that are wanted, all ready."""
+def in_motion(
+    desired: Desired, containers: tuple[Container, ...], ready: frozenset[str], pins: Collection[str], memory: Memory
+) -> set[str]:
+    """Sites that are pinned, or whose containers are not simply those that are wanted, all ready."""
     counts: dict[tuple[str, str, str], int] = {}
-    moving: set[str] = set()
+    moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned)}
     for c in containers:
         counts[c.site, c.release, c.service] = counts.get((c.site, c.release, c.service), 0) + 1
         if c.id not in ready or c.site not in desired.sites:

@@ -11,7 +11,8 @@ from reconciler.planning.observed import Pin
 class SiteMemory:
     """Of one site; times are monotonic seconds.
 
-    `pin`, `pin_since`: the pin that Traefik last confirmed and since when. `unserved`: releases that never took a request.
+    `pin`, `pin_since`: the pin that Traefik last confirmed and since when. `pinned`: Traefik may hold a pin, written now or before.
+    `unserved`: releases that never took a request.
     `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
     `tries`, `tried_at`: how often in a row containers of it were started, and when last, so that what dies at once is not started for ever.
     `counts`: the release that was aimed at, and how many replicas of each service, for when its file says it no more.
@@ -19,6 +20,7 @@ class SiteMemory:
 
     pin: Pin | None = None
     pin_since: float | None = None
+    pinned: bool = False
     unserved: frozenset[str] = frozenset()
     begun: str = ""
     begun_at: float = 0.0

@@ -129,6 +129,7 @@ def _site(
         names,
         now,
         note.split("\n")[0] or "removed from the desired state",
+        fallback=goal is not wanted,
     )
     motion = Motion(memory=before) if name in desired.held and goal is None else plan_site(seen, before)
     return _describe(name, wanted, goal, seen, motion, note, drift, held=name in desired.held), motion.memory

@@ -54,6 +54,8 @@ class Seen:
     now: float
     gone: str = "removed from the desired state"
     """Why there is no goal, where there is none."""
+    fallback: bool = False
+    """The goal is what ran before, because what is written cannot be had: it is healed, never given up."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     memory = remember_pin(seen, memory)
     if not cast.missing and not alive_leaving and seen.pin is None:
         at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "") if memory.begun or not memory.served else memory
-        return Motion(tuple(_remove(c) for c in cast.leaving), at_rest)
+        steps: list[Step] = [_remove(c) for c in cast.leaving]
+        if memory.pinned:
+            steps.append(Wait("Traefik", "until it has let go of the pin"))
+        return Motion(tuple(steps), at_rest, "labels route again", seen.now + POLL if memory.pinned else None)
     complete = not cast.missing and is_whole(seen, cast)
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
@@ -205,7 +210,7 @@ def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
 def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     """Why the goal's release will not come up, if so. A release of which a replica serves is healed instead, never given up."""
     goal = seen.goal
-    if goal is None or memory.begun != goal.release:
+    if goal is None or seen.fallback or memory.begun != goal.release:
         return None
     others = [c for c in seen.containers if c.release != goal.release and c.id in seen.ready]
     mine = [c for c in seen.containers if c.release == goal.release]
@@ -266,10 +271,13 @@ def confirmed(seen: Seen, pin: Pin) -> bool:
 
 def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
     if seen.pin is None:
-        return replace(memory, pin=None, pin_since=None, unserved=frozenset()) if memory.pin or memory.unserved else memory
-    if not confirmed(seen, seen.pin):
-        return replace(memory, pin=None, pin_since=None)
-    return memory if memory.pin == seen.pin else replace(memory, pin=seen.pin, pin_since=seen.now)
+        pinned = memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
+        after = replace(memory, pin=None, pin_since=None, pinned=pinned, unserved=frozenset())
+    elif not confirmed(seen, seen.pin):
+        after = replace(memory, pin=None, pin_since=None, pinned=True)
+    else:
+        after = replace(memory, pin=seen.pin, pin_since=memory.pin_since if memory.pin == seen.pin else seen.now, pinned=True)
+    return memory if after == memory else after
 
 
 def drained(seen: Seen, memory: SiteMemory, seconds: float) -> bool:

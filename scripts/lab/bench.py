@@ -148,7 +148,8 @@ def compose_seconds(folder: Path, host: Host, containers: list[NewContainer]) ->
         }
         for n, new in enumerate(containers)
     }
-    file.write_text(json.dumps({"name": project, "services": services}))
+    networks = {"default": {"name": host.network}}  # the one that the labels name, so that Traefik has the same to do
+    file.write_text(json.dumps({"name": project, "services": services, "networks": networks}))
     environment = {**os.environ, "DOCKER_HOST": host.engine, "COMPOSE_PROGRESS": "quiet"}
 
     def run(*arguments: str) -> None:

@@ -243,7 +243,7 @@ class Motion(RuleBasedStateMachine):
     def plan(self) -> Plan:
         containers = self.engine.containers()
         ready = self.readiness.ready(containers, lambda c: applied_of(c).spec.port)
-        moving = self.pins.keys() | in_motion(self.desired, containers, ready)
+        moving = in_motion(self.desired, containers, ready, self.pins, self.memory)
         view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
         observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready)
         plan = make_plan(self.desired, observed, self.memory, self.now, NAMES)

@@ -118,6 +118,30 @@ def test_the_pin_goes_only_when_traefik_has_forgotten_the_old() -> None:
     assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
 
 
+def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
+    """Until then what the pin says is served: for a first release 503."""
+    pinned = plan_site(seen(NEW, *NEW_TWO, pin=TO_NOBODY), SiteMemory()).memory
+    for view in (traefik(*NEW_TWO, pin=TO_NOBODY), TraefikView(reachable=False)):
+        motion = plan_site(seen(NEW, *NEW_TWO, traefik=view), pinned)
+        assert [step.target for step in motion.steps] == ["Traefik"]
+        assert motion.look_at is not None
+        pinned = motion.memory
+    last = plan_site(seen(NEW, *NEW_TWO), pinned)
+    assert last.steps == ()
+    assert plan_site(seen(NEW, *NEW_TWO, traefik=TraefikView(reachable=False)), last.memory).steps == ()
+
+
+def test_what_ran_before_is_never_given_up() -> None:
+    """The new release failed and still answers; of the old one a surplus replica could be stopped but not removed."""
+    exited = container(OLD, 2, state="exited")
+    world = seen(site("1", replicas=1), OLD_TWO[0], exited, *NEW_TWO, pin=TO_OLD)
+    memory = SiteMemory(begun=OLD.release, begun_at=99)
+    assert [type(step) for step in plan_site(world, memory).steps] == [GiveUp]
+    motion = plan_site(replace(world, fallback=True), memory)
+    assert f"remove {exited.name}" in [f"{step.step} {step.target}" for step in motion.steps]
+    assert not [step for step in motion.steps if isinstance(step, GiveUp)]
+
+
 def test_scaling_up_keeps_what_runs_and_pins_to_it() -> None:
     three = site("1", replicas=3)
     both = to(*(replica_name("t", "blog", OLD.release, "web", n) for n in (1, 2)))

@@ -1,0 +1,52 @@
+"""Images: a name as written becomes the exact image that runs."""
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from reconciler.errors import EngineError, ShipstoneError
+from reconciler.world.engine import Engine
+
+FRESH = 1.0
+"""Seconds for which an answer holds: long enough for all sites of one commit."""
+
+
+@dataclass
+class _Asked:
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    until: float = -math.inf
+    answer: str | ShipstoneError = ""
+
+
+class Images:
+    """Sites that want the same image at the same time share one look, one pull, and one error. `timeout` is a pull's, in seconds."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float], timeout: float) -> None:
+        self._engine, self._clock, self._timeout = engine, clock, timeout
+        self._lock = threading.Lock()
+        self._asked: dict[str, _Asked] = {}
+
+    def resolve(self, image: str) -> str:
+        """The exact image, pulled when it is absent. One whose own labels would route or name the container otherwise is refused."""
+        with self._lock:
+            asked = self._asked.setdefault(image, _Asked())
+        with asked.turn:
+            if self._clock() > asked.until:
+                try:
+                    asked.answer = self._look(image)
+                except ShipstoneError as error:
+                    asked.answer = error
+                asked.until = self._clock() + FRESH
+            if isinstance(asked.answer, ShipstoneError):
+                raise asked.answer
+            return asked.answer
+
+    def _look(self, image: str) -> str:
+        reference = self._engine.resolve(image, timeout=self._timeout)
+        reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
+        if reserved:
+            raise EngineError(
+                f"cannot run {image}: the image itself has the label {reserved[0]}. Build it without traefik.* and shipstone.*."
+            )
+        return reference
