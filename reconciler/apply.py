@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from reconciler.desired.desired import Content, Desired
+from reconciler.desired.desired import Content, Desired, DesiredSite
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.images import Images
@@ -92,14 +92,22 @@ class Apply:
             pool = self._pullers if isinstance(steps[0], Pull) else self._workers
             pool.submit(partial(self._site, site, steps, desired, report))
 
-    def tend_files(self, containers: Iterable[Container], desired: Desired) -> None:
-        """Mounted content that someone deleted is written again; what nothing mounts any more goes. Only while no steps are done."""
+    def tend_files(self, containers: Iterable[Container], desired: Desired, past: Iterable[DesiredSite]) -> None:
+        """Mounted content that someone deleted is written again; what nothing mounts any more, and no past release did, goes.
+        Only while no steps are done."""
         specs = [applied_of(c).spec for c in containers]
         mounted = {mount.digest for spec in specs for mount in spec.files}
         for digest in sorted(mounted & desired.contents.keys()):
             self._store(digest, desired.contents[digest])
-        wanted = {mount.digest for site in desired.sites.values() for service in site.services for mount in service.spec.files}
+        sites = [*desired.sites.values(), *past]
+        wanted = {mount.digest for site in sites for service in site.services for mount in service.spec.files}
         self._files.keep(mounted | wanted | desired.contents.keys())
+
+    def retry_now(self, sites: Iterable[str]) -> None:
+        """Sites that back off do so no longer."""
+        with self._lock:
+            for site in sites:
+                self._retry.pop(site, None)
 
     def rest(self, seconds: float) -> None:
         """Sleep; no longer than until the last of the steps that were under way since the last submit has ended."""

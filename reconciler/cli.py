@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from reconciler.cli_intents import Config, Source, intents, settings_of
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
-    from reconciler.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app.registered_commands += intents.registered_commands
 
 
 class Output(StrEnum):
@@ -26,8 +27,6 @@ class Output(StrEnum):
     json = "json"
 
 
-Config = Annotated[Path | None, typer.Option("--config", help="The host's settings; /etc/shipstone/config.toml where it is there.")]
-Source = Annotated[Path | None, typer.Option("--source", help="Work on a plain folder instead of the git repository.")]
 Out = Annotated[Output, typer.Option("--output", help="text or json.")]
 
 
@@ -53,10 +52,10 @@ def run(config: Config = None, source: Source = None) -> None:
 
     from reconciler import wiring
     from reconciler.console import configure_log, log_outcome
-    from reconciler.daemon import Daemon
+    from reconciler.daemon import Daemon, aside
     from reconciler.world.lock import InstanceLock
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     configure_log()
     paths = wiring.paths_of(settings)
     with InstanceLock(paths.lock, settings.instance):
@@ -69,8 +68,8 @@ def run(config: Config = None, source: Source = None) -> None:
 
         reconciler = wiring.reconciler_of(settings, told)
         daemon = Daemon(reconciler, wiring.source_of(settings), settings.source.poll, lambda r: wiring.write_generated(settings, r))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: daemon.stop())
+        for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
+            signal.signal(number, aside(job))
         daemon.run()
 
 
@@ -89,7 +88,7 @@ def apply(
     from reconciler.converge import Progress, converge
     from reconciler.world.lock import InstanceLock
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     console = Console()
     configure_log(logging.WARNING)
     with InstanceLock(wiring.paths_of(settings).lock, settings.instance), console.live() as show:
@@ -134,7 +133,7 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
     from reconciler import report, wiring
     from reconciler.console import Console
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     reconciler = wiring.reconciler_of(settings)
     desired = reconciler.take(wiring.source_of(settings).fetch())
     found = reconciler.plan()
@@ -176,7 +175,7 @@ def render(
     from reconciler.planning.labels import container_labels
     from reconciler.planning.rollout import Names
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     desired = _compiled(config, source)
     names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
     rows = {}
@@ -204,7 +203,7 @@ def hosts(config: Config = None, source: Source = None) -> None:
     """Print the hosts entries of the domain and its sites."""
     from reconciler.desired.hosts_file import hosts_block
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     typer.echo(hosts_block(settings.instance, settings.files.addresses, _compiled(config, source).hosts()), nl=False)
 
 
@@ -214,7 +213,7 @@ def traefik_toml_command(config: Config = None, source: Source = None) -> None:
     from reconciler import wiring
     from reconciler.desired.traefik_toml import traefik_toml
 
-    typer.echo(traefik_toml(wiring.traefik_static(_settings(config, source), _compiled(config, source).domain)), nl=False)
+    typer.echo(traefik_toml(wiring.traefik_static(settings_of(config, source), _compiled(config, source).domain)), nl=False)
 
 
 @app.command()
@@ -249,7 +248,7 @@ def doctor(config: Config = None, source: Source = None) -> None:
     from reconciler.desired.compile import Compiler
     from reconciler.doctor import examine
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
 
     def fetch() -> tuple[str, tuple[str, ...]]:
         desired = Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
@@ -271,7 +270,7 @@ def traefik_restart(config: Config = None) -> None:
     """
     from reconciler import wiring
 
-    settings = _settings(config, None)
+    settings = settings_of(config, None)
     proxy = wiring.proxy_of(settings, wiring.engine_of(settings))
     if proxy is None:
         raise ShipstoneError("cannot restart Traefik: it is not run by Shipstone ([traefik] manage = false). Restart it yourself.")
@@ -301,24 +300,18 @@ def main() -> NoReturn:
     raise SystemExit(code)
 
 
-def _settings(config: Path | None, source: Path | None) -> "Settings":
-    from reconciler.settings import load_settings
-
-    return load_settings(config, {"source": {"directory": str(source)}} if source else {})
-
-
 def _compiled(config: Path | None, source: Path | None) -> "Desired":
     from reconciler import wiring
     from reconciler.desired.compile import Compiler
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     return Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
 
 
 def _finding(config: Path | None, source: Path | None, output: Output, *, drift_only: bool) -> NoReturn:
     from reconciler import report, wiring
 
-    settings = _settings(config, source)
+    settings = settings_of(config, source)
     reconciler = wiring.reconciler_of(settings)
     desired = reconciler.take(wiring.source_of(settings).fetch())
     found = reconciler.plan()

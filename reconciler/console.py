@@ -21,6 +21,7 @@ COLOURS = {
     "out-of-sync": "yellow",
     "progressing": "cyan",
     "held": "yellow",
+    "suspended": "yellow",
     "degraded": "red",
     "missing": "red",
 }

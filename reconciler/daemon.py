@@ -40,12 +40,17 @@ class Daemon:
     def wake(self) -> None:
         self._wake.set()
 
+    def look(self) -> None:
+        """A person said something, or wants the newest commit now."""
+        self._fetch.set()
+        self._wake.set()
+
     def fetch_now(self) -> None:
         """Something says that there is a new commit."""
         self._fetch.set()
 
     def stop(self) -> None:
-        """Park: no new steps; those under way are finished. Safe to call from a signal handler."""
+        """Park: no new steps; those under way are finished."""
         self._stop.set()
         self._fetch.set()
         self._wake.set()
@@ -135,6 +140,11 @@ class Daemon:
                 pause = max(backoff(failures), min(self._poll, 60.0) if failures > 1 else 0.0)
                 log.warning("cannot fetch; what runs goes on running", error=said(error), again_in=f"{pause:.1f} s")
             self._fetch.wait(pause)
+
+
+def aside(job: Callable[[], None]) -> Callable[..., None]:
+    """A signal handler that does it in a thread: the main thread may hold the very lock that an Event takes."""
+    return lambda *_: threading.Thread(target=job, daemon=True).start()
 
 
 def said(error: Exception) -> str:

@@ -9,27 +9,26 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
-import datetime as dt
-import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
-from reconciler.planning.plan import Plan, dated, first_seen, make_plan
+from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.rollout import Names
-from reconciler.planning.steps import line
+from reconciler.remembered import Remembered
 from reconciler.world.engine import Engine
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
-from reconciler.world.store import Event, Store
+from reconciler.world.store import Store
 from reconciler.world.traefik_api import TraefikApi
 
 
@@ -54,19 +53,26 @@ class World:
 
 
 class Reconciler:
-    """Holds what is known between passes; each pass is one call of `once`."""
+    """Holds the desired state and what is known between passes; each pass is one call of `once`."""
 
-    def __init__(self, world: World, compiler: Compiler, names: Names, apply: Apply, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        world: World,
+        compiler: Compiler,
+        names: Names,
+        apply: Apply,
+        guard: Guard,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.world = world
         self._compiler = compiler
         self._names = names
         self._apply = apply
+        self._guard = guard
         self._clock = clock
-        self._lock = threading.Lock()
-        self.memory = Memory(failed=world.store.failed())
+        self.remembered = Remembered(world.store)
         self.moving = 0
         """Sites that had steps, or were busy, at the last pass."""
-        self._first_seen = world.store.differences()
         self._files_seen = True
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
@@ -80,50 +86,31 @@ class Reconciler:
 
     def plan(self) -> Plan:
         """Observe and decide; nothing is changed."""
-        desired = self._desired()
+        desired, known = self._desired(), self.remembered
+        known.hear()
         busy = self._apply.busy  # before looking: a site whose steps end meanwhile was seen half done
         observed = self.observe(desired, busy)
-        with self._lock:
-            plan = make_plan(desired, observed, self.memory, self._clock(), self._names, busy=busy)
-            self.memory = plan.memory
+        now = self._clock()
+        plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
+        known.planned(plan, busy)
         self.moving = len(busy) + sum(bool(site.steps) for site in plan.sites.values())
-        return dated(plan, self._first_seen)
+        return known.dated(plan)
 
     def once(self) -> Plan:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
         self.world.engine.ensure_network()
         self.world.pins.ensure()
-        self._forget_failures()
         plan = self.plan()
         if plan.quiet and not self._files_seen:
-            self._apply.tend_files(self._containers, self._desired())
+            self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
         self._apply.submit(plan, self._desired(), self._done)
         if plan.proxy in ("missing", "stopped"):
             self.world.proxy.start()
-        return self._remember_differences(plan)
-
-    def _forget_failures(self) -> None:
-        """Of releases that are not wanted any more: should they be wanted again, they are tried again."""
-        desired = self._desired()
-        with self._lock:
-            failed = self.memory.failed
-            wanted = {name: site.release for name, site in desired.sites.items()}
-            gone = {name for name, row in failed.items() if name not in desired.held and wanted.get(name) != row.release}
-            if not gone:
-                return
-            self.memory = replace(self.memory, failed={name: row for name, row in failed.items() if name not in gone})
-        for name in gone:
-            self.world.store.forget_failed(name)
-
-    def _remember_differences(self, plan: Plan) -> Plan:
-        """Since when each is there: kept in the store, for commands that look later."""
-        seen = first_seen(plan, self._first_seen, dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
-        if seen == self._first_seen:
-            return plan
-        self._first_seen = seen
-        self.world.store.remember_differences(seen)
-        return dated(plan, seen)
+        self._apply.retry_now(self.remembered.take_retries())
+        self.remembered.forget(plan, self._desired(), self._containers)
+        self.remembered.remember_releases(plan, self._containers)
+        return self.remembered.remember_differences(plan)
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
@@ -131,30 +118,18 @@ class Reconciler:
         self._containers = containers
         pins = self.world.pins.read()
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
-        moving = in_motion(desired, containers, ready, pins, self.memory)
+        moving = in_motion(desired, containers, ready, pins, self.remembered.memory)
         view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
+
+    def _done(self, outcome: Outcome) -> None:
+        self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
 
     def _desired(self) -> Desired:
         if self.desired is None:
             raise RuntimeError("plan() before take(): there is no desired state yet")
         return self.desired
-
-    def _done(self, outcome: Outcome) -> None:
-        """What a site's steps brought: images resolved, a release given up."""
-        with self._lock:
-            memory = self.memory
-            if outcome.images:
-                known = memory.images.get(outcome.site, {})
-                memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
-            if outcome.failed is not None:
-                memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed})
-            self.memory = memory
-        if outcome.failed is not None:
-            self.world.store.remember_failed(outcome.failed)
-        revision = self.desired.revision if self.desired else ""
-        self.world.store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
 
     @property
     def busy(self) -> int:

@@ -76,7 +76,7 @@ def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
 
 def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
     """0 nothing to do, 2 differences, 1 an error or a held site (1 wins)."""
-    if desired.held or any(problem.severity == "error" for problem in desired.problems):
+    if any(site.sync == "held" for site in plan.sites.values()) or any(problem.severity == "error" for problem in desired.problems):
         return 1
     if drift_only:
         return 2 if any(row.cause == "drift" for site in plan.sites.values() for row in site.differences) else 0

@@ -95,6 +95,10 @@ class PolicySettings(Section):
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
     domains: list[str] = Field(default=[], description="Domains, besides the fleet's own, under which sites may have host names.")
     registries: list[str] = Field(default=[], description="Registries that images may come from, as docker.io; empty is any.")
+    max_removals: int = Field(default=1, ge=0, description="So many sites a commit may take away; more wait for `shipstone approve`.")
+    max_removal_share: float = Field(
+        default=0.2, ge=0, le=1, description="As max_removals, as a share of all sites; the larger of the two counts."
+    )
     require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
 
 

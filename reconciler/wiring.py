@@ -9,6 +9,7 @@ from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
+from reconciler.planning.guard import Guard
 from reconciler.planning.rollout import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
@@ -118,7 +119,8 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
     names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
     apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
-    return Reconciler(world, Compiler(policy_of(settings)), names, apply)
+    guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
+    return Reconciler(world, Compiler(policy_of(settings)), names, apply, guard)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

@@ -18,11 +18,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class DesiredService:
-    """`replicas` identical containers of one spec."""
+    """`replicas` identical containers of one spec; `digest` is the exact image, where it is fixed already."""
 
     name: str
     spec: ContainerSpec
     replicas: int = 1
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class DesiredSite:
     timing: Timing = Timing()
     heal: bool = True
     commit: str = ""
+    suspend: bool = False
 
 
 @dataclass(frozen=True)

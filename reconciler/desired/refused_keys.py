@@ -59,7 +59,6 @@ REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "secrets": ("SS-C03", f"{_LATER}. Delete it, and never put a secret into environment: either: the repository is read by many."),
         "env_file": ("SS-C03", f"{_LATER}. Write environment: instead."),
         "logging": ("SS-C03", f"{_LATER}. Delete it; the engine's own logging settings hold."),
-        "suspend": ("SS-C03", f"{_LATER}. Delete it; to take the site away, delete its file."),
         "tls": ("SS-C03", f"{_LATER}. Delete it; Traefik's entry point may have TLS of its own."),
         "middlewares": ("SS-C03", f"{_LATER}. Delete it; Traefik's entry point may have middlewares of its own."),
         "loadbalancer": ("SS-C03", f"{_LATER}. Use weight: and sticky:."),

@@ -15,6 +15,17 @@ def fingerprint(services: Mapping[str, ContainerSpec], route: Route) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
+def counted(content: str, counter: int) -> str:
+    """The release of this content that a restart made: each is one more. The first one is the content's fingerprint alone."""
+    return f"{content}r{counter}" if counter else content
+
+
+def content_of(release: str) -> tuple[str, int]:
+    """The fingerprint in a release, and its counter."""
+    content, _, counter = release.partition("r")
+    return content, int(counter) if counter.isascii() and counter.isdigit() else 0
+
+
 def release_name(instance: str, site: str, release: str) -> str:
     """The Traefik service of a whole release."""
     return f"{instance}-{site}-{release}"

@@ -140,6 +140,8 @@ class Site(ServiceKeys):
         default="heal", description="Whether a container that was changed by hand is put right, or only reported."
     )
 
+    suspend: keys.Flag = Field(default=False, description="Leave the site as it runs: nothing is deployed, healed or removed.")
+
 
 class Fleet(Model):
     """`shipstone.yaml` at the root of the repository."""

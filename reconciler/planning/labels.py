@@ -56,7 +56,7 @@ def joining_labels(sibling: Container, labels: dict[str, str], names: tuple[str,
 
 
 def applied_of(container: Container) -> Applied:
-    return _applied(container.labels.get("shipstone.spec", ""))
+    return applied_in(container.labels.get("shipstone.spec", ""))
 
 
 def route_of(container: Container) -> Route:
@@ -74,7 +74,8 @@ def site_from_labels(name: str, containers: Iterable[Container]) -> DesiredSite 
         return None
     by_service = {c.service: c for c in rows}
     services = tuple(
-        DesiredService(service, applied_of(c).spec, sum(r.service == service for r in rows)) for service, c in sorted(by_service.items())
+        DesiredService(service, applied_of(c).spec, sum(r.service == service for r in rows), c.labels.get("shipstone.digest", ""))
+        for service, c in sorted(by_service.items())
     )
     applied = applied_of(rows[0])
     return DesiredSite(
@@ -83,7 +84,8 @@ def site_from_labels(name: str, containers: Iterable[Container]) -> DesiredSite 
 
 
 @lru_cache(maxsize=4096)
-def _applied(text: str) -> Applied:
+def applied_in(text: str) -> Applied:
+    """What the text of a label `shipstone.spec` says."""
     try:
         data = json.loads(text)
         timing = Timing(**data.get("timing", {}))

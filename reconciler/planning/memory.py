@@ -32,8 +32,10 @@ class SiteMemory:
 
 @dataclass(frozen=True)
 class Memory:
-    """`failed`: by site. `images`: of sites in motion, (release, image as written) → what it was resolved to for that release."""
+    """`failed`: by site. `going`: sites whose removal was let go.
+    `images`: of sites in motion, (release, image as written) → what it was resolved to for that release."""
 
     sites: Mapping[str, SiteMemory] = field(default_factory=dict, hash=False)
     failed: Mapping[str, FailedRelease] = field(default_factory=dict, hash=False)
+    going: frozenset[str] = frozenset()
     images: Mapping[str, Mapping[tuple[str, str], str]] = field(default_factory=dict, hash=False)

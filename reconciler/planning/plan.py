@@ -7,13 +7,16 @@ from typing import Literal
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
+from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal
+from reconciler.planning.guard import Guard, removals
+from reconciler.planning.intents import Intents
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState
 from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
 from reconciler.planning.steps import Step, line
 
-Sync = Literal["synced", "out-of-sync", "held"]
+Sync = Literal["synced", "out-of-sync", "held", "suspended"]
 Health = Literal["healthy", "progressing", "degraded", "missing"]
 
 
@@ -24,7 +27,10 @@ RESTART = (
 
 @dataclass(frozen=True)
 class SitePlan:
-    """What is to be done for one site, and how it stands. `ready` and `wanted` count replicas; `look_at` is monotonic seconds."""
+    """What is to be done for one site, and how it stands. `ready` and `wanted` count replicas; `look_at` is monotonic seconds.
+
+    `release` is what it is brought to, `asked` the release that is wanted: another one where that cannot be had.
+    """
 
     name: str
     sync: Sync
@@ -38,6 +44,7 @@ class SitePlan:
     differences: tuple[Difference, ...] = ()
     message: str = ""
     look_at: float | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class Plan:
     foreign: tuple[Claim, ...] = ()
     proxy: ProxyState = "running"
     busy: frozenset[str] = frozenset()
+    held_removals: frozenset[str] = frozenset()
+    """Sites whose removal waits until a person approves it."""
 
     @property
     def quiet(self) -> bool:
@@ -72,25 +81,38 @@ class Plan:
 
 
 def make_plan(
-    desired: Desired, observed: Observed, memory: Memory, now: float, names: Names, *, busy: frozenset[str] = frozenset()
+    desired: Desired,
+    observed: Observed,
+    memory: Memory,
+    now: float,
+    names: Names,
+    *,
+    intents: Intents | None = None,
+    guard: Guard | None = None,
+    busy: frozenset[str] = frozenset(),
 ) -> Plan:
     """Steps per site, for every site that is desired, runs or is pinned, except those whose steps are being done (`busy`)."""
     by_site: dict[str, list[Container]] = {}
     for container in observed.containers:
         by_site.setdefault(container.site, []).append(container)
-    every = desired.sites.keys() | desired.held.keys() | by_site.keys() | observed.pins.keys() | memory.failed.keys()
+    intents = intents or Intents()
+    known = desired.sites.keys() | desired.held.keys()
+    leaving = by_site.keys() - known
+    gone = removals(leaving, len(by_site.keys() | known), guard or Guard(), approved=intents.approved, going=memory.going)
+    wishes = Wishes(desired, intents, gone, memory)
+    every = known | by_site.keys() | observed.pins.keys() | memory.failed.keys()
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
     for name in sorted(every - busy):
         containers = tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica)))
-        plan, remembered[name] = _site(name, desired, observed, memory, containers, names, now)
+        plan, remembered[name] = _site(name, wishes, observed, containers, names, now)
         if plan is not None:
             sites[name] = plan
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
-    after = replace(memory, sites=remembered, images=images)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy)
+    after = replace(memory, sites=remembered, images=images, going=gone.going)
+    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held)
 
 
 def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
@@ -100,19 +122,20 @@ def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
 
 
 def _site(
-    name: str, desired: Desired, observed: Observed, memory: Memory, containers: tuple[Container, ...], names: Names, now: float
+    name: str, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names, now: float
 ) -> tuple[SitePlan | None, SiteMemory]:
-    wanted = desired.sites.get(name)
-    goal, note = choose_goal(name, desired, observed, memory, containers, names)
-    before = memory.sites.get(name, SiteMemory())
+    chosen = choose_goal(name, wishes, observed, containers, names)
+    before = wishes.memory.sites.get(name, SiteMemory())
+    goal = chosen.site
     if goal is not None:
-        goal = goal if goal is wanted else as_counted(goal, before)
+        goal = as_counted(goal, before) if chosen.fallback else goal
         counts = goal.release, tuple((service.name, service.replicas) for service in goal.services)
         before = before if before.counts == counts else replace(before, counts=counts)
+        chosen = replace(chosen, site=goal)
     if goal is None and not containers and name not in observed.pins:
-        if name not in desired.held:
+        if not chosen.held and not chosen.parked:
             return None, SiteMemory()
-        return SitePlan(name, "held", "missing", "", "", (), 0, 0, message=note), before
+        return SitePlan(name, _sync(chosen, settled=False), "missing", "", "", (), 0, 0, message=chosen.note), before
     heal = goal.heal if goal else True
     drift = tuple(row for c in containers for row in drifted(c, names.instance))
     wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
@@ -125,14 +148,16 @@ def _site(
         observed.traefik,
         observed.answering,
         wrong,
-        _images(name, goal, containers, memory),
+        _images(name, goal, containers, wishes.memory),
         names,
         now,
-        note.split("\n")[0] or "removed from the desired state",
-        fallback=goal is not wanted,
+        chosen.note.split("\n")[0] or "removed from the desired state",
+        fallback=chosen.fallback,
     )
-    motion = Motion(memory=before) if name in desired.held and goal is None else plan_site(seen, before)
-    return _describe(name, wanted, goal, seen, motion, note, drift, held=name in desired.held), motion.memory
+    at_rest = seen.pin is None and not before.pinned
+    stays = (chosen.held and goal is None) or (chosen.parked and at_rest)
+    motion = Motion(memory=before) if stays else plan_site(seen, before)
+    return _describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
 
 
 FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
@@ -161,55 +186,12 @@ def _key(site: str, row: Difference) -> tuple[str, str, str, str, str, str]:
     return site, row.service, row.container, row.field, row.desired, row.actual
 
 
-def choose_goal(
-    name: str, desired: Desired, observed: Observed, memory: Memory, containers: tuple[Container, ...], names: Names
-) -> tuple[DesiredSite | None, str]:
-    """What the site is brought to, and why that is not what is written, if so."""
-    wanted = desired.sites.get(name)
-    failed = memory.failed.get(name)
-    if wanted is not None and failed is not None and failed.release == wanted.release:
-        others = tuple(c for c in containers if c.release != wanted.release)
-        why = f"release {failed.release} failed: {failed.reason}"
-        return running_site(name, observed, others, names), "\n".join([*([desired.held[name]] if name in desired.held else []), why])
-    if name in desired.held:
-        return wanted or running_site(name, observed, containers, names), desired.held[name]
-    if wanted is None and not desired.sites and not desired.held:
-        return running_site(name, observed, containers, names), "the desired state has no sites at all: nothing is removed"
-    return wanted, ""
-
-
-def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
-    """The release that serves: of several the one with the most ready replicas, as its labels describe it."""
-    releases: dict[str, list[Container]] = {}
-    for c in containers:
-        releases.setdefault(c.release, []).append(c)
-    if not releases:
-        return None
-    pin = observed.pins.get(name)
-    pinned = {service for _, targets in pin.targets for service, _ in targets} if pin else set()
-
-    def serves(release: str) -> tuple[bool, int, int, str]:
-        rows = releases[release]
-        named = any(target.startswith(f"{names.instance}-{name}-{release}") for target in pinned)
-        return named, sum(c.id in observed.answering for c in rows), sum(alive(c) for c in rows), release
-
-    return site_from_labels(name, releases[max(releases, key=serves)])
-
-
-def as_counted(goal: DesiredSite, memory: SiteMemory) -> DesiredSite:
-    """With as many replicas as were aimed at before: what runs may be one less, or one more while a replica is replaced."""
-    release, counts = memory.counts
-    if release != goal.release:
-        return goal
-    wanted = dict(counts)
-    return replace(goal, services=tuple(replace(s, replicas=wanted.get(s.name, s.replicas)) for s in goal.services))
-
-
 def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:
     """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
     if goal is None:
         return {}
     fixed = {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
+    fixed |= {service.spec.image: service.digest for service in goal.services if service.digest}
     specs = {service.name: service.spec for service in goal.services}
     for c in containers:
         digest = c.labels.get("shipstone.digest")
@@ -218,38 +200,42 @@ def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ..
     return fixed
 
 
-def _describe(
-    name: str,
-    wanted: DesiredSite | None,
-    goal: DesiredSite | None,
-    seen: Seen,
-    motion: Motion,
-    note: str,
-    drift: tuple[Difference, ...],
-    *,
-    held: bool,
-) -> SitePlan:
-    running = running_site_of(seen)
+def _describe(written: DesiredSite | None, chosen: Goal, seen: Seen, motion: Motion, drift: tuple[Difference, ...]) -> SitePlan:
+    goal, running = chosen.site, running_site_of(seen)
     rows = list(drift)
-    if wanted is not None and not held:
-        rows = [*committed(wanted, running), *rows]
+    if written is not None and not chosen.held:
+        rows = [*committed(written, running), *rows]
     if goal is not None and running is not None:
         rows += counted(goal, seen.containers) if running.release == goal.release else ()
-    if wanted is None and not held and seen.containers and goal is None:
+    if not chosen.held and seen.containers and goal is None:
         rows += [Difference(service, "", "service", "", "present", "commit") for service in sorted({c.service for c in seen.containers})]
     total = sum(service.replicas for service in goal.services) if goal else 0
     mine = [c for c in seen.containers if goal is not None and c.release == goal.release]
     ready = sum(c.id in seen.ready for c in mine)
-    settled = not motion.steps and not rows
-    sync: Sync = "held" if held else "synced" if settled and not note else "out-of-sync"
     health: Health = (
         "healthy" if ready >= total and not motion.steps else "progressing" if motion.steps else "degraded" if ready else "missing"
     )
-    commit = max((c.labels.get("shipstone.commit", "") for c in mine), default="")
-    hosts = goal.route.hosts if goal else ()
-    message = note or (motion.message if motion.steps else "")
-    release = goal.release if goal else ""
-    return SitePlan(name, sync, health, release, commit, hosts, ready, total, motion.steps, tuple(rows), message, motion.look_at)
+    return SitePlan(
+        seen.site,
+        _sync(chosen, settled=not motion.steps and not rows),
+        health,
+        goal.release if goal else "",
+        max((c.labels.get("shipstone.commit", "") for c in mine), default=""),
+        goal.route.hosts if goal else (),
+        ready,
+        total,
+        motion.steps,
+        tuple(rows),
+        chosen.note or (motion.message if motion.steps else ""),
+        motion.look_at,
+        chosen.asked,
+    )
+
+
+def _sync(chosen: Goal, *, settled: bool) -> Sync:
+    if chosen.parked:
+        return "suspended"
+    return "held" if chosen.held else "synced" if settled and not chosen.note else "out-of-sync"
 
 
 def running_site_of(seen: Seen) -> DesiredSite | None:

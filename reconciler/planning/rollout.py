@@ -4,6 +4,7 @@ The steps are the whole way as it looks now; only those before the first wait ar
 Every motion is the same: pin the route to whoever may serve, change what does not serve, let the pin move on, take it away.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,7 @@ MAX_BACKOFF = 300.0
 """Seconds between two tries at the most."""
 CALM = 600.0
 """Seconds after which earlier tries are forgotten."""
+RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
 RESTARTS = 3
 """A container of a new release that restarted this often is not going to come up."""
 
@@ -245,13 +247,20 @@ def serving_now(seen: Seen) -> tuple[Container, ...]:
 def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "") -> Pin:
     """The pin that sends every rule of `routes` to `serving`, or to nobody where the serving release does not claim that rule.
 
-    It names a whole release where all of it serves and none is to join (`growing`), else each replica by itself.
+    It names a whole release where all of it serves, none is to join (`growing`) and Traefik lists no more of it than these: an address
+    that one of it had may be another site's by now. Else it names each replica by itself.
     """
     serving = tuple(serving)
     releases = {c.release for c in serving}
     of_release = [c for c in seen.containers if c.release in releases and (alive(c) or c.state == "created")]
-    if len(releases) == 1 and growing not in releases and len(of_release) == len(serving):
-        targets = tuple((release_name(seen.names.instance, seen.site, release), 1) for release in releases)
+    wholes = [release_name(seen.names.instance, seen.site, release) for release in releases]
+    if (
+        len(wholes) == 1
+        and growing not in releases
+        and len(of_release) == len(serving)
+        and seen.traefik.services.get(wholes[0], 0) <= len(serving)
+    ):
+        targets: tuple[tuple[str, int], ...] = ((wholes[0], 1),)
     else:
         targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
     claimed = {rule for c in serving for rule in rules(route_of(c))}
@@ -313,8 +322,7 @@ def alive(container: Container) -> bool:
 
 def _is_ours(rest: str) -> bool:
     """What follows `<instance>-<site>-` in a name begins with a release: another site's longer name does not."""
-    release = rest.split("-", 1)[0].split(".", 1)[0]
-    return len(release) == 10 and all(letter in "0123456789abcdef" for letter in release)
+    return RELEASE.match(rest) is not None
 
 
 def _routes(seen: Seen) -> tuple[Route, ...]:

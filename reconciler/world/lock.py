@@ -36,5 +36,20 @@ class InstanceLock:
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
+    def holder(self) -> int:
+        """The process that holds it now; 0 when nobody does."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            text = os.read(fd, 32).decode("ascii", "replace").strip()
+            return int(text) if text.isdigit() else 0
+        finally:
+            os.close(fd)
+        return 0
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)

@@ -1,4 +1,4 @@
-"""What should not be forgotten but may be: failed releases and history, in SQLite. Lose it and only that is lost."""
+"""What should not be forgotten but may be: what people said, failed and past releases, history. Lose it and only that is lost."""
 
 import contextlib
 import sqlite3
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.intents import Kind, Said
+from reconciler.planning.past import PastRelease, past_release
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
@@ -20,12 +22,18 @@ CREATE TABLE IF NOT EXISTS difference (
   site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
   PRIMARY KEY (site, service, container, field, desired, actual)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS said (kind TEXT, site TEXT, value TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, site)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS release (
+  site TEXT, release TEXT, content TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (site, release)
+) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
 DifferenceKey = tuple[str, str, str, str, str, str]
 """Site, service, container, field, desired, actual."""
 KEPT = 10_000
 """Rows of history; older ones go."""
+RELEASES = 5
+"""Past releases of each site; older ones go."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._version = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = self._open()
@@ -83,6 +92,48 @@ class Store:
 
     def forget_failed(self, site: str) -> None:
         self._write("DELETE FROM failed WHERE site = ?", (site,))
+
+    def changed(self) -> bool:
+        """Whether another process wrote something since the last call."""
+        with self._lock:
+            version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
+        before, self._version = self._version, version
+        return before != version
+
+    def say(self, said: Said, at: float) -> None:
+        """Keep what a person said, in place of what was said of the same before; `at` is the time of day. Raises ShipstoneError."""
+        try:
+            with self._lock:
+                self._db.execute("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?)", (said.kind, said.site, said.value, at))
+        except sqlite3.Error as error:
+            raise ShipstoneError(f"cannot write {self._path}: {error}. Look for a full disk or missing rights.") from None
+
+    def unsay(self, kind: Kind, site: str) -> bool:
+        """Forget it; whether there was something to forget."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            return self._db.execute("DELETE FROM said WHERE kind = ? AND site = ?", (kind, site)).rowcount > 0
+        return False
+
+    def said(self) -> tuple[Said, ...]:
+        """All that people said and that still holds."""
+        with self._lock:
+            return tuple(Said(*row) for row in self._db.execute("SELECT kind, site, value FROM said").fetchall())
+
+    def remember_release(self, site: str, release: str, content: str, at: float) -> None:
+        """A release that runs whole, as the newest; of each site the last few are kept."""
+        self._write("INSERT OR REPLACE INTO release VALUES (?, ?, ?, ?)", (site, release, content, at))
+        older = "SELECT release FROM release WHERE site = ?1 ORDER BY at DESC LIMIT -1 OFFSET ?2"
+        self._write(f"DELETE FROM release WHERE site = ?1 AND release IN ({older})", (site, RELEASES))  # noqa: S608  our own text
+
+    def releases(self) -> dict[str, tuple[PastRelease, ...]]:
+        """Past releases by site, the newest first."""
+        with self._lock:
+            rows = self._db.execute("SELECT site, release, content, at FROM release ORDER BY site, at DESC").fetchall()
+        found: dict[str, tuple[PastRelease, ...]] = {}
+        for site, release, content, at in rows:
+            if past := past_release(site, release, content, at):
+                found[site] = (*found.get(site, ()), past)
+        return found
 
     def record(self, events: Iterable[Event]) -> None:
         """Add to the history, and drop what is too old."""

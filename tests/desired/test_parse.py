@@ -52,6 +52,7 @@ sticky: true
 services: {a: {}}
 rollout: {order: start-first, deadline: 5m, min_healthy: 0s, drain: 1.5s}
 drift: report
+suspend: true
 """
 
 
@@ -106,6 +107,7 @@ def test_every_key_has_its_value() -> None:
         "path": "/api",
         "sticky": True,
         "drift": "report",
+        "suspend": True,
     }
     assert site.healthcheck == Healthcheck(
         test=["CMD-SHELL", "wget -q localhost"], interval=90.0, timeout=0.5, retries=3, start_period=0.0, start_interval=1.0

@@ -9,14 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from reconciler.desired.compile import Compiler
-from reconciler.desired.desired import Desired
+from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
 from reconciler.desired.revision import Entry, Revision
 from reconciler.errors import EngineError
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.intents import Said, as_asked, intents_of, restart, rollback
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Observed, Pin, TraefikView
+from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.rollout import Names
@@ -73,6 +75,8 @@ class Motion(RuleBasedStateMachine):
         self.traefik = MemoryTraefik(self.engine, self.pins)
         self.compiler = Compiler(Policy(domains=("test",)))
         self.failed: dict[str, FailedRelease] = {}
+        self.said: dict[tuple[str, str], Said] = {}
+        self.past: dict[str, tuple[PastRelease, ...]] = {}
         self.forget(failures=False)
         self.files = {"shipstone.yaml": "domain: test\n", "sites/anchor.yaml": f"image: app:now\nport: 80\n{ROLLOUT}"}
         self.desired: Desired = self.compiler.compile(revision(self.files), None)
@@ -121,6 +125,30 @@ class Motion(RuleBasedStateMachine):
         else:
             getattr(self.engine, how)(c.id)
         self.traefik.refresh()
+
+    @rule(site=st.sampled_from(SITES), how=st.sampled_from(["suspend", "resume", "restart", "rollback", "approve", "retry"]))
+    def say(self, site: str, how: str) -> None:
+        """What a person says by a command."""
+        plan = self.plan()
+        found = plan.sites.get(site)
+        if how == "approve":
+            for name in plan.held_removals:
+                self.said["approve", name] = Said("approve", name)
+        elif how == "suspend":
+            self.said["suspend", site] = Said("suspend", site)
+        elif how == "resume":
+            self.said.pop(("suspend", site), None)
+            self.said.pop(("rollback", site), None)
+        elif how == "retry":
+            self.failed.pop(site, None)
+            self.memory = replace(self.memory, failed=dict(self.failed))
+        elif found is not None and found.release and how == "restart":
+            self.said["restart", site] = restart(site, found.asked or found.release)
+        elif how == "rollback" and site in self.desired.sites:
+            now = found.release if found else ""
+            for old in [old.site for old in self.past.get(site, ()) if old.site.release != now][:1]:
+                self.said["rollback", site] = rollback(site, self.desired.sites[site].release, old.release)
+        self.give_up_hosts()
 
     # What time and faults do.
 
@@ -183,8 +211,12 @@ class Motion(RuleBasedStateMachine):
         assert moving <= hopeless, f"it does not end: {plan}"
         assert self.pins.keys() <= hopeless, "no pin is left"
         self.hurt.clear()
-        for site in self.desired.sites.values():
-            if site.name in hopeless or (site.name in plan.memory.failed and plan.memory.failed[site.name].release == site.release):
+        intents = intents_of(self.said.values(), self.past)
+        for written in self.desired.sites.values():
+            site = as_asked(written, intents, [c for c in self.engine.containers() if c.site == written.name])
+            if site.name in hopeless or intents.is_suspended(site.name):
+                continue
+            if site.name in plan.memory.failed and plan.memory.failed[site.name].release == site.release:
                 continue
             rows = [c for c in self.engine.containers() if c.site == site.name]
             there = sorted((c.release, c.service, c.state) for c in rows)
@@ -193,7 +225,7 @@ class Motion(RuleBasedStateMachine):
                 routed = self.traefik.route(host)
                 assert sorted(routed or ()) == sorted(c.address or "" for c in rows), f"{host} is served by all of it"
         gone = {c.site for c in self.engine.containers()} - self.desired.sites.keys() - self.desired.held.keys()
-        assert not gone, "what is not desired is gone"
+        assert gone <= plan.held_removals | intents.suspended, "what is not desired is gone"
 
     def hopeless(self, name: str) -> bool:
         """Only a release is there that cannot get ready, and nobody remembers that it never served: it is tried for ever."""
@@ -217,7 +249,7 @@ class Motion(RuleBasedStateMachine):
                 assert c is not None, f"{host} goes to {address}, where nothing is"
                 assert c.site == name, f"{host} goes to {c.name}"
                 assert self.engine.answers(address, 80), f"{host} goes to {c.name}, which does not answer"
-        for site in self.desired.sites.values():
+        for site in self.asked():
             if site.name in self.hurt:
                 continue
             pin = self.pins.get(site.name)
@@ -234,9 +266,18 @@ class Motion(RuleBasedStateMachine):
     # How it is put together.
 
     def take(self) -> None:
-        """The files as they are now; a host that a site gives up need not be served any more."""
+        """The files as they are now."""
         self.desired = self.compiler.compile(revision(self.files), self.desired)
-        kept = {host: site.name for site in self.desired.sites.values() for host in site.route.hosts}
+        self.give_up_hosts()
+
+    def asked(self) -> list[DesiredSite]:
+        """Sites as people want them."""
+        intents = intents_of(self.said.values(), self.past)
+        return [as_asked(site, intents, ()) for site in self.desired.sites.values()]
+
+    def give_up_hosts(self) -> None:
+        """A host that a site gives up need not be served any more."""
+        kept = {host: site.name for site in self.asked() for host in site.route.hosts}
         held = self.desired.held.keys()
         self.serving = {host: name for host, name in self.serving.items() if kept.get(host) == name or (name in held and host not in kept)}
 
@@ -246,11 +287,18 @@ class Motion(RuleBasedStateMachine):
         moving = in_motion(self.desired, containers, ready, self.pins, self.memory)
         view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
         observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready)
-        plan = make_plan(self.desired, observed, self.memory, self.now, NAMES)
+        plan = make_plan(self.desired, observed, self.memory, self.now, NAMES, intents=intents_of(self.said.values(), self.past))
         self.memory = plan.memory
+        for name, site in plan.sites.items():
+            if not site.steps and site.health == "healthy" and site.release:
+                rows = [c for c in containers if c.site == name and c.release == site.release]
+                older = [old for old in self.past.get(name, ()) if old.site.release != site.release]
+                if past := past_release(name, site.release, past_text(rows), self.now):
+                    self.past[name] = (past, *older)
         return plan
 
     def do(self, plan: Plan, cut: int | None = None) -> None:
+        self.plan_of = plan.sites
         for name, site in plan.sites.items():
             try:
                 for step in due(site.steps)[:cut]:
@@ -263,7 +311,7 @@ class Motion(RuleBasedStateMachine):
         match step:
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
-                release = self.desired.sites[name].release
+                release = self.plan_of[name].release
                 self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
             case SetPin(pin=pin):
                 pins = {site: p for site, p in {**self.pins, name: pin}.items() if p is not None}

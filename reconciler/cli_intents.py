@@ -1,0 +1,211 @@
+"""Commands by which people say what they want of a site. It is written down, and the daemon told; without one the next finds it."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reconciler.errors import ShipstoneError
+
+if TYPE_CHECKING:
+    from reconciler.planning.intents import Said
+    from reconciler.planning.past import PastRelease
+    from reconciler.planning.plan import Plan
+    from reconciler.settings import Settings
+    from reconciler.world.store import Store
+
+intents = typer.Typer()
+
+Config = Annotated[Path | None, typer.Option("--config", help="The host's settings; /etc/shipstone/config.toml where it is there.")]
+Source = Annotated[Path | None, typer.Option("--source", help="Work on a plain folder instead of the git repository.")]
+OneSite = Annotated[str, typer.Argument(help="The site.")]
+SiteOrNone = Annotated[str | None, typer.Argument(help="The site; or --all.")]
+All = Annotated[bool, typer.Option("--all", help="Every site.")]
+
+
+@intents.command()
+def suspend(site: SiteOrNone = None, every: All = False, config: Config = None) -> None:
+    """Leave a site as it runs, until resumed.
+
+    Nothing is deployed, healed or removed meanwhile; a rollout that is under way comes to rest first.
+    """
+    from reconciler.planning.intents import Said
+
+    name = _one_or_all(site, every)
+    with _desk(config) as desk:
+        if site is not None:
+            desk.known(site)
+        desk.say(Said("suspend", name))
+    typer.echo(f"{_called(name)}: suspended; `shipstone resume {site or '--all'}` goes on")
+
+
+@intents.command()
+def resume(site: SiteOrNone = None, every: All = False, config: Config = None) -> None:
+    """End a suspension or a rollback: the repository counts again."""
+    name = _one_or_all(site, every)
+    with _desk(config) as desk:
+        store = desk.store
+        names = {name} if site is not None else {row.site for row in store.said() if row.kind in ("suspend", "rollback")}
+        ended = [kind for kind in ("suspend", "rollback") for one in sorted(names) if store.unsay(kind, one)]
+        desk.tell()
+        still = site is not None and any(row.kind == "suspend" and row.site == "*" for row in store.said())
+    if still:
+        typer.echo(f"{site}: every site is suspended; `shipstone resume --all` ends that")
+    typer.echo(f"{_called(name)}: the repository counts again" if ended else f"{_called(name)}: was neither suspended nor rolled back")
+
+
+@intents.command()
+def retry(site: OneSite, config: Config = None) -> None:
+    """Try a failed release again."""
+    from reconciler.planning.intents import Said
+
+    with _desk(config) as desk:
+        desk.known(site)
+        desk.say(Said("retry", site))
+    typer.echo(f"{site}: is tried again")
+
+
+@intents.command()
+def restart(site: OneSite, config: Config = None, source: Source = None) -> None:
+    """Replace a site's containers by new ones of the same content.
+
+    As a deploy does it: no request is lost.
+    """
+    from reconciler.planning.intents import restart as asked
+
+    with _desk(config, source) as desk:
+        plan = desk.look()
+        found = plan.sites.get(site)
+        if found is None or not found.release:
+            raise ShipstoneError(f"cannot restart {site}: nothing of it runs. {_there(plan)}")
+        said = asked(site, found.asked or found.release)
+        desk.say(said)
+    typer.echo(f"{site}: is restarted")
+
+
+@intents.command()
+def rollback(
+    site: OneSite,
+    release: Annotated[str | None, typer.Argument(help="Which one; left out: the one before.")] = None,
+    config: Config = None,
+    source: Source = None,
+) -> None:
+    """Go back to an earlier release of a site, at once.
+
+    It stays there until the repository changes the site, or `shipstone resume`.
+    """
+    from reconciler.planning.intents import rollback as asked
+
+    with _desk(config, source) as desk:
+        plan = desk.look()
+        found = plan.sites.get(site)
+        if found is None or site not in desk.contents:
+            raise ShipstoneError(f"cannot roll back {site}: there is no such site in the repository. {_there(plan)}")
+        to = _earlier(site, desk.store.releases().get(site, ()), found.release, release)
+        desk.say(asked(site, desk.contents[site], to.site.release))
+    typer.echo(f"{site}: goes back to {to.site.release}, of commit {to.site.commit[:12]}; `shipstone resume {site}` goes forward again")
+
+
+@intents.command()
+def approve(config: Config = None, source: Source = None) -> None:
+    """Let the removals go that wait for it.
+
+    Exactly those that are listed; what a later commit removes is looked at anew.
+    """
+    from reconciler.planning.intents import Said
+
+    with _desk(config, source) as desk:
+        waiting = sorted(desk.look().held_removals)
+        for name in waiting:
+            desk.say(Said("approve", name))
+    typer.echo(f"approved: the removal of {', '.join(waiting)}" if waiting else "nothing waits for an approval")
+
+
+def settings_of(config: Path | None, source: Path | None) -> "Settings":
+    """The host's settings, and the folder that --source names."""
+    from reconciler.settings import load_settings
+
+    return load_settings(config, {"source": {"directory": str(source)}} if source else {})
+
+
+@dataclass
+class _Desk:
+    """Where a word of a person is written down. `contents`: after a look, what the repository says of each site (a fingerprint)."""
+
+    settings: "Settings"
+    store: "Store"
+    contents: dict[str, str]
+
+    def say(self, said: "Said") -> None:
+        self.store.say(said, time.time())
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake the daemon, if one runs."""
+        from reconciler import wiring
+        from reconciler.world.lock import InstanceLock
+
+        if pid := InstanceLock(wiring.paths_of(self.settings).lock, self.settings.instance).holder():
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # it looks at the store in its next pass anyway
+                os.kill(pid, signal.SIGHUP)
+
+    def look(self) -> "Plan":
+        """What would be done now."""
+        from reconciler import wiring
+
+        reconciler = wiring.reconciler_of(self.settings)
+        desired = reconciler.take(wiring.source_of(self.settings).fetch())
+        self.contents = {name: site.release for name, site in desired.sites.items()}
+        return reconciler.plan()
+
+    def known(self, site: str) -> None:
+        """Refuse a name that is neither written nor runs."""
+        plan = self.look()
+        if site not in plan.sites:
+            raise ShipstoneError(f"cannot find the site {site}. {_there(plan)}")
+
+
+@contextlib.contextmanager
+def _desk(config: Path | None, source: Path | None = None) -> Iterator[_Desk]:
+    from reconciler import wiring
+    from reconciler.world.store import Store
+
+    settings = settings_of(config, source)
+    store = Store(wiring.paths_of(settings).store)
+    try:
+        yield _Desk(settings, store, {})
+    finally:
+        store.close()
+
+
+def _one_or_all(site: str | None, every: bool) -> str:
+    if (site is None) == (not every):
+        raise ShipstoneError("cannot tell which site is meant: name one, or give --all.")
+    return site or "*"
+
+
+def _called(name: str) -> str:
+    return "every site" if name == "*" else name
+
+
+def _there(plan: "Plan") -> str:
+    names = sorted(plan.sites)
+    return f"There are: {', '.join(names)}." if names else "There are no sites yet."
+
+
+def _earlier(site: str, past: "tuple[PastRelease, ...]", now: str, wanted: str | None) -> "PastRelease":
+    """The release that was named, else the newest that is not the present one."""
+    others = [old for old in past if old.site.release != now]
+    if wanted is not None:
+        others = [old for old in others if old.site.release.startswith(wanted)]
+    if not others:
+        kept = ", ".join(old.site.release for old in past) or "none"
+        what = f"{wanted} is not kept" if wanted else "no earlier release is kept"
+        raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
+    return others[0]

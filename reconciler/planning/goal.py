@@ -1,0 +1,104 @@
+"""What each site is brought to: what is written, what people asked for instead, or what runs where that cannot be had. Pure."""
+
+from dataclasses import dataclass, replace
+
+from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning.guard import Removals
+from reconciler.planning.intents import Intents, as_asked
+from reconciler.planning.labels import site_from_labels
+from reconciler.planning.memory import Memory, SiteMemory
+from reconciler.planning.observed import Container, Observed
+from reconciler.planning.rollout import Names, alive
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`site` is what it is brought to, `asked` the release that is wanted; `note` says why these differ, if they do.
+
+    `fallback`: the goal is what ran before, because what is wanted cannot be had. `parked`: nothing is begun; what moves comes to rest.
+    """
+
+    site: DesiredSite | None
+    asked: str = ""
+    note: str = ""
+    fallback: bool = False
+    held: bool = False
+    parked: bool = False
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """All that says what should be: the files, what people said, which sites may go, which releases failed."""
+
+    desired: Desired
+    intents: Intents
+    removals: Removals
+    memory: Memory
+
+
+def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names) -> Goal:
+    """Suspended before failed before held before removed: each keeps what runs, for its own reason."""
+    desired, held = wishes.desired, wishes.desired.held.get(name, "")
+    written = desired.sites.get(name)
+    wanted = as_asked(written, wishes.intents, containers) if written else None
+    asked = wanted.release if wanted else ""
+
+    def kept(note: str, rows: tuple[Container, ...] = containers, **more: bool) -> Goal:
+        return Goal(running_site(name, observed, rows, names), asked, note, fallback=True, held=bool(held), **more)
+
+    if wishes.intents.is_suspended(name) or (written is not None and written.suspend):
+        return kept(_suspended(name, written), parked=True)
+    failed = wishes.memory.failed.get(name)
+    if wanted is not None and failed is not None and failed.release == wanted.release:
+        others = tuple(c for c in containers if c.release != wanted.release)
+        why = f"release {failed.release} failed: {failed.reason}"
+        return kept("\n".join([*([held] if held else []), why]), others)
+    if held:
+        return Goal(wanted, asked, held, held=True) if wanted else kept(held)
+    if name in wishes.removals.held:
+        return replace(kept(wishes.removals.reason), held=True)
+    return Goal(wanted, asked, _rolled_back(name, written, wishes.intents))
+
+
+def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
+    """The release that serves: of several the one with the most ready replicas, as its labels describe it."""
+    releases: dict[str, list[Container]] = {}
+    for c in containers:
+        releases.setdefault(c.release, []).append(c)
+    if not releases:
+        return None
+    pin = observed.pins.get(name)
+    pinned = {service for _, targets in pin.targets for service, _ in targets} if pin else set()
+
+    def serves(release: str) -> tuple[bool, int, int, str]:
+        rows = releases[release]
+        whole = f"{names.instance}-{name}-{release}"
+        named = any(target == whole or target.startswith(f"{whole}-") for target in pinned)
+        return named, sum(c.id in observed.answering for c in rows), sum(alive(c) for c in rows), release
+
+    return site_from_labels(name, releases[max(releases, key=serves)])
+
+
+def as_counted(goal: DesiredSite, memory: SiteMemory) -> DesiredSite:
+    """With as many replicas as were aimed at before: what runs may be one less, or one more while a replica is replaced."""
+    release, counts = memory.counts
+    if release != goal.release:
+        return goal
+    wanted = dict(counts)
+    return replace(goal, services=tuple(replace(s, replicas=wanted.get(s.name, s.replicas)) for s in goal.services))
+
+
+def _suspended(name: str, written: DesiredSite | None) -> str:
+    if written is not None and written.suspend:
+        return "suspended by its file: it stays as it runs. Take `suspend: true` out to go on."
+    return f"suspended: it stays as it runs. `shipstone resume {name}` goes on."
+
+
+def _rolled_back(name: str, written: DesiredSite | None, intents: Intents) -> str:
+    back = intents.rollbacks.get(name)
+    if written is None or back is None or back.content != written.release:
+        return ""
+    return (
+        f"rolled back to {back.to.release}; the repository says {written.release}. "
+        f"`shipstone resume {name}` goes forward again, and so does a commit that changes the site."
+    )

@@ -1,0 +1,97 @@
+"""What people said: suspend, restart, rollback, approve, retry. The store keeps it; lose it and only that is forgotten."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from reconciler.desired.desired import DesiredSite
+from reconciler.desired.release import content_of, counted
+from reconciler.planning.observed import Container
+from reconciler.planning.past import PastRelease
+
+Kind = Literal["suspend", "restart", "rollback", "approve", "retry"]
+ALL = "*"
+"""Stands for every site."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """One thing that a person said of one site. `value` is JSON: of a restart and a rollback see their writers below."""
+
+    kind: Kind
+    site: str
+    value: str = ""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """The site goes back to a past release for as long as the repository says `content` (a fingerprint) of it."""
+
+    content: str
+    to: DesiredSite
+
+
+@dataclass(frozen=True)
+class Intents:
+    """By site. `suspended` may hold ALL. `restarts`: content → counter that a restart of it asked for. `approved`: whose removal is."""
+
+    suspended: frozenset[str] = frozenset()
+    restarts: Mapping[str, Mapping[str, int]] = field(default_factory=dict, hash=False)
+    rollbacks: Mapping[str, Rollback] = field(default_factory=dict, hash=False)
+    approved: frozenset[str] = frozenset()
+    retried: frozenset[str] = frozenset()
+
+    def is_suspended(self, site: str) -> bool:
+        return site in self.suspended or ALL in self.suspended
+
+
+def restart(site: str, release: str) -> Said:
+    """The content of `release` once more, under the next counter."""
+    content, counter = content_of(release)
+    return Said("restart", site, json.dumps({"content": content, "counter": counter + 1}))
+
+
+def rollback(site: str, content: str, release: str) -> Said:
+    """Back to `release` until the repository says something else than `content`."""
+    return Said("rollback", site, json.dumps({"content": content, "release": release}))
+
+
+def intents_of(rows: Iterable[Said], past: Mapping[str, tuple[PastRelease, ...]]) -> Intents:
+    """What rows of the store mean; one that cannot be read, or names a release that is not kept any more, says nothing."""
+    suspended, approved, retried = set[str](), set[str](), set[str]()
+    restarts: dict[str, Mapping[str, int]] = {}
+    rollbacks: dict[str, Rollback] = {}
+    for row in rows:
+        try:
+            match row.kind:
+                case "suspend":
+                    suspended.add(row.site)
+                case "approve":
+                    approved.add(row.site)
+                case "retry":
+                    retried.add(row.site)
+                case "restart":
+                    value = json.loads(row.value)
+                    restarts[row.site] = {str(value["content"]): int(value["counter"])}
+                case "rollback":
+                    value = json.loads(row.value)
+                    to = next(old.site for old in past.get(row.site, ()) if old.site.release == value["release"])
+                    rollbacks[row.site] = Rollback(str(value["content"]), to)
+        except (ValueError, KeyError, TypeError, StopIteration):
+            continue
+    return Intents(frozenset(suspended), restarts, rollbacks, frozenset(approved), frozenset(retried))
+
+
+def as_asked(site: DesiredSite, intents: Intents, containers: Iterable[Container]) -> DesiredSite:
+    """The site as people want it: gone back to a past release, and under the counter of its last restart.
+
+    A counter that runs counts too: without the store a restarted site stays as it is.
+    """
+    back = intents.rollbacks.get(site.name)
+    if back is not None and back.content == site.release:
+        site = replace(back.to, suspend=site.suspend)
+    content, own = content_of(site.release)
+    running = [n for c in containers for name, n in [content_of(c.release)] if name == content]
+    counter = max([own, intents.restarts.get(site.name, {}).get(content, 0), *running])
+    return site if counter == own else replace(site, release=counted(content, counter))

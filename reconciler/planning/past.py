@@ -1,0 +1,44 @@
+"""Releases that ran whole, kept so that a site can go back to one: what their labels said, as JSON."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.desired.desired import DesiredService, DesiredSite
+from reconciler.planning.labels import applied_in
+from reconciler.planning.observed import Container
+
+
+@dataclass(frozen=True)
+class PastRelease:
+    """`site` as it was made, each service with its exact image; `at` is the time of day in seconds since 1970 when it was first whole."""
+
+    site: DesiredSite
+    at: float
+
+
+def past_text(containers: Iterable[Container]) -> str:
+    """JSON of one release's containers."""
+    services: dict[str, dict[str, object]] = {}
+    commit = ""
+    for c in containers:
+        row = services.setdefault(
+            c.service, {"applied": c.labels.get("shipstone.spec", ""), "digest": c.labels.get("shipstone.digest", ""), "replicas": 0}
+        )
+        row["replicas"] = int(str(row["replicas"])) + 1
+        commit = c.labels.get("shipstone.commit", "")
+    return json.dumps({"commit": commit, "services": services}, sort_keys=True)
+
+
+def past_release(name: str, release: str, text: str, at: float) -> PastRelease | None:
+    """The inverse of past_text(); None for text that it did not make."""
+    try:
+        data = json.loads(text)
+        rows = {service: (applied_in(row["applied"]), row) for service, row in sorted(data["services"].items())}
+        services = tuple(
+            DesiredService(service, applied.spec, int(row["replicas"]), str(row["digest"])) for service, (applied, row) in rows.items()
+        )
+        first, _ = next(iter(rows.values()))
+        return PastRelease(DesiredSite(name, release, first.route, services, first.timing, first.heal, str(data["commit"])), at)
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        return None

@@ -1,0 +1,136 @@
+"""What is known between passes: planning's memory, what people said, past releases, since when differences are there.
+
+The store keeps what should outlive the process. Lose it and only that is forgotten.
+"""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.apply import Outcome
+from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning.intents import Intents, intents_of
+from reconciler.planning.memory import Memory
+from reconciler.planning.observed import Container
+from reconciler.planning.past import PastRelease, past_release, past_text
+from reconciler.planning.plan import FirstSeen, Plan, dated, first_seen
+from reconciler.planning.steps import line
+from reconciler.world.store import RELEASES, Event, Store
+
+
+class Remembered:
+    """`outcome` is called by workers, all else by the thread of the passes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self.memory = Memory()
+        self.intents = Intents()
+        self.past: Mapping[str, tuple[PastRelease, ...]] = {}
+        self._first_seen: FirstSeen = store.differences()
+
+    def hear(self) -> None:
+        """What other processes wrote into the store since the last call, commands of people among it."""
+        if not self._store.changed():
+            return
+        self.past = self._store.releases()
+        self.intents = intents_of(self._store.said(), self.past)
+        with self._lock:
+            self.memory = replace(self.memory, failed=self._store.failed())
+
+    def planned(self, plan: Plan, busy: Collection[str]) -> None:
+        """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
+        with self._lock:
+            images = {**plan.memory.images, **{name: rows for name, rows in self.memory.images.items() if name in busy}}
+            self.memory = replace(plan.memory, images=images, failed=self.memory.failed)
+
+    def outcome(self, outcome: Outcome, revision: str) -> None:
+        """What a site's steps brought: images resolved, a release given up."""
+        with self._lock:
+            memory = self.memory
+            if outcome.images:
+                known = memory.images.get(outcome.site, {})
+                memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
+            if outcome.failed is not None:
+                memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed})
+            self.memory = memory
+        if outcome.failed is not None:
+            self._store.remember_failed(outcome.failed)
+        self._store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
+
+    def take_retries(self) -> frozenset[str]:
+        """Sites that a person wants tried again: that they failed, and how often, is forgotten."""
+        retried = self.intents.retried
+        if not retried:
+            return retried
+        for name in retried:
+            self._store.unsay("retry", name)
+        self.intents = replace(self.intents, retried=frozenset())
+        self._forget_failed(retried)
+        with self._lock:
+            sites = {name: replace(site, tries=0) if name in retried else site for name, site in self.memory.sites.items()}
+            self.memory = replace(self.memory, sites=sites)
+        return retried
+
+    def forget(self, plan: Plan, desired: Desired, containers: Collection[Container]) -> None:
+        """What is over: the failure of a release that is not wanted any more, an approved removal that is done,
+        a rollback of a site of which the repository says something else now."""
+        settled = self.memory.failed.keys() - desired.held.keys() - plan.busy
+        self._forget_failed({name for name in settled if _asked(plan, name) != self.memory.failed[name].release})
+        leaving = {c.site for c in containers} - desired.sites.keys()
+        for name in self.intents.approved - leaving:
+            self._store.unsay("approve", name)
+        rollbacks = {name: back.content for name, back in self.intents.rollbacks.items() if name not in desired.held}
+        over = {name for name, content in rollbacks.items() if _written(desired, name) != content}
+        for name in over:
+            self._store.unsay("rollback", name)
+        if over or self.intents.approved - leaving:
+            left = {name: back for name, back in self.intents.rollbacks.items() if name not in over}
+            self.intents = replace(self.intents, approved=self.intents.approved & leaving, rollbacks=left)
+
+    def remember_releases(self, plan: Plan, containers: Collection[Container]) -> None:
+        """What runs whole, so that its site can go back to it."""
+        for name, site in plan.sites.items():
+            rows = self.past.get(name, ())
+            if site.steps or site.health != "healthy" or not site.release or (rows and rows[0].site.release == site.release):
+                continue
+            text = past_text(c for c in containers if c.site == name and c.release == site.release)
+            if now := past_release(name, site.release, text, time.time()):
+                self._store.remember_release(name, site.release, text, now.at)
+                older = (old for old in rows if old.site.release != site.release)
+                self.past = {**self.past, name: (now, *older)[:RELEASES]}
+
+    def past_sites(self) -> Iterator[DesiredSite]:
+        """Every past release that can be gone back to."""
+        return (old.site for rows in self.past.values() for old in rows)
+
+    def dated(self, plan: Plan) -> Plan:
+        """The plan with the time at which each difference was first seen, where that is known."""
+        return dated(plan, self._first_seen)
+
+    def remember_differences(self, plan: Plan) -> Plan:
+        """Since when each is there: kept in the store, for commands that look later."""
+        seen = first_seen(plan, self._first_seen, dt.datetime.now(dt.UTC).isoformat(timespec="seconds"))
+        if seen == self._first_seen:
+            return plan
+        self._first_seen = seen
+        self._store.remember_differences(seen)
+        return dated(plan, seen)
+
+    def _forget_failed(self, sites: Collection[str]) -> None:
+        if not sites:
+            return
+        with self._lock:
+            self.memory = replace(self.memory, failed={name: row for name, row in self.memory.failed.items() if name not in sites})
+        for name in sites:
+            self._store.forget_failed(name)
+
+
+def _asked(plan: Plan, site: str) -> str:
+    return plan.sites[site].asked if site in plan.sites else ""
+
+
+def _written(desired: Desired, site: str) -> str:
+    return desired.sites[site].release if site in desired.sites else ""
