@@ -13,7 +13,7 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan, SitePlan
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -173,7 +173,10 @@ class Apply:
                 self._engine.create_and_start(step.new)
             case Stop():
                 self._engine.stop(step.container_id, grace=step.grace)
-                self._engine.remove(step.container_id)
+                if not step.keep:
+                    self._engine.remove(step.container_id)
+            case StartAgain():
+                self._engine.start(step.container_id)
             case Remove():
                 self._engine.remove(step.container_id)
 

@@ -65,7 +65,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "SS-C22": "weights that send requests nowhere",
         "SS-C23": "a ulimit",
         "SS-C24": "a text in the wrong form",
-        "SS-C26": "a volume that two releases write at once for a moment",
+        "SS-C26": "a volume for whose sake a deploy stops the old release first",
         "SS-C25": "a file that is not in the repository or cannot be mounted",
     }
 )

@@ -124,7 +124,7 @@ def compile_site(revision: Revision, fleet: Fleet, path: str, name: str, site: S
             mounts.append(FileMount(target, source.strip("/"), digest))
         services.append(DesiredService(service, container_spec(keys, tuple(mounts)), keys.replicas))
     route = Route(tuple(site.hosts or (f"{name}.{fleet.domain}",)), site.path or "/", site.sticky)
-    timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain)
+    timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain, site.rollout.order or "")
     release = fingerprint({service.name: service.spec for service in services}, route)
     compiled = DesiredSite(name, release, route, tuple(services), timing, site.drift == "heal", revision.id, site.suspend)
     return _Compiled(compiled, contents, tuple(dict.fromkeys(found)), path)

@@ -9,11 +9,12 @@ from reconciler.desired.spec import ContainerSpec, Route
 
 @dataclass(frozen=True)
 class Timing:
-    """How a release takes over, in seconds."""
+    """How a release takes over; times in seconds. `order`: "start-first", "stop-first", or empty where that shows by itself."""
 
     deadline: float = 120.0
     min_healthy: float = 5.0
     drain: float = 10.0
+    order: str = ""
 
 
 @dataclass(frozen=True)

@@ -74,17 +74,6 @@ def both_limits(value: Any) -> Any:
     return value if isinstance(value, dict) or not isinstance(value, str | int) else {"soft": value, "hard": value}
 
 
-def order(value: object) -> str:
-    """Only start-first: a release that must stop its predecessor first cannot keep every request."""
-    if value == "stop-first":
-        raise Refusal(
-            "SS-C03",
-            "stop-first is not in this version; named volumes that a container writes to are shared by both releases for a moment. "
-            "Delete order:, and keep what must have one writer outside of the site for now.",
-        )
-    return scalars.one_of("start-first")(value)
-
-
 def services(value: Any) -> Any:
     if value == {}:
         raise Refusal("SS-Y16", "there is no service in it. Name one, as in web: {image: nginx:1.27}, or delete services:.")

@@ -60,8 +60,10 @@ class Ulimit(Model):
 class Rollout(Model):
     """How a release takes over; parsed durations are in seconds."""
 
-    order: Annotated[Literal["start-first"] | None, BeforeValidator(keys.order)] = Field(
-        default=None, description="The new release starts beside the old one; start-first is the only order in this version."
+    order: Annotated[Literal["start-first", "stop-first"] | None, *keys.chosen("start-first", "stop-first")] = Field(
+        default=None,
+        description="start-first: the new release starts beside the old one. stop-first: the old one ends before. "
+        "Left out: stop-first where both would write to one volume.",
     )
     deadline: Annotated[float, keys.seconds(1), keys.DURATION] = Field(
         default=120.0, description="A release that is not ready after this time has failed."

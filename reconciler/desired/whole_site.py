@@ -50,15 +50,17 @@ def floating_images(file: str, top: Node, paths: list[Path]) -> list[Problem]:
 
 
 def shared_volumes(file: str, top: Node, paths: list[Path]) -> list[Problem]:
-    """A warning for every volume, written below one of `paths`, that the old and the new release of a deploy both write to."""
-    problems = []
+    """A warning for every volume, written below one of `paths`, for whose sake a deploy stops the old release first."""
+    problems: list[Problem] = []
+    if find(top, ("rollout", "order")).whole:
+        return problems
     for path in paths:
         for index, item in enumerate(find(top, (*path, "volumes")).node.items or []):
             source, *rest = (item.text or "").split(":")
             if rest and rest[-1] != "ro":
                 message = (
-                    f"in a deploy the old and the new release have {show(source)} at once for a moment; stop-first is not in this version. "
-                    "Write :ro after it if it is only read, or be sure that the program bears two writers."
+                    f"{show(source)} is written to, so a deploy stops the old release before the new one starts: nobody answers meanwhile. "
+                    "Write :ro after it if it is only read, or say which you want: rollout: {order: stop-first} or {order: start-first}."
                 )
                 place = find(top, (*path, "volumes", index))
                 problems.append(Problem(file, place.line, place.column, place.key, "SS-C26", message, "warning"))

@@ -155,8 +155,7 @@ def _site(
         fallback=chosen.fallback,
     )
     at_rest = seen.pin is None and not before.pinned
-    stays = (chosen.held and goal is None) or (chosen.parked and at_rest)
-    motion = Motion(memory=before) if stays else plan_site(seen, before)
+    motion = Motion(memory=before) if chosen.parked and at_rest else plan_site(seen, before)
     return _describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
 
 

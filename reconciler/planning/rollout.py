@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.desired.desired import DesiredService, DesiredSite
+from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, release_name, replica_name
-from reconciler.desired.spec import NewContainer, Route
+from reconciler.desired.spec import ContainerSpec, NewContainer, Route
 from reconciler.desired.traefik_v3 import pin_priority, rules
-from reconciler.planning.labels import container_labels, joining_labels, route_of, weight_of
+from reconciler.planning.labels import applied_of, container_labels, joining_labels, route_of, weight_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, Wait
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait
 
 POLL = 0.05
 """Seconds between two looks at the engine and at Traefik while a site is in motion."""
@@ -72,11 +72,20 @@ class Motion:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays which part: `keep` stay, `leaving` go, `missing` (service, how many) are to be started."""
+    """Who plays which part: `keep` stay, `leaving` go, `missing` (service, how many) are to be started.
+
+    `alone`: why those who leave must have stopped before others start; empty where they may run side by side.
+    """
 
     keep: tuple[Container, ...]
     leaving: tuple[Container, ...]
     missing: tuple[tuple[DesiredService, int], ...]
+    alone: str = ""
+
+    @property
+    def stopped(self) -> tuple[Container, ...]:
+        """Those who stay and are to be started again."""
+        return tuple(c for c in self.keep if not alive(c))
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
@@ -84,7 +93,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     cast = assign(seen)
     alive_leaving = tuple(c for c in cast.leaving if alive(c))
     memory = remember_pin(seen, memory)
-    if not cast.missing and not alive_leaving and seen.pin is None:
+    if not cast.missing and not cast.stopped and not alive_leaving and seen.pin is None:
         at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "") if memory.begun or not memory.served else memory
         steps: list[Step] = [_remove(c) for c in cast.leaving]
         if memory.pinned:
@@ -108,35 +117,71 @@ def assign(seen: Seen) -> Cast:
         right = [
             c
             for c in seen.containers
-            if c.release == seen.goal.release and c.service == service.name and alive(c) and c.id not in seen.wrong
+            if c.release == seen.goal.release and c.service == service.name and c.id not in seen.wrong and (alive(c) or halted(seen, c))
         ]
-        right.sort(key=lambda c: (c.id not in seen.ready, c.replica))
+        right.sort(key=lambda c: (c.id not in seen.ready, not alive(c), c.replica))
         keep += right[: service.replicas]
         if len(right) < service.replicas:
             missing.append((service, service.replicas - len(right)))
     kept = {c.id for c in keep}
-    return Cast(tuple(keep), tuple(c for c in seen.containers if c.id not in kept), tuple(missing))
+    leaving = tuple(c for c in seen.containers if c.id not in kept)
+    return Cast(tuple(keep), leaving, tuple(missing), alone_because(seen.goal, leaving))
+
+
+def halted(seen: Seen, c: Container) -> bool:
+    """It was stopped and kept while a release was tried that failed: it is started again."""
+    return seen.fallback and c.state == "exited" and stop_first_because(applied_of(c).timing, [applied_of(c).spec], seen.containers) != ""
+
+
+def alone_because(goal: DesiredSite, leaving: tuple[Container, ...]) -> str:
+    """Why those who leave must have stopped before others start."""
+    return stop_first_because(goal.timing, [service.spec for service in goal.services], leaving)
+
+
+def stop_first_because(timing: Timing, specs: Iterable[ContainerSpec], others: Iterable[Container]) -> str:
+    """Why containers of these specs cannot run beside `others`: their file says so, or both would write to one volume."""
+    others = tuple(others)
+    if not others or timing.order == "start-first":
+        return ""
+    if timing.order == "stop-first":
+        return "rollout.order says stop-first"
+    theirs = {source for c in others for source in _written(applied_of(c).spec)}
+    both = sorted(theirs & {source for spec in specs for source in _written(spec)})
+    return f"both would write to {both[0]}" if both else ""
+
+
+def _written(spec: ContainerSpec) -> Iterable[str]:
+    return (volume.source for volume in spec.volumes if not volume.read_only)
 
 
 def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
     """Pin to those that serve, start what is missing, wait until all of it is ready and Traefik lists it; then the switch, foreseen."""
     goal = seen.goal
     assert goal is not None
-    serving = serving_now(seen)
+    serving = tuple(c for c in cast.keep if c.id in seen.ready and alive(c)) if cast.alone else serving_now(seen)
     images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
     steps: list[Step] = [Pull(image, f"for {goal.name}") for image in images if image not in seen.images]
     if steps:
         steps.append(Wait("images", "until all are here; nothing is touched before"))
     pin = pin_of(seen, serving, _routes(seen), growing=goal.release if cast.missing else "")
     if seen.pin != pin:
-        steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts"))
+        why = f"; stop-first: {cast.alone}" if cast.alone else ""
+        steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
     if not confirmed(seen, pin):
         steps.append(_wait_for_pin(seen))
     memory = begin(seen, goal, memory)
     idle = [c for c in alive_leaving if c not in serving and (c.release in memory.unserved or drained(seen, memory, goal.timing.drain))]
-    steps += [_stop(c, "superseded before it served") for c in idle]
-    steps += [_remove(c) for c in cast.leaving if not alive(c)]
-    starts = _starts(seen, goal, cast)
+    if cast.alone:
+        if len(idle) < len(alive_leaving):
+            until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
+            steps.append(Wait("drain", f"{goal.timing.drain:g} s, so that what is in flight can end", until))
+        steps += [_stop(c, f"stop-first: {cast.alone}", keep=c.release not in memory.unserved) for c in alive_leaving]
+        idle = list(alive_leaving)
+    else:
+        steps += [_stop(c, "superseded before it served") for c in idle]
+        steps += [_remove(c) for c in cast.leaving if not alive(c)]
+    starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
+    starts += _starts(seen, goal, cast)
     look_at = seen.now + POLL
     if starts and (again := next_start(memory)) > seen.now:
         steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
@@ -177,7 +222,8 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
     goal_name = seen.goal.release if seen.goal else "nobody"
     timing = seen.goal.timing if seen.goal else None
     message = f"{goal_name} serves"
-    if alive_leaving:
+    parting = cast.leaving if cast.alone else alive_leaving
+    if parting:
         pin = pin_of(seen, cast.keep, _routes(seen))
         if seen.pin != pin:
             steps.append(SetPin(seen.site, pin, f"the switch: requests to {goal_name}"))
@@ -185,9 +231,9 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
         message = f"{goal_name} serves; the rest is drained" if confirmed(seen, pin) else f"switching to {goal_name}"
         if not confirmed(seen, pin):
             steps.append(_wait_for_pin(seen))
-        elif any(c.release not in memory.unserved for c in alive_leaving):
-            drain = timing.drain if timing else 10.0
-            wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in alive_leaving) else 0.0)
+        elif any(c.release not in memory.unserved for c in parting):
+            drain = (timing.drain if timing else 10.0) if alive_leaving else 0.0
+            wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in parting) else 0.0)
             if not drained(seen, memory, wait) and memory.pin_since is not None:
                 until = memory.pin_since + wait
                 steps.append(Wait("drain", f"{wait:g} s, so that what is in flight can end", until))
@@ -195,7 +241,7 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
         reason = f"replaced by {goal_name}" if seen.goal else seen.gone
         steps += [_stop(c, reason) for c in alive_leaving]
     steps += [_remove(c) for c in cast.leaving if not alive(c)]
-    if alive_leaving or lingering(seen, cast.keep):
+    if parting or lingering(seen, cast.keep):
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
     steps.append(SetPin(seen.site, None, "labels route again"))
     return Motion(tuple(steps), memory, message, look_at)
@@ -214,20 +260,21 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     goal = seen.goal
     if goal is None or seen.fallback or memory.begun != goal.release:
         return None
-    others = [c for c in seen.containers if c.release != goal.release and c.id in seen.ready]
+    others = [c for c in seen.containers if c.release != goal.release and (c.id in seen.ready or cast.alone)]
     mine = [c for c in seen.containers if c.release == goal.release]
     if not others and any(c in mine for c in serving_now(seen)):
         return None
     if goal.release not in memory.unserved and not others:
         return None
     for c in mine:
-        if c.state in ("exited", "dead"):
+        if c.state in ("exited", "dead") and cast.missing:  # else it is one that was stopped, and is only to be removed
             return f"{c.name} exited with {c.exit_code}" + (", killed for want of memory" if c.oom_killed else "")
         if c.restarts >= RESTARTS:
             return f"{c.name} restarted {c.restarts} times"
         if c.health == "unhealthy":
             return f"{c.name} is unhealthy"
-    if not (is_whole(seen, cast) and not cast.missing) and seen.now >= memory.begun_at + goal.timing.deadline and mine:
+    since = max(memory.begun_at, memory.tried_at)
+    if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:
         return f"not ready within {goal.timing.deadline:g} s"
     return None
 
@@ -367,9 +414,9 @@ def _alone(seen: Seen, c: Container) -> str:
     return replica_name(seen.names.instance, seen.site, c.release, c.service, c.replica)
 
 
-def _stop(c: Container, reason: str) -> Stop:
+def _stop(c: Container, reason: str, *, keep: bool = False) -> Stop:
     grace = c.labels.get("shipstone.grace", "10")
-    return Stop(c.name, c.id, float(grace), reason)
+    return Stop(c.name, c.id, float(grace), reason, keep)
 
 
 def _remove(c: Container) -> Remove:

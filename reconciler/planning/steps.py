@@ -40,14 +40,25 @@ class Start:
 
 
 @dataclass(frozen=True)
+class StartAgain:
+    """Start a container that was stopped and kept."""
+
+    step: ClassVar[str] = "restart"
+    target: str
+    container_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Stop:
-    """Stop a container with its grace, in seconds, and remove it; never its volumes."""
+    """Stop a container with its grace, in seconds, and remove it, unless it is to be kept; never its volumes."""
 
     step: ClassVar[str] = "stop"
     target: str
     container_id: str
     grace: float
     reason: str
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ class GiveUp:
     reason: str
 
 
-Step = Pull | SetPin | Start | Stop | Remove | Wait | GiveUp
+Step = Pull | SetPin | Start | StartAgain | Stop | Remove | Wait | GiveUp
 
 
 def due(steps: tuple[Step, ...]) -> tuple[Step, ...]:

@@ -112,6 +112,10 @@ class DockerEngine:
             raise
         return str(made)
 
+    def start(self, container_id: str) -> None:
+        with self._call(f"start {container_id[:12]}"):
+            self._client.start(container_id)
+
     def stop(self, container_id: str, *, grace: float) -> None:
         try:
             with self._call(f"stop {container_id[:12]}"):

@@ -42,6 +42,9 @@ class Engine(Protocol):
     def create_and_start(self, new: NewContainer) -> str:
         """Create, on the network from the first moment, and start; the id. What was half made is removed on failure."""
 
+    def start(self, container_id: str) -> None:
+        """Start a container that is stopped. Running already is fine."""
+
     def stop(self, container_id: str, *, grace: float) -> None:
         """SIGTERM (or the container's stop signal), then SIGKILL after `grace` seconds. Gone already is fine."""
 

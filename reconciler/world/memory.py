@@ -110,6 +110,13 @@ class MemoryEngine:
         self._fault("start")
         return self._start(new.name, dict(new.labels), new.image, new)
 
+    def start(self, container_id: str) -> None:
+        self._fault("start")
+        c = self._get(container_id)
+        if c.state != "running":
+            c.state, c.address, c.started_at, c.exit_code = "running", self._free_address(), self._clock(), 0
+            self._tell(c.id, "start")
+
     def stop(self, container_id: str, *, grace: float) -> None:  # noqa: ARG002  nothing here takes time to end
         self._fault("stop")
         if (c := self._all.get(container_id)) and c.state in ("running", "paused", "restarting"):

@@ -38,8 +38,7 @@ def test_no_refused_key_is_one_that_is_read() -> None:
 
 
 def test_stop_first_is_refused_with_its_reason() -> None:
-    assert_only("rollout: {order: stop-first}", "1:18 rollout.order", "SS-C03", "stop-first is not in this version; named volumes")
-    assert_only("rollout: {order: both}", "1:18 rollout.order", "SS-Y17", "Write one of: start-first")
+    assert_only("rollout: {order: both}", "1:18 rollout.order", "SS-Y17", "Write one of: start-first, stop-first")
 
 
 @pytest.mark.parametrize(
@@ -209,8 +208,9 @@ def test_a_site_has_at_most_100_services() -> None:
 
 
 def test_a_volume_that_is_written_to_is_a_warning() -> None:
-    assert_only("volumes: [a:/a:ro, b:/b]", "1:20 volumes[1]", "SS-C26", "have b at once for a moment; stop-first is not")
+    assert_only("volumes: [a:/a:ro, b:/b]", "1:20 volumes[1]", "SS-C26", "b is written to, so a deploy stops the old release")
     assert_only("services: {a: {volumes: [b:/b:rw]}}", "1:26 services.a.volumes[0]", "SS-C26", "Write :ro after it")
+    assert problems_of("volumes: [b:/b]\nrollout: {order: stop-first}") == ()
     assert [problem.severity for problem in problems_of("volumes: [b:/b]")] == ["warning"]
 
 

@@ -51,4 +51,4 @@ def test_values_have_their_form() -> None:
     assert rows["hosts"]["minItems"] == 1
     assert rows["services"]["additionalProperties"] == {"$ref": "#/$defs/ServiceKeys"}
     assert rows["ulimits"]["additionalProperties"] == {"anyOf": [{"type": "integer"}, {"$ref": "#/$defs/Ulimit"}]}
-    assert site_schema()["$defs"]["Rollout"]["properties"]["order"]["const"] == "start-first"
+    assert site_schema()["$defs"]["Rollout"]["properties"]["order"]["enum"] == ["start-first", "stop-first"]

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
+from reconciler.desired.release import content_of
 from reconciler.desired.revision import Entry, Revision
 from reconciler.errors import EngineError
 from reconciler.planning.failed import FailedRelease
@@ -22,7 +23,7 @@ from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.rollout import Names
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
 from reconciler.reconcile import in_motion
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.memory_traefik import MemoryTraefik
@@ -39,8 +40,8 @@ SITES = ("one", "two", "three")
 ROLLOUT = "rollout: {min_healthy: 1s, drain: 1s, deadline: 15s}\n"
 
 site_texts = st.builds(
-    lambda image, version, a, b, weight, hosts, sticky: (
-        f"image: {image}\nport: 80\nenvironment: {{V: '{version}'}}\nsticky: {sticky}\nhosts: [{hosts}]\n{ROLLOUT}"
+    lambda image, version, a, b, weight, hosts, sticky, volumes: (
+        f"image: {image}\nport: 80\nenvironment: {{V: '{version}'}}\nsticky: {sticky}\nhosts: [{hosts}]\nvolumes: [{volumes}]\n{ROLLOUT}"
         f"services:\n  a: {{replicas: {a}, weight: {weight}}}\n" + (f"  b: {{replicas: {b}}}\n" if b else "")
     ),
     image=st.sampled_from(["app:now", "app:now", "app:slow", "app:never", "app:dies"]),
@@ -50,6 +51,7 @@ site_texts = st.builds(
     weight=st.sampled_from([1, 10]),
     hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test"]),
     sticky=st.sampled_from(["true", "false"]),
+    volumes=st.sampled_from(["", "", "", "SITE-data:/data"]),
 )
 LEARNS = ("", "containers", "pins", "all")
 learning = st.lists(st.sampled_from(LEARNS), min_size=5, max_size=30)
@@ -230,11 +232,11 @@ class Motion(RuleBasedStateMachine):
     def hopeless(self, name: str) -> bool:
         """Only a release is there that cannot get ready, and nobody remembers that it never served: it is tried for ever."""
         rows = [c for c in self.engine.containers() if c.site == name]
-        wanted = self.desired.sites.get(name)
+        wanted = next((site for site in self.asked() if site.name == name), None)
         return (
             wanted is not None
             and wanted.services[0].spec.image in ("app:never", "app:dies")
-            and {c.release for c in rows} <= {wanted.release}
+            and {content_of(c.release)[0] for c in rows} <= {content_of(wanted.release)[0]}
         )
 
     @invariant()
@@ -250,7 +252,7 @@ class Motion(RuleBasedStateMachine):
                 assert c.site == name, f"{host} goes to {c.name}"
                 assert self.engine.answers(address, 80), f"{host} goes to {c.name}, which does not answer"
         for site in self.asked():
-            if site.name in self.hurt:
+            if site.name in self.hurt or writes(site):
                 continue
             pin = self.pins.get(site.name)
             given_up = {rule for rule, targets in pin.targets if not targets} if pin else set()  # Traefik may still have to learn it
@@ -262,6 +264,15 @@ class Motion(RuleBasedStateMachine):
                     and all(a in by_address and by_address[a].site == site.name and self.engine.answers(a, 80) for a in routed)
                 ):
                     self.serving[host] = site.name
+
+    @invariant()
+    def a_volume_has_one_writing_release(self) -> None:
+        """Stop-first: the old release has ended before the new one starts."""
+        writers: dict[str, set[str]] = {}
+        for c in self.engine.containers():
+            for volume in applied_of(c).spec.volumes if c.state == "running" else ():
+                writers.setdefault(volume.source, set()).add(c.release)
+        assert all(len(releases) == 1 for releases in writers.values()), writers
 
     # How it is put together.
 
@@ -277,7 +288,7 @@ class Motion(RuleBasedStateMachine):
 
     def give_up_hosts(self) -> None:
         """A host that a site gives up need not be served any more."""
-        kept = {host: site.name for site in self.asked() for host in site.route.hosts}
+        kept = {host: site.name for site in self.asked() if not writes(site) for host in site.route.hosts}
         held = self.desired.held.keys()
         self.serving = {host: name for host, name in self.serving.items() if kept.get(host) == name or (name in held and host not in kept)}
 
@@ -320,14 +331,21 @@ class Motion(RuleBasedStateMachine):
                 self.pins.update(parse_pins(NAMES.instance, self.pin_text)[0])
             case Start():
                 self.engine.create_and_start(step.new)
+            case StartAgain():
+                self.engine.start(step.container_id)
             case Stop():
                 self.engine.stop(step.container_id, grace=step.grace)
-                self.engine.remove(step.container_id)
+                if not step.keep:
+                    self.engine.remove(step.container_id)
             case Remove():
                 self.engine.remove(step.container_id)
             case GiveUp():
                 self.failed[name] = FailedRelease(name, step.release, step.reason, self.now)
                 self.memory = replace(self.memory, failed=dict(self.failed))
+
+
+def writes(site: DesiredSite) -> bool:
+    return any(service.spec.volumes for service in site.services)
 
 
 Motion.TestCase.settings = settings(

@@ -132,14 +132,23 @@ def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
 
 
 def test_what_ran_before_is_never_given_up() -> None:
-    """The new release failed and still answers; of the old one a surplus replica could be stopped but not removed."""
+    """The new release failed and still answers; a replica of the old one ended meanwhile: it is healed."""
     exited = container(OLD, 2, state="exited")
-    world = seen(site("1", replicas=1), OLD_TWO[0], exited, *NEW_TWO, pin=TO_OLD)
+    world = seen(OLD, OLD_TWO[0], exited, *NEW_TWO, pin=TO_OLD)
     memory = SiteMemory(begun=OLD.release, begun_at=99)
     assert [type(step) for step in plan_site(world, memory).steps] == [GiveUp]
     motion = plan_site(replace(world, fallback=True), memory)
-    assert f"remove {exited.name}" in [f"{step.step} {step.target}" for step in motion.steps]
+    assert [step.new.name for step in motion.steps if isinstance(step, Start)] == [container(OLD, 3).name]
     assert not [step for step in motion.steps if isinstance(step, GiveUp)]
+
+
+def test_a_surplus_replica_that_was_stopped_is_no_failure() -> None:
+    """It could not be removed at once; the release is complete without it."""
+    exited = container(NEW, 3, state="exited")
+    memory = SiteMemory(begun=NEW.release, begun_at=99)
+    motion = plan_site(seen(NEW, *OLD_TWO, *NEW_TWO, exited, pin=TO_NEW), memory)
+    assert not [step for step in motion.steps if isinstance(step, GiveUp)]
+    assert f"remove {exited.name}" in [f"{step.step} {step.target}" for step in motion.steps]
 
 
 def test_scaling_up_keeps_what_runs_and_pins_to_it() -> None:
