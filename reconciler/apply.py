@@ -8,12 +8,13 @@ from functools import partial
 from reconciler.desired.desired import Content, Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.images import Images
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan, SitePlan
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, due
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -78,6 +79,8 @@ class Apply:
     def submit(self, plan: Plan, desired: Desired, report: Report) -> None:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
+        if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
+            failpoint("drain")
         with self._lock:
             self._ended.clear()
             found = {name: steps for name, steps in found.items() if name not in self._busy}
@@ -145,6 +148,7 @@ class Apply:
 
     def _end(self, outcome: Outcome, report: Report) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
+        failpoint("record")
         report(outcome)
         with self._lock:
             tries = self._retry.pop(outcome.site, (0, 0.0))[0]
@@ -164,7 +168,9 @@ class Apply:
                     self._store(mount.digest, desired.contents.get(mount.digest))
                 self._engine.create_and_start(step.new)
             case Stop():
+                failpoint("stop")
                 self._engine.stop(step.container_id, grace=step.grace)
+                failpoint("remove")
                 self._engine.remove(step.container_id)
             case Remove():
                 self._engine.remove(step.container_id)

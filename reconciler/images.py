@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.errors import EngineError, ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.world.engine import Engine
 
 FRESH = 1.0
@@ -44,6 +45,7 @@ class Images:
 
     def _look(self, image: str) -> str:
         reference = self._engine.resolve(image, timeout=self._timeout)
+        failpoint("pull")
         reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
         if reserved:
             raise EngineError(

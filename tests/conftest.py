@@ -11,6 +11,16 @@ from lab.host import Host, a_host
 from lab.images import ABRUPT, make_abrupt, provide
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often")
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How much more than usual is asked of tests that draw lots or repeat."""
+    return 10 if request.config.getoption("--soak") else 1
+
+
 @pytest.fixture(scope="session")
 def docker_socket() -> Iterator[str]:
     """The URL of an engine that answers."""

@@ -12,6 +12,7 @@ from docker.errors import APIError
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
+from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container, ForeignContainer
 from reconciler.world.docker_call import UnreachableError, engine_call
 from reconciler.world.docker_config import container_config
@@ -103,9 +104,11 @@ class DockerEngine:
     def create_and_start(self, new: NewContainer) -> str:
         with self._call(f"create {new.name}"):
             made = self._client.create_container_from_config(container_config(new, self._file_path), new.name)["Id"]
+        failpoint("create")
         try:
             with self._call(f"start {new.name}"):
                 self._client.start(made)
+            failpoint("start")
         except EngineError:
             with self._call(f"remove the half-made {new.name}"):
                 self._client.remove_container(made, force=True)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Pin
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.world.files import write_if_changed
@@ -36,9 +37,12 @@ class PinFile:
 
     def set(self, changes: Mapping[str, Pin | None]) -> None:
         """Write sites' pins, or take them away (None), all in one change of the file."""
+        what = "pin" if any(changes.values()) else "unpin"
         with self._lock:
             pins = {site: pin for site, pin in {**self._load()[1], **changes}.items() if pin is not None}
+            failpoint(what)
             write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+            failpoint(f"{what}ned")
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:
         try:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
+from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container
 
 Ask = Callable[[str, int], bool]
@@ -51,6 +52,7 @@ class Readiness:
         for c, yes in zip(unknown, self._ask_all(unknown, port_of), strict=True):
             if yes:
                 known[c.id] = c.restarts
+                failpoint("ready")
         with self._lock:
             self._answered = known
         return frozenset(ready | known.keys())
