@@ -8,7 +8,7 @@ import docker
 import pytest
 from lab.engine import an_engine
 from lab.host import Host, a_host
-from lab.images import ABRUPT, make_abrupt, provide
+from lab.images import ABRUPT, FAULTY, make_abrupt, make_faulty, provide
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +35,15 @@ def abrupt_image(docker_socket: str) -> str:
     provide(api, ABRUPT, make_abrupt)
     api.close()
     return ABRUPT
+
+
+@pytest.fixture(scope="session")
+def faulty_image(docker_socket: str) -> str:
+    """The same server, and a program that makes it fail (tests/servers/faulty.c)."""
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    provide(api, FAULTY, make_faulty)
+    api.close()
+    return FAULTY
 
 
 @pytest.fixture

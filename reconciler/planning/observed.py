@@ -12,7 +12,11 @@ ProxyState = Literal["missing", "stopped", "running", "restart needed"]
 
 @dataclass(frozen=True)
 class Container:
-    """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected."""
+    """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected.
+
+    `restarts`: how often its restart policy started it again; `up`: for how many seconds it has run since then, 0 where that is
+    not known.
+    """
 
     id: str
     name: str
@@ -24,6 +28,7 @@ class Container:
     exit_code: int = 0
     oom_killed: bool = False
     live: Mapping[str, Any] | None = field(default=None, hash=False)
+    up: float = 0.0
 
     @property
     def site(self) -> str:

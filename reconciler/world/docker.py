@@ -9,6 +9,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError
+from docker.utils import version_gte
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
@@ -22,6 +23,8 @@ from reconciler.world.engine import Event
 INSPECTORS = 4
 TIMEOUT = 60
 """Seconds that one call may take, besides a stop's grace and pulls."""
+START_INTERVAL_API = "1.44"
+"""From this version of its API on an engine may check more often while a container starts."""
 
 
 class DockerEngine:
@@ -36,7 +39,7 @@ class DockerEngine:
         self._version = ""
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
-        self._image_environment: dict[str, dict[str, str]] = {}
+        self._image_configs: dict[str, dict[str, Any]] = {}
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._heard = time.time()
@@ -55,7 +58,8 @@ class DockerEngine:
         return tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
 
     def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
-        return container_of(row, known[1], self._live(known[1])) if known else container_of(row, None, None)
+        inspected = known[1] if known else None
+        return container_of(row, inspected, self._live(inspected) if inspected else None, time.time())
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
         return tuple(container for container in self._foreign if container.labels)
@@ -66,19 +70,30 @@ class DockerEngine:
             self._inspected.clear()
             self._network_there = False
 
+    def present(self, image: str) -> str | None:
+        """The digest under the name that was written, or the id of an image that no registry knows."""
+        try:
+            with self._call(f"inspect {image}"):
+                row = self._client.inspect_image(image)
+        except NotFoundError:
+            return None
+        if "@" in image:
+            return image
+        repository = _repository(image)
+        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
+        return str(digests[0] if digests else row["Id"])
+
     def resolve(self, image: str, *, timeout: float) -> str:
-        if (reference := self._present(image)) is not None:
+        if (reference := self.present(image)) is not None:
             return reference
         self._pull(image, timeout)
-        reference = self._present(image)
+        reference = self.present(image)
         if reference is None:
             raise EngineError(f"cannot find {image} after it was pulled. Look whether someone removes images on this host.")
         return reference
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        with self._call(f"inspect {reference}"):
-            config = self._client.inspect_image(reference).get("Config") or {}
-        return dict(config.get("Labels") or {})
+        return dict(self._image_config(reference).get("Labels") or {})
 
     def ensure_network(self) -> bool:
         if self.network_exists():
@@ -103,7 +118,10 @@ class DockerEngine:
 
     def create_and_start(self, new: NewContainer) -> str:
         with self._call(f"create {new.name}"):
-            made = self._client.create_container_from_config(container_config(new, self._file_path), new.name)["Id"]
+            check = self._image_config(new.image).get("Healthcheck")
+            modern = version_gte(self._client.api_version, START_INTERVAL_API)
+            config = container_config(new, self._file_path, check, start_interval=modern)
+            made = self._client.create_container_from_config(config, new.name)["Id"]
         failpoint("create")
         try:
             with self._call(f"start {new.name}"):
@@ -187,37 +205,27 @@ class DockerEngine:
                 inspected: dict[str, Any] = self._client.inspect_container(row["Id"])
         except NotFoundError:
             return False
+        row["State"] = inspected["State"]["Status"]  # newer than the list, and of one moment with the exit code
         with self._lock:
             self._inspected[row["Id"]] = (fingerprint(row), inspected)
         return True
 
     def _live(self, inspected: dict[str, Any]) -> dict[str, Any]:
         if "shipstone.live" not in inspected:
-            inspected["shipstone.live"] = live_fields(inspected, self._environment_of(inspected["Image"]))
-        return dict(inspected["shipstone.live"])
-
-    def _environment_of(self, image_id: str) -> dict[str, str]:
-        if image_id not in self._image_environment:
             try:
-                with self._call(f"inspect {image_id}"):
-                    config = self._client.inspect_image(image_id).get("Config") or {}
+                config = self._image_config(inspected["Image"])
             except NotFoundError:
                 config = {}
-            self._image_environment[image_id] = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
-        return self._image_environment[image_id]
+            environment = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
+            inspected["shipstone.live"] = live_fields(inspected, environment)
+        return dict(inspected["shipstone.live"])
 
-    def _present(self, image: str) -> str | None:
-        """The digest under the name that was written, or the id of an image that no registry knows."""
-        try:
-            with self._call(f"inspect {image}"):
-                row = self._client.inspect_image(image)
-        except NotFoundError:
-            return None
-        if "@" in image:
-            return image
-        repository = _repository(image)
-        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
-        return str(digests[0] if digests else row["Id"])
+    def _image_config(self, reference: str) -> dict[str, Any]:
+        """Of an image that a digest or an id names: it never changes."""
+        if reference not in self._image_configs:
+            with self._call(f"find {reference}"):
+                self._image_configs[reference] = self._client.inspect_image(reference).get("Config") or {}
+        return self._image_configs[reference]
 
     def _pull(self, image: str, timeout: float) -> None:
         with self._call(f"pull {image}"):

@@ -1,4 +1,7 @@
-"""Ready or not: Docker's health where there is a check; otherwise the port answers, asked from the host at the container's address."""
+"""Ready or not: Docker's health where there is a check; otherwise the port answers, asked from the host at the container's address.
+
+An application may well give an error on /, before a login say; one that still starts gives errors too. The time it has run tells which.
+"""
 
 import http.client
 import threading
@@ -8,15 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container
 
-Ask = Callable[[str, int], bool]
+Ask = Callable[[str, int, bool], bool]
+WARM_UP = 10.0
+"""Seconds in which an error status means that an application still starts; after that it is how this one answers on /."""
 
 
-def answers(address: str, port: int, timeout: float = 1.0) -> bool:
-    """Whether something answers there in HTTP, or at least accepts the connection and speaks something else."""
+def answers(address: str, port: int, errors_too: bool, timeout: float = 1.0) -> bool:
+    """Whether something answers there in HTTP, be it with an error status if `errors_too`, or accepts the connection and speaks
+    something else."""
     connection = http.client.HTTPConnection(address, port, timeout=timeout)
     try:
         connection.request("GET", "/", headers={"User-Agent": "shipstone-ready", "Connection": "close"})
-        return connection.getresponse().status < 500
+        return connection.getresponse().status < 500 or errors_too
     except http.client.HTTPException:
         return True
     except OSError:
@@ -61,4 +67,4 @@ class Readiness:
         if not unknown:
             return []
         with ThreadPoolExecutor(min(self._parallel, len(unknown)), "ready") as pool:
-            return list(pool.map(lambda c: self._ask(c.address or "", port_of(c)), unknown))
+            return list(pool.map(lambda c: self._ask(c.address or "", port_of(c), c.up >= WARM_UP), unknown))

@@ -76,9 +76,9 @@ class Shop:
 def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Shop]:
     instance = f"t{uuid.uuid4().hex[:8]}"
     with a_host(tmp_path_factory.mktemp("shop"), docker_socket, instance, poll="300ms") as host:
-        host.repository.commit({"shipstone.yaml": "domain: test.local\n"}, "begin")
+        host.repository.commit({"shipstone.yaml": f"domain: {instance}.test\n"}, "begin")
         host.start_traefik()
-        made = Shop(host, abrupt_image, Load(host.web, "shop.test.local", clients=4, pause=0.01), f"{instance}-data")
+        made = Shop(host, abrupt_image, Load(host.web, f"shop.{instance}.test", clients=4, pause=0.01), f"{instance}-data")
         commit = made.release()
         host.start_daemon()
         until(lambda: host.converged(commit), "the first release runs", 60)
