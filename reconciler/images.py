@@ -28,6 +28,16 @@ class Images:
         self._lock = threading.Lock()
         self._asked: dict[str, _Asked] = {}
 
+    def present(self, image: str) -> bool:
+        """Whether it can be resolved without a pull; waits for nobody. False, too, when the engine cannot say."""
+        asked = self._asked.get(image)
+        if asked is not None and isinstance(asked.answer, str) and self._clock() <= asked.until:
+            return True
+        try:
+            return self._engine.present(image) is not None
+        except EngineError:
+            return False
+
     def resolve(self, image: str) -> str:
         """The exact image, pulled when it is absent. One whose own labels would route or name the container otherwise is refused."""
         with self._lock:

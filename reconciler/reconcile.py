@@ -74,7 +74,7 @@ class Reconciler:
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
         self.desired = self._compiler.compile(revision, self.desired)
-        self._apply.revision = revision
+        self._apply.take(revision)
         self._files_seen = False
         return self.desired
 
