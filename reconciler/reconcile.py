@@ -20,6 +20,7 @@ from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.errors import TraefikError
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
@@ -31,6 +32,9 @@ from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.store import Event, Store
 from reconciler.world.traefik_api import TraefikApi
+
+BLIND = 3.0
+"""Seconds in which Traefik has read a change of the pins."""
 
 
 class Proxy(Protocol):
@@ -133,8 +137,17 @@ class Reconciler:
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
         moving = in_motion(desired, containers, ready, pins, self.memory)
         view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
+        if view.reachable and any(view.pins.get(site) != pin for site, pin in pins.items()):
+            view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
+
+    def _blind(self) -> bool:
+        """Traefik answers, and does not read what is written for it."""
+        try:
+            return self.world.pins.age() > BLIND and self.world.traefik.pins_digest() != self.world.pins.digest()
+        except TraefikError:
+            return False
 
     def _desired(self) -> Desired:
         if self.desired is None:

@@ -74,11 +74,13 @@ class TraefikView:
     """What Traefik's API said just now. `services`: Docker service name → number of its servers.
 
     `pins`: by site, the pins that Traefik holds and follows; one that it has disabled is not among them.
+    `blind`: it has not read the pins for long.
     """
 
     reachable: bool
     pins: Mapping[str, Pin] = field(default_factory=dict, hash=False)
     services: Mapping[str, int] = field(default_factory=dict, hash=False)
+    blind: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
-from reconciler.planning.observed import Container, Observed, ProxyState
+from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
 from reconciler.planning.steps import Step, line
 
@@ -247,9 +247,21 @@ def _describe(
     )
     commit = max((c.labels.get("shipstone.commit", "") for c in mine), default="")
     hosts = goal.route.hosts if goal else ()
-    message = note or (motion.message if motion.steps else "")
+    message = note or (_stuck(seen.traefik) or motion.message if motion.steps else "")
     release = goal.release if goal else ""
     return SitePlan(name, sync, health, release, commit, hosts, ready, total, motion.steps, tuple(rows), message, motion.look_at)
+
+
+def _stuck(traefik: TraefikView) -> str:
+    """Why nothing moves, where that is Traefik's."""
+    if not traefik.reachable:
+        return "Traefik's API does not answer: nothing is changed before it does. Start Traefik, or correct [traefik] api."
+    if traefik.blind:
+        return (
+            "Traefik does not read its pins: nothing is changed before it does. A broken file keeps it from reading all of "
+            "[traefik] dynamic_dir: Traefik's log names it; mend or remove it. Or Traefik does not watch that folder."
+        )
+    return ""
 
 
 def running_site_of(seen: Seen) -> DesiredSite | None:

@@ -1,10 +1,12 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import docker
@@ -17,12 +19,16 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container, ForeignContainer
 from reconciler.world.docker_call import UnreachableError, engine_call
 from reconciler.world.docker_config import container_config
-from reconciler.world.docker_rows import container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
+from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
 from reconciler.world.engine import Event
 
 INSPECTORS = 4
 TIMEOUT = 60
 """Seconds that one call may take, besides a stop's grace and pulls."""
+GRACE = 5.0
+"""Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
+PING = 3
+"""Seconds in which an engine that is not on its way down takes a new connection and answers."""
 START_INTERVAL_API = "1.44"
 """From this version of its API on an engine may check more often while a container starts."""
 
@@ -43,6 +49,7 @@ class DockerEngine:
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._heard = time.time()
+        self._away = -math.inf
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
     def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
@@ -55,7 +62,17 @@ class DockerEngine:
         with self._lock:
             self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
             known = dict(self._inspected)
-        return tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
+        found = tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
+        if not any(comes_back(c) for c in found):
+            return found
+        self._takes_connections()
+        settling = time.monotonic() < self._away + GRACE
+        return tuple(replace(c, state="restarting") if settling and comes_back(c) else c for c in found)
+
+    def _takes_connections(self) -> None:
+        """An engine that goes down stops containers while it still answers on open connections: nothing of that is to be healed."""
+        with self._call("connect"), closing(docker.APIClient(base_url=self._socket, version=self._version, timeout=PING)) as fresh:
+            fresh.ping()
 
     def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
         inspected = known[1] if known else None
@@ -190,6 +207,7 @@ class DockerEngine:
                 yield
         except UnreachableError:
             self._clients.client = None
+            self._away = time.monotonic()
             raise
 
     def _unknown(self, row: dict[str, Any]) -> bool:

@@ -51,6 +51,11 @@ def _seconds_since(text: str, now: float) -> float:
     return seconds if seconds >= 0 else math.inf
 
 
+def comes_back(c: Container) -> bool:
+    """It ended, and a starting engine starts it again."""
+    return c.state == "exited" and c.live is not None and c.live["restart"] in ("always", "unless-stopped")
+
+
 def live_fields(inspected: Mapping[str, Any], image_environment: Mapping[str, str]) -> dict[str, Any]:
     """What a hand can change on a container that runs; see planning/diff.py."""
     host, config = inspected["HostConfig"], inspected["Config"]

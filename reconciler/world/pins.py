@@ -1,6 +1,7 @@
 """The pin file on disk: one per instance, in a folder that Traefik watches."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,18 @@ class PinFile:
         """Pins by site; none when there is no file yet."""
         with self._lock:
             return dict(self._load()[1])
+
+    def digest(self) -> str:
+        """What tells this content of the file from another; Traefik's API says which one it holds."""
+        with self._lock:
+            return self._load()[2]
+
+    def age(self) -> float:
+        """Seconds since the file was written; 0 when there is none."""
+        try:
+            return time.time() - self._path.stat().st_mtime
+        except OSError:
+            return 0.0
 
     def ensure(self) -> None:
         """A file with the sentinel is there, so that Traefik has something to load."""

@@ -32,32 +32,33 @@ def answers(address: str, port: int, errors_too: bool, timeout: float = 1.0) -> 
 
 
 class Readiness:
-    """Remembers who answered once: a running container that answered is not asked again until it restarts."""
+    """Remembers who answered once: a running container that answered is not asked again until it was started anew."""
 
     def __init__(self, ask: Ask = answers, parallel: int = 16) -> None:
         self._ask = ask
         self._parallel = parallel
-        self._answered: dict[str, int] = {}
+        self._answered: dict[str, tuple[int, float]] = {}
+        """Id → restarts, and for how long it had run (0: not known)."""
         self._lock = threading.Lock()
 
     def ready(self, containers: Iterable[Container], port_of: Callable[[Container], int]) -> frozenset[str]:
         """Ids of those that may take requests now."""
         ready: set[str] = set()
         unknown: list[Container] = []
-        known: dict[str, int] = {}
+        known: dict[str, tuple[int, float]] = {}
         for c in containers:
             if c.state != "running" or c.address is None:
                 continue
             if c.health != "none":
                 if c.health == "healthy":
                     ready.add(c.id)
-            elif self._answered.get(c.id) == c.restarts:
-                known[c.id] = c.restarts
+            elif c.id in self._answered and c.restarts == self._answered[c.id][0] and not 0 < c.up < self._answered[c.id][1]:
+                known[c.id] = c.restarts, max(c.up, self._answered[c.id][1])
             else:
                 unknown.append(c)
         for c, yes in zip(unknown, self._ask_all(unknown, port_of), strict=True):
             if yes:
-                known[c.id] = c.restarts
+                known[c.id] = c.restarts, c.up
                 failpoint("ready")
         with self._lock:
             self._answered = known

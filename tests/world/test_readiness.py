@@ -84,4 +84,9 @@ def test_it_is_asked_again_only_after_a_restart() -> None:
     with serving(200) as port:
         assert readiness.ready([ONE], lambda _: port) == {"1"}
     assert readiness.ready([ONE], lambda _: port) == {"1"}
+    assert readiness.ready([replace(ONE, up=9.0)], lambda _: port) == {"1"}
+    assert readiness.ready([replace(ONE, up=0.0)], lambda _: port) == {"1"}, "it was not inspected"
+    assert readiness.ready([replace(ONE, up=8.0)], lambda _: port) == frozenset(), "a restart of the engine is not counted"
+    with serving(200) as again:
+        assert readiness.ready([ONE], lambda _: again) == {"1"}
     assert readiness.ready([replace(ONE, restarts=1)], lambda _: port) == frozenset()
