@@ -1,5 +1,7 @@
 """Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
 
+import math
+import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,18 +10,23 @@ from functools import partial
 from reconciler.desired.desired import Content, Desired, DesiredSite
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.images import Images
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan, SitePlan
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
+from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
 from reconciler.world.pins import PinFile
 
 LOG_LINES = 20
+PULLS = 32
+"""Sites that pull at the same time at the most: many, because a registry that hangs holds all of them, and the engine bounds downloads."""
+MAX_BACKOFF = 60.0
+"""Seconds between two tries of a site at the most."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ Report = Callable[[Outcome], None]
 
 
 class Apply:
-    """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day."""
+    """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day;
+    `chance` gives numbers from 0 to 1: sites that failed together do not knock together again."""
 
     def __init__(
         self,
@@ -51,12 +59,13 @@ class Apply:
         wall: Callable[[], float],
         told: Report = lambda _outcome: None,
         pull_timeout: float = 600.0,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._engine, self._pins, self._files = engine, pins, files
-        self._clock, self._wall, self._told = clock, wall, told
+        self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
-        self._pullers = Workers(parallel, "pull")
+        self._pullers = Workers(PULLS, "pull")
         self._busy: dict[str, float] = {}
         self._retry: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
@@ -72,12 +81,22 @@ class Apply:
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
+        now = self._clock()
         with self._lock:
-            return min((at for _, at in self._retry.values()), default=None)
+            return min((at for _, at in self._retry.values() if at > now), default=None)
+
+    def take(self, revision: Revision) -> None:
+        """Mounted content is read from it from now on. Another commit is a reason to try at once what backs off."""
+        with self._lock:
+            if self.revision is None or self.revision.id != revision.id:
+                self._retry = {site: (tries, -math.inf) for site, (tries, _) in self._retry.items()}
+            self.revision = revision
 
     def submit(self, plan: Plan, desired: Desired, report: Report) -> None:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
+        if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
+            failpoint("drain")
         with self._lock:
             self._ended.clear()
             found = {name: steps for name, steps in found.items() if name not in self._busy}
@@ -88,9 +107,7 @@ class Apply:
         for name, steps in found.items():
             if name in pins:
                 continue
-            site = plan.sites[name]
-            pool = self._pullers if isinstance(steps[0], Pull) else self._workers
-            pool.submit(partial(self._site, site, steps, desired, report))
+            self._workers.submit(partial(self._site, plan.sites[name], steps, desired, report))
 
     def tend_files(self, containers: Iterable[Container], desired: Desired, past: Iterable[DesiredSite]) -> None:
         """Mounted content that someone deleted is written again; what nothing mounts any more, and no past release did, goes.
@@ -130,6 +147,13 @@ class Apply:
             self._end(Outcome(site, () if error else ((step, seconds),), error), report)
 
     def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
+        """What has to be pulled goes on in a pool of its own."""
+        if all(self._images.present(step.target) for step in steps if isinstance(step, Pull)):
+            self._steps(site, steps, desired, report)
+        else:
+            self._pullers.submit(partial(self._steps, site, steps, desired, report))
+
+    def _steps(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
         done: list[tuple[Step, float]] = []
         images: dict[tuple[str, str], str] = {}
         failed: FailedRelease | None = None
@@ -153,11 +177,13 @@ class Apply:
 
     def _end(self, outcome: Outcome, report: Report) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
+        failpoint("record")
         report(outcome)
         with self._lock:
             tries = self._retry.pop(outcome.site, (0, 0.0))[0]
             if outcome.error:
-                self._retry[outcome.site] = (tries + 1, self._clock() + min(2.0**tries, 60.0))
+                pause = min(2.0 ** min(tries, 10), MAX_BACKOFF) * (0.5 + self._chance() / 2)
+                self._retry[outcome.site] = (tries + 1, self._clock() + pause)
             self._busy.pop(outcome.site, None)
             if not self._busy:
                 self._ended.set()
@@ -172,8 +198,10 @@ class Apply:
                     self._store(mount.digest, desired.contents.get(mount.digest))
                 self._engine.create_and_start(step.new)
             case Stop():
+                failpoint("stop")
                 self._engine.stop(step.container_id, grace=step.grace)
                 if not step.keep:
+                    failpoint("remove")
                     self._engine.remove(step.container_id)
             case StartAgain():
                 self._engine.start(step.container_id)

@@ -8,7 +8,7 @@ import structlog
 
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError
-from reconciler.listening import backoff, breath, listen
+from reconciler.listening import SOON, backoff, breath, listen
 from reconciler.planning.plan import Plan
 from reconciler.reconcile import Reconciler
 from reconciler.world.source import Source
@@ -75,7 +75,7 @@ class Daemon:
                 failures = 0
             except Exception as error:  # noqa: BLE001  whatever happens in one pass, the next one is tried
                 failures += 1
-                pause = backoff(failures)
+                pause = min(backoff(failures), SOON)
                 log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
             again = time.monotonic() + pause
             self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy))

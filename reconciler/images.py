@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from reconciler.errors import EngineError, ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.world.engine import Engine
 
 FRESH = 1.0
@@ -27,6 +28,16 @@ class Images:
         self._lock = threading.Lock()
         self._asked: dict[str, _Asked] = {}
 
+    def present(self, image: str) -> bool:
+        """Whether it can be resolved without a pull; waits for nobody. False, too, when the engine cannot say."""
+        asked = self._asked.get(image)
+        if asked is not None and isinstance(asked.answer, str) and self._clock() <= asked.until:
+            return True
+        try:
+            return self._engine.present(image) is not None
+        except EngineError:
+            return False
+
     def resolve(self, image: str) -> str:
         """The exact image, pulled when it is absent. One whose own labels would route or name the container otherwise is refused."""
         with self._lock:
@@ -44,6 +55,7 @@ class Images:
 
     def _look(self, image: str) -> str:
         reference = self._engine.resolve(image, timeout=self._timeout)
+        failpoint("pull")
         reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
         if reserved:
             raise EngineError(

@@ -11,6 +11,9 @@ from reconciler.world.engine import Engine
 
 log = structlog.get_logger()
 
+SOON = 5.0
+"""Seconds after which an engine that was away is asked again, at the latest."""
+
 
 def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) -> None:
     """Until `stopping`; meant for a daemon thread, because the stream itself blocks."""
@@ -27,7 +30,7 @@ def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) 
                 log.warning("the engine's events broke off; looking at everything anew", error=str(error))
         engine.resync()
         wake()
-        stopping.wait(backoff(failures))
+        stopping.wait(min(backoff(failures), SOON))
 
 
 def backoff(failures: int) -> float:

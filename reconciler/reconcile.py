@@ -11,13 +11,14 @@ A rollout is not a script that must run to its end: it is what successive passes
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.errors import TraefikError
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
@@ -30,6 +31,9 @@ from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.store import Store
 from reconciler.world.traefik_api import TraefikApi
+
+BLIND = 3.0
+"""Seconds in which Traefik has read a change of the pins."""
 
 
 class Proxy(Protocol):
@@ -80,7 +84,7 @@ class Reconciler:
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
         self.desired = self._compiler.compile(revision, self.desired)
-        self._apply.revision = revision
+        self._apply.take(revision)
         self._files_seen = False
         return self.desired
 
@@ -120,11 +124,20 @@ class Reconciler:
         ready = self.world.readiness.ready(containers, lambda c: applied_of(c).spec.port)
         moving = in_motion(desired, containers, ready, pins, self.remembered.memory)
         view = self.world.traefik.view(moving) if moving else TraefikView(reachable=True)
+        if view.reachable and any(view.pins.get(site) != pin for site, pin in pins.items()):
+            view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
 
     def _done(self, outcome: Outcome) -> None:
         self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
+
+    def _blind(self) -> bool:
+        """Traefik answers, and does not read what is written for it."""
+        try:
+            return self.world.pins.age() > BLIND and self.world.traefik.pins_digest() != self.world.pins.digest()
+        except TraefikError:
+            return False
 
     def _desired(self) -> Desired:
         if self.desired is None:

@@ -7,15 +7,14 @@ from collections.abc import Callable
 
 
 class Workers:
-    """`count` threads that do jobs in the order in which they came."""
+    """Up to `count` threads, made when they are needed, that do jobs in the order in which they came."""
 
     def __init__(self, count: int, name: str) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._open = 0
         self._closed = False
         self._idle = threading.Condition()
-        for n in range(count):
-            threading.Thread(target=self._work, name=f"{name}-{n}", daemon=True).start()
+        self._count, self._name, self._threads = count, name, 0
 
     def submit(self, job: Callable[[], None]) -> None:
         """Queue a job; after close() it is dropped."""
@@ -23,6 +22,9 @@ class Workers:
             if self._closed:
                 return
             self._open += 1
+            if self._open > self._threads and self._threads < self._count:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
         self._jobs.put(job)
 
     def close(self, timeout: float) -> bool:

@@ -8,7 +8,17 @@ import docker
 import pytest
 from lab.engine import an_engine
 from lab.host import Host, a_host
-from lab.images import ABRUPT, make_abrupt, provide
+from lab.images import ABRUPT, FAULTY, make_abrupt, make_faulty, provide
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often")
+
+
+@pytest.fixture(scope="session")
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How much more than usual is asked of tests that draw lots or repeat."""
+    return 10 if request.config.getoption("--soak") else 1
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +35,15 @@ def abrupt_image(docker_socket: str) -> str:
     provide(api, ABRUPT, make_abrupt)
     api.close()
     return ABRUPT
+
+
+@pytest.fixture(scope="session")
+def faulty_image(docker_socket: str) -> str:
+    """The same server, and a program that makes it fail (tests/servers/faulty.c)."""
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    provide(api, FAULTY, make_faulty)
+    api.close()
+    return FAULTY
 
 
 @pytest.fixture

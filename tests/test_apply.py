@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from lab.host import until
 
 from reconciler.apply import Apply, Outcome
 from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError
 from reconciler.images import FRESH, Images
 from reconciler.planning.memory import Memory
@@ -83,3 +85,72 @@ def test_a_rest_ends_when_the_last_step_under_way_has(tmp_path: Path, sites: int
     assert len(ended) == sites
     assert all(outcome.images == {("r", "slow"): "sha256:slow"} for outcome in ended)
     assert apply.close(1)
+
+
+class FullRegistry(MemoryEngine):
+    """Pulls of what is absent go on until `here` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("test", "test_net")
+        self.here = threading.Event()
+
+    def resolve(self, image: str, *, timeout: float) -> str:
+        assert image in self.images or self.here.wait(10)
+        return super().resolve(image, timeout=timeout)
+
+
+def pulling(name: str, image: str) -> SitePlan:
+    return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it"),))
+
+
+def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:
+    engine = FullRegistry()
+    engine.images["here"] = Behaviour()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=2, clock=time.monotonic, wall=time.time)
+    ended: list[Outcome] = []
+    plans = {f"s{n}": pulling(f"s{n}", f"absent:{n}") for n in range(40)} | {"z": pulling("z", "here")}
+    apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), ended.append)
+    until(lambda: ended, "the one whose image is here", 5)
+    assert [outcome.site for outcome in ended] == ["z"]
+    engine.here.set()
+    until(lambda: len(ended) == 41, "the others failed", 10)
+
+
+def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(tmp_path: Path) -> None:
+    """With jitter: the pause is drawn between half of it and all of it."""
+    now, drawn = [0.0], [1.0]
+    engine = MemoryEngine("test", "test_net")
+    apply = Apply(
+        engine,
+        PinFile(tmp_path, "test", ("web",)),
+        FileStore(tmp_path),
+        parallel=1,
+        clock=lambda: now[0],
+        wall=lambda: 0.0,
+        chance=lambda: drawn[0],
+    )
+
+    def fail() -> float:
+        ended: list[Outcome] = []
+        apply.submit(Plan({"a": pulling("a", "none")}, Memory(), network=True), Desired("", {}), ended.append)
+        until(lambda: ended and apply.next_try(), "it backs off", 5)
+        assert ended[0].error.startswith("cannot pull none: ")
+        assert apply.busy == {"a"}
+        at = apply.next_try()
+        assert at is not None
+        pause, now[0] = at - now[0], at
+        assert (apply.busy, apply.next_try()) == (frozenset(), None)
+        return pause
+
+    assert [fail() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    drawn[0] = 0.0
+    assert fail() == 30
+    fail()
+    now[0] -= 1.0
+    apply.take(Revision("1", {}, lambda _: b""))
+    assert (apply.busy, apply.next_try()) == (frozenset(), None)
+    now[0] += 1.0
+    assert fail() == 30
+    now[0] -= 1.0
+    apply.take(Revision("1", {}, lambda _: b""))
+    assert apply.busy == {"a"}

@@ -79,13 +79,15 @@ class Route:
 
 @dataclass(frozen=True)
 class NewContainer:
-    """All that the engine needs to create one container. `image` is what to run: a digest where one was resolved."""
+    """All that the engine needs to create one container. `image` is what to run: a digest where one was resolved; `deadline`: seconds
+    in which it has to be ready, so that a healthcheck that fails meanwhile is no failure."""
 
     name: str
     image: str
     spec: ContainerSpec
     labels: tuple[tuple[str, str], ...]
     network: str
+    deadline: float = 120.0
 
 
 def canonical(value: Any) -> str:

@@ -12,7 +12,11 @@ ProxyState = Literal["missing", "stopped", "running", "restart needed"]
 
 @dataclass(frozen=True)
 class Container:
-    """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected."""
+    """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected.
+
+    `restarts`: how often its restart policy started it again; `up`: for how many seconds it has run since then, 0 where that is
+    not known.
+    """
 
     id: str
     name: str
@@ -24,6 +28,7 @@ class Container:
     exit_code: int = 0
     oom_killed: bool = False
     live: Mapping[str, Any] | None = field(default=None, hash=False)
+    up: float = 0.0
 
     @property
     def site(self) -> str:
@@ -69,11 +74,13 @@ class TraefikView:
     """What Traefik's API said just now. `services`: Docker service name → number of its servers.
 
     `pins`: by site, the pins that Traefik holds and follows; one that it has disabled is not among them.
+    `blind`: it has not read the pins for long.
     """
 
     reachable: bool
     pins: Mapping[str, Pin] = field(default_factory=dict, hash=False)
     services: Mapping[str, int] = field(default_factory=dict, hash=False)
+    blind: bool = False
 
 
 @dataclass(frozen=True)

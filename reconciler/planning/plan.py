@@ -12,7 +12,7 @@ from reconciler.planning.guard import Guard, removals
 from reconciler.planning.intents import Intents
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
-from reconciler.planning.observed import Container, Observed, ProxyState
+from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
 from reconciler.planning.steps import Step, line
 
@@ -225,7 +225,7 @@ def _describe(written: DesiredSite | None, chosen: Goal, seen: Seen, motion: Mot
         total,
         motion.steps,
         tuple(rows),
-        chosen.note or (motion.message if motion.steps else ""),
+        chosen.note or (_stuck(seen.traefik) or motion.message if motion.steps else ""),
         motion.look_at,
         chosen.asked,
     )
@@ -235,6 +235,18 @@ def _sync(chosen: Goal, *, settled: bool) -> Sync:
     if chosen.parked:
         return "suspended"
     return "held" if chosen.held else "synced" if settled and not chosen.note else "out-of-sync"
+
+
+def _stuck(traefik: TraefikView) -> str:
+    """Why nothing moves, where that is Traefik's."""
+    if not traefik.reachable:
+        return "Traefik's API does not answer: nothing is changed before it does. Start Traefik, or correct [traefik] api."
+    if traefik.blind:
+        return (
+            "Traefik does not read its pins: nothing is changed before it does. A broken file keeps it from reading all of "
+            "[traefik] dynamic_dir: Traefik's log names it; mend or remove it. Or Traefik does not watch that folder."
+        )
+    return ""
 
 
 def running_site_of(seen: Seen) -> DesiredSite | None:

@@ -27,7 +27,11 @@ CALM = 600.0
 """Seconds after which earlier tries are forgotten."""
 RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
 RESTARTS = 3
-"""A container of a new release that restarted this often is not going to come up."""
+"""A container of a new release that was restarted this often, and ended again, is not going to come up."""
+KILLED = 137
+"""The exit code of a process that SIGKILL ended."""
+MOMENT = 2.0
+"""Seconds for which a container that was restarted has to run before it counts as ready."""
 
 
 @dataclass(frozen=True)
@@ -266,17 +270,34 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
+    surplus = () if cast.missing else ("exited", "dead")  # what ended in a whole release was stopped, and is only to be removed
     for c in mine:
-        if c.state in ("exited", "dead") and cast.missing:  # else it is one that was stopped, and is only to be removed
-            return f"{c.name} exited with {c.exit_code}" + (", killed for want of memory" if c.oom_killed else "")
-        if c.restarts >= RESTARTS:
-            return f"{c.name} restarted {c.restarts} times"
-        if c.health == "unhealthy":
-            return f"{c.name} is unhealthy"
+        if c.state not in surplus and (why := trouble(c, served=goal.release not in memory.unserved)):
+            return why
     since = max(memory.begun_at, memory.tried_at)
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:
         return f"not ready within {goal.timing.deadline:g} s"
     return None
+
+
+def trouble(c: Container, *, served: bool) -> str | None:
+    """What is wrong with a replica of a release that others could serve for. Once it took requests its first end is one too many."""
+    ended = f"exited with {c.exit_code}{_killed(c)}"
+    if c.state in ("exited", "dead"):
+        return f"{c.name} {ended}"
+    if c.state == "restarting" and (served or c.restarts >= RESTARTS):
+        return f"{c.name} {ended}" + (f" and was restarted {c.restarts} times" if c.restarts > 1 else "")
+    if served and c.restarts and c.up < MOMENT:
+        return f"{c.name} ended by itself and was restarted"
+    return f"{c.name} is unhealthy" if c.health == "unhealthy" else None
+
+
+def _killed(c: Container) -> str:
+    """The engine hears of a want of memory beside the end itself, and may miss it."""
+    if c.oom_killed:
+        return ", killed for want of memory"
+    limit = (c.live or {}).get("mem_limit")
+    return f", killed: {limit / 2**20:g} MiB of memory may be too little" if c.exit_code == KILLED and limit else ""
 
 
 def serving_now(seen: Seen) -> tuple[Container, ...]:
@@ -341,7 +362,8 @@ def drained(seen: Seen, memory: SiteMemory, seconds: float) -> bool:
 
 
 def is_whole(seen: Seen, cast: Cast) -> bool:
-    return all(c.id in seen.ready for c in cast.keep)
+    """Every replica that stays is ready, and was not restarted a moment ago: what crashes in a loop answers now and then."""
+    return all(c.id in seen.ready and not (c.restarts and c.up < MOMENT) for c in cast.keep)
 
 
 def is_known(seen: Seen, cast: Cast) -> bool:
@@ -392,7 +414,7 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
                 alone = replica_name(seen.names.instance, goal.name, goal.release, service.name, n)
                 labels = joining_labels(sibling, labels, (_alone(seen, sibling), alone))
             name = container_name(seen.names.instance, goal.name, service.name, goal.release, n)
-            new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network)
+            new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network, goal.timing.deadline)
             steps.append(Start(new, _why_start(seen, goal, service)))
     return steps
 

@@ -1,26 +1,36 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import docker
 from docker.errors import APIError
+from docker.utils import version_gte
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
+from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container, ForeignContainer
 from reconciler.world.docker_call import UnreachableError, engine_call
 from reconciler.world.docker_config import container_config
-from reconciler.world.docker_rows import container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
+from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
 from reconciler.world.engine import Event
 
 INSPECTORS = 4
 TIMEOUT = 60
 """Seconds that one call may take, besides a stop's grace and pulls."""
+GRACE = 5.0
+"""Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
+PING = 3
+"""Seconds in which an engine that is not on its way down takes a new connection and answers."""
+START_INTERVAL_API = "1.44"
+"""From this version of its API on an engine may check more often while a container starts."""
 
 
 class DockerEngine:
@@ -35,10 +45,11 @@ class DockerEngine:
         self._version = ""
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
-        self._image_environment: dict[str, dict[str, str]] = {}
+        self._image_configs: dict[str, dict[str, Any]] = {}
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._heard = time.time()
+        self._away = -math.inf
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
     def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
@@ -51,10 +62,21 @@ class DockerEngine:
         with self._lock:
             self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
             known = dict(self._inspected)
-        return tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
+        found = tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
+        if not any(comes_back(c) for c in found):
+            return found
+        self._takes_connections()
+        settling = time.monotonic() < self._away + GRACE
+        return tuple(replace(c, state="restarting") if settling and comes_back(c) else c for c in found)
+
+    def _takes_connections(self) -> None:
+        """An engine that goes down stops containers while it still answers on open connections: nothing of that is to be healed."""
+        with self._call("connect"), closing(docker.APIClient(base_url=self._socket, version=self._version, timeout=PING)) as fresh:
+            fresh.ping()
 
     def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
-        return container_of(row, known[1], self._live(known[1])) if known else container_of(row, None, None)
+        inspected = known[1] if known else None
+        return container_of(row, inspected, self._live(inspected) if inspected else None, time.time())
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
         return tuple(container for container in self._foreign if container.labels)
@@ -65,19 +87,30 @@ class DockerEngine:
             self._inspected.clear()
             self._network_there = False
 
+    def present(self, image: str) -> str | None:
+        """The digest under the name that was written, or the id of an image that no registry knows."""
+        try:
+            with self._call(f"inspect {image}"):
+                row = self._client.inspect_image(image)
+        except NotFoundError:
+            return None
+        if "@" in image:
+            return image
+        repository = _repository(image)
+        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
+        return str(digests[0] if digests else row["Id"])
+
     def resolve(self, image: str, *, timeout: float) -> str:
-        if (reference := self._present(image)) is not None:
+        if (reference := self.present(image)) is not None:
             return reference
         self._pull(image, timeout)
-        reference = self._present(image)
+        reference = self.present(image)
         if reference is None:
             raise EngineError(f"cannot find {image} after it was pulled. Look whether someone removes images on this host.")
         return reference
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        with self._call(f"inspect {reference}"):
-            config = self._client.inspect_image(reference).get("Config") or {}
-        return dict(config.get("Labels") or {})
+        return dict(self._image_config(reference).get("Labels") or {})
 
     def ensure_network(self) -> bool:
         if self.network_exists():
@@ -102,10 +135,15 @@ class DockerEngine:
 
     def create_and_start(self, new: NewContainer) -> str:
         with self._call(f"create {new.name}"):
-            made = self._client.create_container_from_config(container_config(new, self._file_path), new.name)["Id"]
+            check = self._image_config(new.image).get("Healthcheck")
+            modern = version_gte(self._client.api_version, START_INTERVAL_API)
+            config = container_config(new, self._file_path, check, start_interval=modern)
+            made = self._client.create_container_from_config(config, new.name)["Id"]
+        failpoint("create")
         try:
             with self._call(f"start {new.name}"):
                 self._client.start(made)
+            failpoint("start")
         except EngineError:
             with self._call(f"remove the half-made {new.name}"):
                 self._client.remove_container(made, force=True)
@@ -173,6 +211,7 @@ class DockerEngine:
                 yield
         except UnreachableError:
             self._clients.client = None
+            self._away = time.monotonic()
             raise
 
     def _unknown(self, row: dict[str, Any]) -> bool:
@@ -188,37 +227,27 @@ class DockerEngine:
                 inspected: dict[str, Any] = self._client.inspect_container(row["Id"])
         except NotFoundError:
             return False
+        row["State"] = inspected["State"]["Status"]  # newer than the list, and of one moment with the exit code
         with self._lock:
             self._inspected[row["Id"]] = (fingerprint(row), inspected)
         return True
 
     def _live(self, inspected: dict[str, Any]) -> dict[str, Any]:
         if "shipstone.live" not in inspected:
-            inspected["shipstone.live"] = live_fields(inspected, self._environment_of(inspected["Image"]))
-        return dict(inspected["shipstone.live"])
-
-    def _environment_of(self, image_id: str) -> dict[str, str]:
-        if image_id not in self._image_environment:
             try:
-                with self._call(f"inspect {image_id}"):
-                    config = self._client.inspect_image(image_id).get("Config") or {}
+                config = self._image_config(inspected["Image"])
             except NotFoundError:
                 config = {}
-            self._image_environment[image_id] = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
-        return self._image_environment[image_id]
+            environment = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
+            inspected["shipstone.live"] = live_fields(inspected, environment)
+        return dict(inspected["shipstone.live"])
 
-    def _present(self, image: str) -> str | None:
-        """The digest under the name that was written, or the id of an image that no registry knows."""
-        try:
-            with self._call(f"inspect {image}"):
-                row = self._client.inspect_image(image)
-        except NotFoundError:
-            return None
-        if "@" in image:
-            return image
-        repository = _repository(image)
-        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
-        return str(digests[0] if digests else row["Id"])
+    def _image_config(self, reference: str) -> dict[str, Any]:
+        """Of an image that a digest or an id names: it never changes."""
+        if reference not in self._image_configs:
+            with self._call(f"find {reference}"):
+                self._image_configs[reference] = self._client.inspect_image(reference).get("Config") or {}
+        return self._image_configs[reference]
 
     def _pull(self, image: str, timeout: float) -> None:
         with self._call(f"pull {image}"):

@@ -1,5 +1,7 @@
 """Rows of the engine's API become our plain data."""
 
+import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +23,8 @@ def fingerprint(row: Mapping[str, Any]) -> object:
     return row["State"], _health(row), row["Names"], tuple((name, net.get("IPAddress")) for name, net in sorted(_networks(row).items()))
 
 
-def container_of(row: Mapping[str, Any], inspected: Mapping[str, Any] | None, live: Mapping[str, Any] | None) -> Container:
+def container_of(row: Mapping[str, Any], inspected: Mapping[str, Any] | None, live: Mapping[str, Any] | None, now: float) -> Container:
+    """`now` in seconds since 1970."""
     """One row of the list, completed by its inspection where there was one."""
     labels = row["Labels"] or {}
     inspected = inspected or {}
@@ -38,7 +41,19 @@ def container_of(row: Mapping[str, Any], inspected: Mapping[str, Any] | None, li
         exit_code=state.get("ExitCode", 0),
         oom_killed=state.get("OOMKilled", False),
         live=live,
+        up=_seconds_since(state["StartedAt"], now) if state.get("Running") else 0.0,
     )
+
+
+def _seconds_since(text: str, now: float) -> float:
+    """Infinite for a time that is yet to come: the clock was set back."""
+    seconds = now - dt.datetime.fromisoformat(text).timestamp()
+    return seconds if seconds >= 0 else math.inf
+
+
+def comes_back(c: Container) -> bool:
+    """It ended, and a starting engine starts it again."""
+    return c.state == "exited" and c.live is not None and c.live["restart"] in ("always", "unless-stopped")
 
 
 def live_fields(inspected: Mapping[str, Any], image_environment: Mapping[str, str]) -> dict[str, Any]:

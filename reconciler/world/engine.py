@@ -28,6 +28,9 @@ class Engine(Protocol):
     def foreign(self) -> tuple[ForeignContainer, ...]:
         """Running containers that are not this instance's and carry traefik.* labels; from the last list call."""
 
+    def present(self, image: str) -> str | None:
+        """As resolve(), of an image that is on the host; None where it would have to be pulled."""
+
     def resolve(self, image: str, *, timeout: float) -> str:
         """A reference that pins the image: pulled when it is absent; `name@sha256:…`, or the image's id for a local one."""
 

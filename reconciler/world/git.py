@@ -11,6 +11,7 @@ from typing import Literal
 
 from reconciler.desired.revision import Entry, Revision
 from reconciler.errors import SourceError
+from reconciler.failpoints import failpoint
 from reconciler.world.git_address import Address, address, printable
 from reconciler.world.git_blobs import Blobs
 from reconciler.world.git_command import Commands, GitError
@@ -63,6 +64,7 @@ class GitSource:
         if not blobs.damaged:
             try:
                 _receive(self._mirror, where, commands, deadline)
+                failpoint("fetch")
                 return self._revision(where, commands, blobs, deadline)
             except GitError as error:
                 if not error.corrupt:

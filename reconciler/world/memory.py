@@ -38,6 +38,7 @@ class Running:
     started_at: float = 0.0
     health: Health = "none"
     exit_code: int = 0
+    restarts: int = 0
     mem_limit: int | None = None
     log: list[str] = field(default_factory=list)
 
@@ -74,6 +75,9 @@ class MemoryEngine:
 
     def resync(self) -> None:
         """Nothing is remembered here."""
+
+    def present(self, image: str) -> str | None:
+        return f"sha256:{image}" if image in self.images else None
 
     def resolve(self, image: str, *, timeout: float) -> str:
         self._fault("resolve")
@@ -141,7 +145,7 @@ class MemoryEngine:
             yield event
         raise EngineError("cannot listen to the engine's events any more: the stream ended.")
 
-    def answers(self, address: str, port: int) -> bool:
+    def answers(self, address: str, port: int, errors_too: bool = True) -> bool:  # noqa: ARG002  nothing here gives errors
         """Whether the container that has this address now would answer on any port; what readiness asks."""
         self._live()
         c = next((c for c in self._all.values() if c.address == address and c.state == "running"), None)
@@ -165,6 +169,15 @@ class MemoryEngine:
 
     def kill(self, container_id: str) -> None:
         self._end(self._get(container_id), 137)
+
+    def crash(self, container_id: str) -> None:
+        """Its process ends by itself; its restart policy starts it again at once."""
+        c = self._get(container_id)
+        self._end(c, 137)
+        if c.new and c.new.spec.restart != "no":
+            c.state, c.exit_code, c.restarts = "running", 0, c.restarts + 1
+            c.started_at, c.address = self._clock(), self._free_address()
+            self._tell(container_id, "start")
 
     def destroy(self, container_id: str) -> None:
         """rm -f."""
@@ -249,4 +262,5 @@ class MemoryEngine:
             live = {"networks": c.networks, "image": c.image, "restart": spec.restart if spec else "no"}
             live |= {"mem_limit": c.mem_limit, "pids_limit": spec.pids_limit if spec else None, "cpus": spec.cpus if spec else None}
             live |= {"environment": environment, "image_defaults": {"environment": {}}}
-        return Container(c.id, c.name, c.state, c.health, dict(c.labels), c.address, 0, c.exit_code, live=live)
+        up = self._clock() - c.started_at if c.state == "running" else 0.0
+        return Container(c.id, c.name, c.state, c.health, dict(c.labels), c.address, c.restarts, c.exit_code, live=live, up=up)

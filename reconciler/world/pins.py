@@ -1,10 +1,12 @@
 """The pin file on disk: one per instance, in a folder that Traefik watches."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler.errors import ShipstoneError
+from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Pin
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.world.files import write_if_changed
@@ -27,6 +29,18 @@ class PinFile:
         with self._lock:
             return dict(self._load()[1])
 
+    def digest(self) -> str:
+        """What tells this content of the file from another; Traefik's API says which one it holds."""
+        with self._lock:
+            return self._load()[2]
+
+    def age(self) -> float:
+        """Seconds since the file was written; 0 when there is none."""
+        try:
+            return time.time() - self._path.stat().st_mtime
+        except OSError:
+            return 0.0
+
     def ensure(self) -> None:
         """A file with the sentinel is there, so that Traefik has something to load."""
         with self._lock:
@@ -36,9 +50,12 @@ class PinFile:
 
     def set(self, changes: Mapping[str, Pin | None]) -> None:
         """Write sites' pins, or take them away (None), all in one change of the file."""
+        what = "pin" if any(changes.values()) else "unpin"
         with self._lock:
             pins = {site: pin for site, pin in {**self._load()[1], **changes}.items() if pin is not None}
+            failpoint(what)
             write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+            failpoint(f"{what}ned")
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:
         try:

@@ -8,7 +8,7 @@ import httpx
 
 from reconciler.errors import TraefikError
 from reconciler.planning.observed import TraefikView
-from reconciler.planning.pin_file import read_pins, sentinel_name
+from reconciler.planning.pin_file import HEADER, read_pins, sentinel_name
 
 FEW = 4
 """Up to so many sites are asked for one by one; beyond that one listing is cheaper."""
@@ -58,6 +58,11 @@ class TraefikApi:
     def sentinel(self) -> bool:
         """Whether Traefik reads the folder with the pins. Raises TraefikError."""
         return self._get(f"/api/http/middlewares/{sentinel_name(self._instance)}@file") is not None
+
+    def pins_digest(self) -> str:
+        """The digest of the pins that Traefik holds; empty when it holds none. Raises TraefikError."""
+        found = self._get(f"/api/http/middlewares/{sentinel_name(self._instance)}@file") or {}
+        return str(((found.get("headers") or {}).get("customResponseHeaders") or {}).get(HEADER, ""))
 
     def close(self) -> None:
         self._client.close()

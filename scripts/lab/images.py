@@ -6,7 +6,7 @@ import sys
 import tarfile
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import docker
@@ -16,6 +16,7 @@ from lab.engine import LabError, install, lab_lock
 NGINX = "nginx:1.27-alpine"
 TRAEFIK = "traefik:v3.7"
 ABRUPT = "shipstone-test/abrupt:1"
+FAULTY = "shipstone-test/faulty:1"
 PULL_SECONDS = 12
 """So long a registry may take to begin to answer."""
 
@@ -77,16 +78,27 @@ def make_traefik(api: docker.APIClient) -> None:
 
 def make_abrupt(api: docker.APIClient) -> None:
     """A server that listens late and exits at once at SIGTERM: tests/servers/abrupt.c."""
-    source = Path(__file__).parents[2] / "tests/servers/abrupt.c"
-    if not shutil.which("cc"):
-        install("gcc", "libc6-dev")
-    with tempfile.TemporaryDirectory(prefix="shipstone-abrupt-") as folder:
-        _run(["cc", "-D_GNU_SOURCE", "-O2", "-static", "-pthread", "-o", f"{folder}/srv", str(source)], folder)
-        _import(api, Path(folder), ABRUPT, ['CMD ["/srv"]', "EXPOSE 80"])
+    _make_from_c(api, ABRUPT, {"srv": "abrupt.c"})
+
+
+def make_faulty(api: docker.APIClient) -> None:
+    """The same server, and tests/servers/faulty.c, which makes it fail."""
+    _make_from_c(api, FAULTY, {"srv": "abrupt.c", "faulty": "faulty.c"})
 
 
 def traefik_binary() -> Path:
     return Path(sys.executable).parent / "traefik"
+
+
+def _make_from_c(api: docker.APIClient, image: str, programs: Mapping[str, str]) -> None:
+    """`programs`: name in the image → source in tests/servers."""
+    if not shutil.which("cc"):
+        install("gcc", "libc6-dev")
+    with tempfile.TemporaryDirectory(prefix="shipstone-c-") as folder:
+        for name, source in programs.items():
+            path = Path(__file__).parents[2] / "tests/servers" / source
+            _run(["cc", "-D_GNU_SOURCE", "-O2", "-static", "-pthread", "-o", f"{folder}/{name}", str(path)], folder)
+        _import(api, Path(folder), image, ['CMD ["/srv"]', "EXPOSE 80"])
 
 
 def _pulled(api: docker.APIClient, image: str) -> bool:

@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
-from reconciler.planning.rollout import Motion, Names, Seen, plan_site
+from reconciler.planning.rollout import Motion, Names, Seen, plan_site, trouble
 from reconciler.planning.steps import GiveUp, SetPin, Start, Stop, due
 
 NAMES = Names("t", "net", "web")
@@ -190,6 +192,37 @@ def test_a_release_that_exits_is_given_up_while_the_old_serves() -> None:
     dead = container(NEW, 1, state="exited", exit_code=3)
     motion = plan_site(seen(NEW, *OLD_TWO, dead, pin=TO_OLD), begun)
     assert [step.reason for step in motion.steps if isinstance(step, GiveUp)] == [f"{dead.name} exited with 3"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "before", "after"),
+    [
+        ({"state": "exited", "exit_code": 3}, "exited with 3", "exited with 3"),
+        ({"state": "exited", "exit_code": 137, "oom_killed": True}, *["exited with 137, killed for want of memory"] * 2),
+        (
+            {"state": "exited", "exit_code": 137, "live": {"mem_limit": 8 << 20}},
+            *["exited with 137, killed: 8 MiB of memory may be too little"] * 2,
+        ),
+        ({"state": "restarting", "exit_code": 3, "restarts": 1}, "", "exited with 3"),
+        ({"state": "restarting", "exit_code": 3, "restarts": 3}, *["exited with 3 and was restarted 3 times"] * 2),
+        ({"restarts": 4, "up": 1.0}, "", "ended by itself and was restarted"),
+        ({"restarts": 4, "up": 2.0}, "", ""),
+        ({"health": "unhealthy"}, "is unhealthy", "is unhealthy"),
+        ({"health": "starting"}, "", ""),
+    ],
+)
+def test_what_makes_a_release_fail(changes: dict[str, object], before: str, after: str) -> None:
+    """`before` it took requests it may be restarted a few times; `after` that its first end is one too many."""
+    c = container(NEW, 1, **changes)
+    for served, why in ((False, before), (True, after)):
+        assert trouble(c, served=served) == (f"{c.name} {why}" if why else None)
+
+
+def test_no_switch_to_what_was_restarted_a_moment_ago() -> None:
+    """What crashes in a loop answers now and then."""
+    for up, steps in ((1.0, []), (2.0, ["pin blog"])):
+        again = container(NEW, 2, restarts=1, up=up)
+        assert words(plan_site(seen(NEW, *OLD_TWO, NEW_TWO[0], again, pin=TO_OLD), SiteMemory())) == steps
 
 
 def test_a_release_that_is_never_ready_is_given_up_at_its_deadline() -> None:

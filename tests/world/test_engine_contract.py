@@ -1,10 +1,13 @@
 """One contract for both engines: what holds on the real one holds in memory, so that thousands of cases may run there."""
 
+import os
 import queue
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import docker
@@ -33,6 +36,7 @@ class Bench:
     rename: Callable[[str, str], object]
     update: Callable[[str, int], object]
     kill: Callable[[str], object]
+    crash: Callable[[str], object]
     foreign: Callable[[str, dict[str, str]], str]
     volumes: Callable[[], set[str]]
 
@@ -65,9 +69,8 @@ def in_memory(instance: str) -> Bench:
     def foreign(name: str, labels: dict[str, str]) -> str:
         return engine.run(name, "app:1", labels)
 
-    return Bench(
-        engine, instance, "app:1", engine.destroy, engine.pause, engine.rename, engine.update, engine.kill, foreign, lambda: engine.volumes
-    )
+    hands = (engine.destroy, engine.pause, engine.rename, engine.update, engine.kill, engine.crash)
+    return Bench(engine, instance, "app:1", *hands, foreign, lambda: engine.volumes)
 
 
 def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
@@ -90,6 +93,7 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
         api.rename,
         lambda c, size: api.update_container(c, mem_limit=size, memswap_limit=2 * size),
         api.kill,
+        lambda c: os.kill(api.inspect_container(c)["State"]["Pid"], signal.SIGKILL),
         foreign,
         lambda: {row["Name"] for row in api.volumes(filters={"name": instance})["Volumes"] or ()},
     )
@@ -136,6 +140,24 @@ def test_a_healthcheck_is_waited_for(bench: Bench) -> None:
     bench.engine.ensure_network()
     bench.engine.create_and_start(bench.new(healthcheck=Check(("CMD", "/srv"), interval=60.0)))
     assert bench.one().health == "starting"
+
+
+def test_what_ends_by_itself_is_counted(bench: Bench) -> None:
+    """A restart policy starts it again; without one it stays as it ended."""
+    bench.engine.ensure_network()
+    again = bench.engine.create_and_start(bench.new(1))
+    for_good = bench.engine.create_and_start(bench.new(2, restart="no"))
+    assert {c.restarts for c in bench.engine.containers()} == {0}
+    for made in (again, for_good):
+        bench.crash(made)
+
+    def seen() -> bool:
+        bench.engine.resync()
+        by_id = {c.id: c for c in bench.engine.containers()}
+        rows = [(by_id[made].state, by_id[made].restarts) for made in (again, for_good)]
+        return rows == [("running", 1), ("exited", 0)] and by_id[for_good].exit_code == 137 and by_id[again].up < 10
+
+    until(seen, "one restarted, the other not", 10)
 
 
 def test_a_name_that_is_taken_is_said(bench: Bench) -> None:
@@ -223,6 +245,8 @@ def test_images(bench: Bench) -> None:
     assert reference.startswith("sha256:")
     assert bench.engine.resolve(bench.image, timeout=5) == reference
     assert bench.engine.image_labels(reference) == {}
+    assert bench.engine.present(bench.image) == reference
+    assert bench.engine.present(ABSENT) is None
     with pytest.raises(EngineError, match=f"cannot pull {ABSENT}: "):
         bench.engine.resolve(ABSENT, timeout=5)
     bench.engine.ensure_network()
@@ -267,6 +291,28 @@ def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
     bench.destroy(made[-1])
     until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 10)
     assert all(event.id != foreign for event in rows)
+
+
+@pytest.mark.docker
+def test_a_check_of_the_image_does_not_cost_its_interval(docker_socket: str, faulty_image: str, instance: str) -> None:
+    """It is the image's own test, done often while the container starts; what is left out is the image's."""
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    half_made = api.create_container(faulty_image)["Id"]
+    check = 'HEALTHCHECK --timeout=7s CMD ["/faulty", "absent", "/sick"]'
+    image = api.commit(half_made, repository=f"shipstone-test/{instance}", changes=check)["Id"]
+    api.remove_container(half_made)
+    for bench in on_docker(instance, docker_socket, image):
+        bench.engine.ensure_network()
+        made = bench.engine.create_and_start(replace(bench.new(), deadline=30.0))
+        until(partial(_healthy, bench), "healthy", 8)
+        found = api.inspect_container(made)["Config"]["Healthcheck"]
+        assert (found["Test"], found["Timeout"], found["StartPeriod"]) == (["CMD", "/faulty", "absent", "/sick"], 7 * 10**9, 30 * 10**9)
+    api.remove_image(image)
+    api.close()
+
+
+def _healthy(bench: Bench) -> bool:
+    return bench.one().health == "healthy"
 
 
 @pytest.mark.docker

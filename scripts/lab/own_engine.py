@@ -1,0 +1,57 @@
+"""An engine of a test's own, beside the one that answers: to be stopped, killed and started as the test likes."""
+
+import contextlib
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lab.engine import LabError, answers
+from lab.host import until
+
+POOL = "base=10.213.0.0/16,size=24"
+"""Addresses for networks: with no bridge and no firewall rules of its own it is in nobody's way."""
+
+
+class OwnEngine:
+    """A dockerd whose every file lies in `folder`. Containers are reached from this host, and reach nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.socket = f"unix://{folder}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, live_restore: bool) -> None:
+        """Until it answers. With `live_restore` containers run on while it is stopped."""
+        at = self._folder
+        places = ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid", "-H", self.socket]
+        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", POOL, f"--live-restore={str(live_restore).lower()}"]
+        with (at / "log").open("ab") as log:
+            self._process = subprocess.Popen(["dockerd", *places, *alone], stdout=log, stderr=log, start_new_session=True)
+        try:
+            until(lambda: answers(self.socket), "an engine of the test's own answers", 60)
+        except TimeoutError:
+            raise LabError(f"cannot start an engine: {(at / 'log').read_text()[-500:]}") from None
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(number)
+            process.wait(60)
+            # Its containerd ends with it, but may be taken for alive as long as nobody has reaped it.
+            (self._folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def own_engine() -> Iterator[OwnEngine]:
+    """In a folder with a short name, because a socket's path may not be long; stopped at the end, and nothing left."""
+    folder = Path(tempfile.mkdtemp(prefix="shipstone-own-", dir="/var/tmp"))
+    engine = OwnEngine(folder)
+    try:
+        yield engine
+    finally:
+        engine.stop()
+        subprocess.run(["umount", str(folder / "data")], capture_output=True)  # with live_restore it leaves this mounted
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,109 @@
+"""Faults: SIGKILL of Shipstone at each step; many random SIGKILLs while commits flow. Nothing is lost or left over."""
+
+import random
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import docker
+import pytest
+from lab.load import Load
+
+from tests.faults.shop import Shop, a_shop
+
+pytestmark = pytest.mark.docker
+
+MOMENTS = {
+    "fetch": "fetch",
+    "pull": "pull",
+    "pin": "pin",
+    "pinned": "pinned",
+    "create": "create",
+    "start": "start:2",
+    "ready": "ready:3",
+    "switch": "pin:2",
+    "switched": "pinned:2",
+    "drain": "drain",
+    "stop": "stop",
+    "remove": "remove",
+    "unpin": "unpin",
+    "unpinned": "unpinned",
+    "record": "record",
+}
+"""What is done then → the failpoint. Two old replicas are ready before the first new one; the second pin is the switch."""
+KILLS = 20
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A site with a volume, and clients that never stop asking."""
+
+    shop: Shop
+    load: Load
+
+    @property
+    def volume(self) -> str:
+        return f"{self.shop.host.instance}-data"
+
+    def release(self, replicas: int = 2) -> str:
+        return self.shop.release(f"volumes: ['{self.volume}:/data:ro']", replicas=replicas)
+
+    def settled(self, commit: str, replicas: int = 2) -> None:
+        self.shop.settled(commit, replicas)
+        assert self.load.seen.lost == []
+        assert [row["Name"] for row in self.shop.host.api.volumes(filters={"name": self.volume})["Volumes"]] == [self.volume]
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Busy]:
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as shop:
+        made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.01))
+        shop.settled(made.release())
+        with made.load:
+            yield made
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    api.remove_volume(made.volume)
+    api.close()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_killed_at_each_step_it_goes_on_at_the_next_start(busy: Busy, moment: str, rounds: int) -> None:
+    host = busy.shop.host
+    for _ in range(min(rounds, 5)):
+        host.stop_daemon(signal.SIGKILL)
+        commit = busy.release()
+        assert host.start_daemon(SHIPSTONE_FAILPOINT=MOMENTS[moment]).wait(30) == -signal.SIGKILL
+        assert busy.load.seen.lost == []
+        host.start_daemon()
+        busy.settled(commit)
+
+
+def test_killed_at_random_moments_while_commits_flow_it_ends_at_the_newest(busy: Busy, rounds: int) -> None:
+    seed = random.randrange(1 << 32)  # noqa: S311  no secret, nor are the others
+    print(f"seed {seed}")
+    chance, over, newest = random.Random(seed), threading.Event(), [("", 0)]  # noqa: S311
+    host = busy.shop.host
+
+    def flow() -> None:
+        pauses = random.Random(seed + 1)  # noqa: S311
+        while not over.wait(pauses.uniform(0.3, 3.0)):
+            replicas = pauses.randint(1, 3)
+            newest[0] = (busy.release(replicas), replicas)
+
+    commits = threading.Thread(target=flow)
+    host.stop_daemon(signal.SIGKILL)
+    commits.start()
+    try:
+        for _ in range(KILLS * rounds):
+            daemon = host.start_daemon()
+            with pytest.raises(subprocess.TimeoutExpired):
+                daemon.wait(chance.uniform(0.5, 3.5))
+            host.stop_daemon(signal.SIGKILL)
+            assert busy.load.seen.lost == []
+    finally:
+        over.set()
+        commits.join()
+    host.start_daemon()
+    busy.settled(*newest[0])

@@ -1,0 +1,71 @@
+"""Faults: engine restart, live-restore on and off; engine killed in mid-rollout."""
+
+import signal
+from collections.abc import Iterator
+
+import docker
+import pytest
+from lab.host import until
+from lab.images import make_abrupt
+from lab.load import Load
+from lab.own_engine import OwnEngine, own_engine
+
+from tests.faults.shop import Shop, a_shop
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[OwnEngine]:
+    with own_engine() as made:
+        made.start(live_restore=True)
+        api = docker.APIClient(base_url=made.socket, version="auto")
+        make_abrupt(api)
+        api.close()
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, engine: OwnEngine, abrupt_image: str) -> Iterator[Shop]:
+    with a_shop(tmp_path_factory.mktemp("shop"), engine.socket, abrupt_image) as made:
+        yield made
+
+
+def test_an_engine_that_lets_containers_live_is_restarted(shop: Shop, engine: OwnEngine) -> None:
+    """Nothing is lost, nothing is touched, and the next commit goes live."""
+    before, starts = shop.ids(), len(shop.said("start"))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        engine.stop()
+        until(lambda: shop.said("the pass failed"), "Shipstone says that the engine is gone", 40)
+        engine.start(live_restore=True)
+        back = len(shop.host.log())
+        assert (shop.ids(), len(shop.said("start"))) == (before, starts)
+        commit = shop.release()
+        shop.settled(commit)
+        assert back < len(shop.host.log())
+    assert load.seen.lost == []
+
+
+def test_an_engine_killed_in_mid_rollout(shop: Shop, engine: OwnEngine) -> None:
+    """It comes back, what was half made is adopted or cleaned up, and no request is lost."""
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        commit = shop.release(boot=1500)
+        until(lambda: len(shop.host.containers()) > 2, "the new release is being started", 30)
+        engine.stop(signal.SIGKILL)
+        engine.start(live_restore=True)
+        shop.settled(commit)
+    assert load.seen.lost == []
+
+
+def test_an_engine_that_takes_containers_down_is_restarted(shop: Shop, engine: OwnEngine) -> None:
+    """Their restart policies bring the same containers back: nothing of it is healed, neither while it goes down nor after."""
+    commit = shop.host.containers()[0]["Labels"]["shipstone.commit"]
+    engine.stop()
+    engine.start(live_restore=False)
+    shop.settled(commit)
+    before, steps = shop.ids(), len(shop.said("pin"))
+    engine.stop()
+    engine.start(live_restore=False)
+    until(lambda: shop.serves() == shop.version, "it serves again", 15)
+    shop.settled(commit)
+    assert (shop.ids(), len(shop.said("pin"))) == (before, steps)

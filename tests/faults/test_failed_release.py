@@ -1,0 +1,109 @@
+"""Faults: a new version exits at 0 s, crash-loops, is never healthy, never ready, OOM-killed, turns sick or dies once it serves.
+
+Each is taken away while the old release serves on; why is kept with the last log lines; it is not tried again until its content changes.
+"""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from lab.host import until
+from lab.load import Load
+
+from tests.faults.shop import ROLLOUT, Shop, a_shop
+
+pytestmark = pytest.mark.docker
+
+EXITS = "command: [/faulty, exit, '3']"
+FAILURES = {
+    "exits at once": (f"{EXITS}\nrestart: 'no'", ROLLOUT, "exited with 3: cannot open the database"),
+    "crash-loops": (EXITS, ROLLOUT, "times: cannot open the database"),
+    "stays unhealthy": (
+        "healthcheck: {test: [CMD, /faulty, absent, /srv], interval: 200ms, retries: 2, start_period: 0s}",
+        ROLLOUT,
+        "is unhealthy",
+    ),
+    "is never ready": ("working_dir: /", "{deadline: 1500ms}", "not ready within 1.5 s"),
+    "is OOM-killed": ("command: [/faulty, oom]\nmem_limit: 8m", ROLLOUT, "exited with 137, killed"),
+}
+"""What the site says, its rollout, and the reason that is given."""
+LONG = "{min_healthy: 30s, drain: 200ms}"
+
+
+@dataclass(frozen=True)
+class Old:
+    """The release that serves, whatever comes."""
+
+    shop: Shop
+    version: str
+    ids: frozenset[str]
+
+    def serves_alone(self, failures: int) -> str:
+        """Waits until one more than `failures` releases failed and only this one is there; the whole reason."""
+        until(lambda: len(self.shop.said("release failed")) > failures, "given up", 40)
+        until(lambda: self.shop.ids() == self.ids, "only the old release is there", 30)
+        until(lambda: self.shop.host.status()["sites"]["shop"]["health"] == "healthy", "it is at rest", 10)
+        assert self.shop.serves() == self.version
+        return str(self.shop.said("release failed")[-1]["reason"])
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, faulty_image: str) -> Iterator[Old]:
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, faulty_image) as shop:
+        yield Old(shop, shop.version, frozenset(shop.ids()))
+
+
+@pytest.mark.parametrize("how", FAILURES)
+def test_a_release_that_does_not_come_up_is_taken_away(old: Old, how: str) -> None:
+    extra, rollout, why = FAILURES[how]
+    shop, before = old.shop, len(old.shop.said("release failed"))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        shop.release(extra, rollout=rollout, boot=3_600_000 if how == "is never ready" else 150)
+        reason = old.serves_alone(before)
+        assert why in reason.splitlines()[0]
+        if EXITS in extra:
+            assert " exited with 3" in reason
+            assert reason.splitlines()[-2:] == ["reading the settings", "cannot open the database"]
+        site = shop.host.status()["sites"]["shop"]
+        assert site["sync"] == "out-of-sync"
+        assert site["message"].endswith(reason)
+        starts = len(shop.said("start"))
+        commit = shop.host.repository.commit({"README.md": how}, "nothing about the site")
+        until(lambda: any(row.get("commit") == commit for row in shop.host.log()), "the next commit is read", 20)
+        assert shop.message() == site["message"]
+        assert (len(shop.said("start")), len(shop.said("release failed"))) == (starts, before + 1)
+    assert load.seen.lost == []
+    assert load.seen.answers.keys() == {(200, old.version)}
+
+
+def test_a_release_that_turns_sick_once_it_serves_is_undone(old: Old) -> None:
+    """Within min_healthy the old release still runs: the pin goes back to it, and nothing is lost."""
+    shop, before = old.shop, len(old.shop.said("release failed"))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        shop.release("healthcheck: {test: [CMD, /faulty, absent, /sick], interval: 200ms, retries: 1}", rollout=LONG)
+        until(lambda: shop.serves() == shop.version, "the new release serves", 30)
+        victim = next(iter(shop.ids() - old.ids))
+        shop.host.api.put_archive(victim, "/", file_named("sick"))
+        assert "is unhealthy" in old.serves_alone(before).splitlines()[0]
+    assert load.seen.lost == []
+    assert load.seen.answers.keys() == {(200, old.version), (200, shop.version)}
+
+
+def test_a_release_that_dies_once_it_serves_costs_what_it_had_in_flight(old: Old) -> None:
+    """Each client asks once a second, so that it loses at most the request that the end of its server cut."""
+    shop, before = old.shop, len(old.shop.said("release failed"))
+    with Load(shop.host.web, shop.name, clients=8, pause=1.0) as load:
+        shop.release("command: [/faulty, lasts, '3000', /srv]", rollout=LONG)
+        until(lambda: shop.serves() == shop.version, "the new release serves", 30)
+        assert "out of luck" in old.serves_alone(before)
+    assert len(load.seen.lost) <= 8
+
+
+def file_named(name: str) -> bytes:
+    """A tar with one empty file."""
+    tar = io.BytesIO()
+    with tarfile.open(fileobj=tar, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name))
+    return tar.getvalue()

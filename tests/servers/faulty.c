@@ -1,0 +1,30 @@
+/* What goes wrong with programs, on demand; beside abrupt.c in one image.
+   faulty exit CODE      says why on stderr, and exits
+   faulty oom            takes memory until it is killed
+   faulty absent PATH    a healthcheck: fails once PATH is there
+   faulty lasts MS CMD…  runs CMD for that long, then says why and exits with 7
+   cc -O2 -static -o faulty faulty.c */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int main(int n, char **args) {
+    const char *mode = n > 1 ? args[1] : "";
+    if (!strcmp(mode, "exit") && n == 3) {
+        fprintf(stderr, "reading the settings\ncannot open the database\n");
+        return atoi(args[2]);
+    }
+    if (!strcmp(mode, "oom"))
+        for (;;) memset(malloc(1 << 20), 1, 1 << 20);
+    if (!strcmp(mode, "absent") && n == 3) return access(args[2], F_OK) == 0;
+    if (!strcmp(mode, "lasts") && n > 3) {
+        pid_t child = fork();
+        if (!child) { execv(args[3], args + 3); _exit(127); }
+        usleep(atoi(args[2]) * 1000);
+        fprintf(stderr, "out of luck\n");
+        kill(child, SIGKILL);
+        return 7;
+    }
+    return 64;
+}
