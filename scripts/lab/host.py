@@ -134,11 +134,14 @@ dir = "{self.state}"
 
     def start_traefik(self) -> None:
         """A Traefik process of this host from the generated traefik.toml."""
-        self.static.write_text(self.shipstone("traefik-toml", check=True).stdout)
+        text = self.shipstone("traefik-toml", check=True).stdout
+        self.static.write_text(text)
+        # Other installations on this engine have the same host names.
+        alone = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
+        own = self.folder / "traefik-alone.toml"
+        own.write_text(text.replace("[providers.docker]", alone))
         with (self.folder / "traefik.log").open("ab") as log:
-            self._traefik = subprocess.Popen(
-                [str(traefik_binary()), f"--configFile={self.static}"], stdout=log, stderr=log, start_new_session=True
-            )
+            self._traefik = subprocess.Popen([str(traefik_binary()), f"--configFile={own}"], stdout=log, stderr=log, start_new_session=True)
         until(lambda: self.traefik("overview"), "Traefik's API answers")
 
     def traefik(self, path: str) -> Any:
