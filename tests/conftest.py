@@ -9,12 +9,20 @@ import pytest
 from lab.engine import an_engine
 from lab.host import Host, a_host
 from lab.images import ABRUPT, make_abrupt, provide
+from lab.modern_engine import a_modern_engine
 
 
 @pytest.fixture(scope="session")
 def docker_socket() -> Iterator[str]:
     """The URL of an engine that answers."""
     with an_engine() as engine:
+        yield engine.socket
+
+
+@pytest.fixture(scope="session")
+def modern_socket() -> Iterator[str]:
+    """The URL of an engine 26.1, beside the one that answers."""
+    with a_modern_engine() as engine:
         yield engine.socket
 
 
