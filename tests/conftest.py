@@ -9,6 +9,7 @@ import pytest
 from lab.engine import an_engine
 from lab.host import Host, a_host
 from lab.images import ABRUPT, FAULTY, make_abrupt, make_faulty, provide
+from lab.modern_engine import a_modern_engine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,13 @@ def rounds(request: pytest.FixtureRequest) -> int:
 def docker_socket() -> Iterator[str]:
     """The URL of an engine that answers."""
     with an_engine() as engine:
+        yield engine.socket
+
+
+@pytest.fixture(scope="session")
+def modern_socket() -> Iterator[str]:
+    """The URL of an engine 26.1, beside the one that answers."""
+    with a_modern_engine() as engine:
         yield engine.socket
 
 

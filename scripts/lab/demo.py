@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import datetime as dt
 import json
 import os
 import re
@@ -13,7 +12,6 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import docker
 from rich.console import Console
@@ -22,6 +20,7 @@ from lab.engine import Engine, LabError, an_engine, stop_engine
 from lab.host import Host, take_away, until
 from lab.images import NGINX, TRAEFIK, make_nginx, make_traefik, provide
 from lab.load import Load
+from lab.timeline import matching, moments_of, tell_lost, when
 
 ROOT = Path(__file__).parents[2]
 INSTANCE = "shipstone-demo"
@@ -124,50 +123,13 @@ def merge(host: Host) -> None:
         pushed = time.time()
         commit = host.repository.push("a new page for web1")
         until(lambda: host.converged(commit), "the change is live", 90)
-    timeline(host, pushed, commit)
+    moments = moments_of(host.log(), "web1", pushed, commit)
+    for moment in moments:
+        row(moment.name, f"{moment.at - pushed:6.2f} s  {moment.text}" if moment.at else f"     ?    {moment.text}")
     sent, lost = load.seen.sent, len(load.seen.lost)
     say.print(f"  [bold]{'requests':<12}[/]{sent} sent, [bold {'green' if not lost else 'red'}]{lost} lost[/]")
     if lost:
-        raise LabError(f"{lost} of {sent} requests were lost: {load.seen.lost[0][1]}")
-
-
-def timeline(host: Host, pushed: float, commit: str) -> None:
-    """From the daemon's own log."""
-    rows = [entry for entry in host.log() if when(entry) >= pushed]
-    moments = [
-        ("pushed", pushed, commit[:12]),
-        ("fetched", first(rows, event="fetched"), "the commit is read"),
-        ("started", last(rows, event="start", site="web1"), "the new release runs beside the old one"),
-        ("ready", first(rows, event="pin", site="web1", reason="the switch"), "all of it answers, and Traefik lists it"),
-        ("switched", serves(rows), "Traefik confirms: new requests go to the new release"),
-        ("drained", last(rows, event="stop", site="web1"), "the old one had time to finish, and was stopped"),
-        ("at rest", first(rows, event="unpin", site="web1"), "labels alone route again"),
-    ]
-    for name, at, text in moments:
-        row(name, f"{at - pushed:6.2f} s  {text}" if at else f"     ?    {text}")
-
-
-def when(entry: dict[str, Any]) -> float:
-    return dt.datetime.fromisoformat(entry["timestamp"]).timestamp()
-
-
-def matching(rows: list[dict[str, Any]], wanted: dict[str, str]) -> list[dict[str, Any]]:
-    return [entry for entry in rows if all(str(entry.get(key, "")).startswith(value) for key, value in wanted.items())]
-
-
-def first(rows: list[dict[str, Any]], **wanted: str) -> float:
-    found = matching(rows, wanted)
-    return when(found[0]) if found else 0.0
-
-
-def serves(rows: list[dict[str, Any]]) -> float:
-    """When the daemon first said of web1 that its new release serves."""
-    return next((when(entry) for entry in rows if entry.get("site") == "web1" and " serves; " in str(entry.get("message"))), 0.0)
-
-
-def last(rows: list[dict[str, Any]], **wanted: str) -> float:
-    found = matching(rows, wanted)
-    return when(found[-1]) if found else 0.0
+        raise LabError("\n".join([f"{lost} of {sent} requests were lost", *tell_lost(load.seen.lost[:5], moments)]))
 
 
 def hand(host: Host) -> None:

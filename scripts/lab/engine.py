@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,8 +56,8 @@ def an_engine() -> Iterator[Engine]:
         if _wait(socket, seconds=5):
             yield Engine(socket)
             return
-    with _started() as started:
-        yield started
+    with started() as own:
+        yield own
 
 
 def answers(socket: str) -> bool:
@@ -82,25 +82,27 @@ def install(*packages: str) -> None:
 
 
 @contextlib.contextmanager
-def _started() -> Iterator[Engine]:
+def started(command: Sequence[str] = ("dockerd",), options: Sequence[str] = ()) -> Iterator[Engine]:
+    """An engine of our own in a new folder; `command` becomes dockerd without another process between."""
     if os.geteuid() != 0:
         raise LabError("cannot start a Docker Engine: not root. Run as root, or start one yourself.")
     folder = Path(tempfile.mkdtemp(prefix="shipstone-engine-", dir="/var/tmp"))
     socket = f"unix://{folder}/docker.sock"
     places = ["--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen(["dockerd", *places, "-H", socket], stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen([*command, *places, *options, "-H", socket], stdout=log, stderr=log, start_new_session=True)
     kept = False
     try:
         if not _wait(socket, START_SECONDS, process):
             last = (folder / "log").read_text().strip().splitlines()[-1:] or ["it said nothing"]
-            raise LabError(f"cannot start a Docker Engine: {last[0]}. Its log is {folder}/log.")
+            raise LabError(f"cannot start a Docker Engine: {last[0]}.")
         engine = Engine(socket, folder)
         yield engine
         kept = engine.keep
     finally:
         if not kept:
             stop_engine(folder)
+            process.poll()
 
 
 def stop_engine(folder: Path) -> None:

@@ -132,14 +132,15 @@ dir = "{self.state}"
             raise LabError(f"shipstone {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
-    def start_traefik(self) -> None:
-        """A Traefik process of this host from the generated traefik.toml."""
+    def start_traefik(self, *, alone: bool = True) -> None:
+        """A Traefik process of this host from the generated traefik.toml; `alone` routes nothing but this installation's containers, for
+        others on this engine may have the same host names."""
         text = self.shipstone("traefik-toml", check=True).stdout
         self.static.write_text(text)
-        # Other installations on this engine have the same host names.
-        alone = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
-        own = self.folder / "traefik-alone.toml"
-        own.write_text(text.replace("[providers.docker]", alone))
+        own = self.folder / "traefik-alone.toml" if alone else self.static
+        if alone:
+            only = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
+            own.write_text(text.replace("[providers.docker]", only))
         with (self.folder / "traefik.log").open("ab") as log:
             self._traefik = subprocess.Popen([str(traefik_binary()), f"--configFile={own}"], stdout=log, stderr=log, start_new_session=True)
         until(lambda: self.traefik("overview"), "Traefik's API answers")

@@ -10,16 +10,15 @@ from pathlib import Path
 
 from lab.engine import LabError, answers
 from lab.host import until
-
-POOL = "base=10.213.0.0/16,size=24"
-"""Addresses for networks: with no bridge and no firewall rules of its own it is in nobody's way."""
+from lab.network import a_network
 
 
 class OwnEngine:
-    """A dockerd whose every file lies in `folder`. Containers are reached from this host, and reach nothing."""
+    """A dockerd whose every file lies in `folder`, in a network namespace with addresses from `pool`: without a default bridge it would
+    take away that of the engine that is there. Containers are reached from this host, and reach nothing."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, namespace: str, pool: str) -> None:
+        self._folder, self._namespace, self._pool = folder, namespace, pool
         self.socket = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -27,9 +26,11 @@ class OwnEngine:
         """Until it answers. With `live_restore` containers run on while it is stopped."""
         at = self._folder
         places = ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid", "-H", self.socket]
-        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", POOL, f"--live-restore={str(live_restore).lower()}"]
+        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", f"base={self._pool},size=24"]
+        command = ["nsenter", f"--net=/run/netns/{self._namespace}", "dockerd", *places, *alone]
         with (at / "log").open("ab") as log:
-            self._process = subprocess.Popen(["dockerd", *places, *alone], stdout=log, stderr=log, start_new_session=True)
+            command.append(f"--live-restore={str(live_restore).lower()}")
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             until(lambda: answers(self.socket), "an engine of the test's own answers", 60)
         except TimeoutError:
@@ -48,10 +49,11 @@ class OwnEngine:
 def own_engine() -> Iterator[OwnEngine]:
     """In a folder with a short name, because a socket's path may not be long; stopped at the end, and nothing left."""
     folder = Path(tempfile.mkdtemp(prefix="shipstone-own-", dir="/var/tmp"))
-    engine = OwnEngine(folder)
-    try:
-        yield engine
-    finally:
-        engine.stop()
-        subprocess.run(["umount", str(folder / "data")], capture_output=True)  # with live_restore it leaves this mounted
-        shutil.rmtree(folder, ignore_errors=True)
+    with a_network() as (namespace, pool):
+        engine = OwnEngine(folder, namespace, pool)
+        try:
+            yield engine
+        finally:
+            engine.stop()
+            subprocess.run(["umount", str(folder / "data")], capture_output=True)  # with live_restore it leaves this mounted
+            shutil.rmtree(folder, ignore_errors=True)

@@ -5,6 +5,7 @@ import tarfile
 
 import pytest
 from lab.host import Host, until
+from lab.images import ABRUPT
 
 from tests.conftest import SiteText
 
@@ -23,7 +24,7 @@ def test_an_image_that_routes_itself_is_refused(host: Host, site_text: SiteText,
         first = host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
         host.start_daemon()
         until(lambda: host.converged(first), "the site runs", 40)
-        host.repository.commit({"sites/shop.yaml": site_text("two").replace("shipstone-test/abrupt:1", image)}, "an image with labels")
+        host.repository.commit({"sites/shop.yaml": site_text("two").replace(ABRUPT, image)}, "an image with labels")
         until(lambda: any("has the label traefik.enable" in str(row) for row in host.log()), "the refusal in the log", 30)
         assert host.get("shop.test.local") == (200, "one")
         assert len(host.containers("shop")) == 1

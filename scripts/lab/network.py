@@ -1,0 +1,51 @@
+"""A network of its own for a second engine, reached from this host, and gone without a trace."""
+
+import contextlib
+import secrets
+import subprocess
+from collections.abc import Iterator
+
+from lab.engine import LabError, lab_lock
+
+
+@contextlib.contextmanager
+def a_network() -> Iterator[tuple[str, str]]:
+    """A network namespace's name, and the addresses inside it that this host reaches.
+
+    A second engine needs one: in the host's network it would take docker0 away from the first.
+    """
+    name = f"ship{secrets.token_hex(4)}"
+    with lab_lock():
+        start = _free()
+        run("ip", "netns", "add", name)
+        with contextlib.ExitStack() as undo:
+            undo.callback(run, "ip", "netns", "delete", name)
+            run("ip", "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+            undo.callback(run, "ip", "link", "delete", name)
+            run("ip", "address", "add", f"{start}.0.1/30", "dev", name)
+            run("ip", "-n", name, "address", "add", f"{start}.0.2/30", "dev", "eth0")
+            for link in (["-n", name, "link", "set", "lo"], ["-n", name, "link", "set", "eth0"], ["link", "set", name]):
+                run("ip", *link, "up")
+            run("ip", "route", "add", f"{start}.128.0/17", "via", f"{start}.0.2")
+            kept = undo.pop_all()
+    with kept:
+        yield name, f"{start}.128.0/17"
+
+
+def _free() -> str:
+    """The first half of addresses that nothing on this host has."""
+    taken = run("ip", "-4", "-o", "address") + run("ip", "-4", "route")
+    for number in range(201, 251):
+        if f" 10.{number}." not in f" {taken}".replace("\n", " "):
+            return f"10.{number}"
+    raise LabError("cannot make a network for a second Docker Engine: 10.201.0.0 to 10.250.0.0 are all taken.")
+
+
+def run(*command: str) -> str:
+    """What it printed; LabError with its first line that begins with E:, as apt tells an error, or else its last."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        said = [line for line in lines if line.startswith("E:")] or lines[-1:] or ["no reason given"]
+        raise LabError(f"cannot run {' '.join(command[:3])}: {said[0]}")
+    return done.stdout
