@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from reconciler.desired.desired import DesiredService, DesiredSite
 from reconciler.desired.release import container_name, release_name, replica_name
 from reconciler.desired.spec import NewContainer, Route
-from reconciler.desired.traefik_v3 import pin_priority, rules
+from reconciler.desired.traefik_v3 import middleware_names
 from reconciler.planning.labels import container_labels, joining_labels, route_of, weight_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.pinning import route_pin
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Step, Stop, Wait
 
 POLL = 0.05
@@ -35,6 +36,11 @@ class Names:
     instance: str
     network: str
     entry_point: str
+    tls_entry_point: str = "websecure"
+
+    def entry_of(self, route: Route) -> str:
+        """Where the route is answered."""
+        return self.tls_entry_point if route.tls else self.entry_point
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,8 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
+    if why := refused(seen, goal):
+        return why
     for c in mine:
         if c.state in ("exited", "dead"):
             return f"{c.name} exited with {c.exit_code}" + (", killed for want of memory" if c.oom_killed else "")
@@ -230,13 +238,19 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     return None
 
 
+def refused(seen: Seen, goal: DesiredSite) -> str | None:
+    """What Traefik says of a router of the goal's release that it does not take; it will not take it later either."""
+    start = f"{release_name(seen.names.instance, seen.site, goal.release)}-"
+    rows = sorted((name, why) for name, why in seen.traefik.refused.items() if name.startswith(start) and name.endswith("@docker"))
+    return f"Traefik refuses its router: {rows[0][1]}" if rows else None
+
+
 def serving_now(seen: Seen) -> tuple[Container, ...]:
     """Who takes requests now: with a pin those it names, at rest every ready container."""
     ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
     if seen.pin is None:
         return ready
-    named = {name for _, targets in seen.pin.targets for name, _ in targets}
-    pinned = tuple(c for c in ready if named & set(_service_names(seen, c)))
+    pinned = tuple(c for c in ready if seen.pin.services & set(_service_names(seen, c)))
     if pinned:
         return pinned
     return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
@@ -254,14 +268,10 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
         targets = tuple((release_name(seen.names.instance, seen.site, release), 1) for release in releases)
     else:
         targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
-    claimed = {rule for c in serving for rule in rules(route_of(c))}
-    every = tuple(dict.fromkeys(rule for route in routes for rule in rules(route)))
-    sticky = len(targets) > 1 and any(rule in claimed for rule in every) and any(route_of(c).sticky for c in serving)
-    return Pin(
-        tuple((rule, targets if rule in claimed else ()) for rule in sorted(every)),
-        tuple((rule, pin_priority(rule)) for rule in sorted(every)),
-        sticky,
-    )
+    # Where several releases serve, requests are treated as the goal's are.
+    first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
+    middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
+    return route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares)
 
 
 def confirmed(seen: Seen, pin: Pin) -> bool:
@@ -332,7 +342,7 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
         free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
         for n in free:
             digest = seen.images.get(service.spec.image, service.spec.image)
-            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_point, goal, service, n, digest)
+            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_of(goal.route), goal, service, n, digest)
             if sibling := next((c for c in seen.containers if c.release == goal.release and c.service == service.name), None):
                 alone = replica_name(seen.names.instance, goal.name, goal.release, service.name, n)
                 labels = joining_labels(sibling, labels, (_alone(seen, sibling), alone))
@@ -369,6 +379,9 @@ def _remove(c: Container) -> Remove:
 
 
 def _wait_for_pin(seen: Seen) -> Wait:
+    pins = f"{seen.names.instance}-{seen.site}-pin-"
+    if why := next((why for name, why in sorted(seen.traefik.refused.items()) if name.startswith(pins) and name.endswith("@file")), ""):
+        return Wait("Traefik", f"until it takes the pin, which it refuses: {why}")
     return Wait("Traefik", "until it has taken the pin" if seen.traefik.reachable else "its API does not answer; nothing is changed")
 
 
