@@ -6,8 +6,12 @@ from reconciler.desired.spec import ContainerSpec, Cookie, Route
 
 def rules(route: Route) -> tuple[str, ...]:
     """One rule per host, so that each is as specific as it looks."""
-    prefix = "" if route.path == "/" else f" && PathPrefix(`{route.path}`)"
-    return tuple(f"Host(`{host}`){prefix}" for host in route.hosts)
+    return tuple(rule_of(host, route.path) for host in route.hosts)
+
+
+def rule_of(host: str, path: str) -> str:
+    prefix = "" if path == "/" else f" && PathPrefix(`{path}`)"
+    return f"Host(`{host}`){prefix}"
 
 
 def label_priority(rule: str) -> int:

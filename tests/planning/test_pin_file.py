@@ -4,6 +4,7 @@ import tomllib
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,17 @@ def test_a_rule_with_tls_is_another_one() -> None:
     assert (plain["entryPoints"], secure["entryPoints"]) == (["web"], ["safe"])
     assert "tls" not in plain
     assert secure["tls"] == {}
+
+
+@pytest.mark.parametrize(("before", "after"), [("/", "/api"), ("/api", "/"), ("/api", "/api/v2")])
+def test_a_path_that_grows_or_shrinks_is_served_where_old_and_new_both_answer(before: str, after: str) -> None:
+    """The rule of the longer path would else be nobody's, before the switch or after it."""
+    old, new = replace(SITE, path=before), replace(SITE, path=after)
+    longer = max(before, after)
+    for serving in (old, new):
+        pin = dict(route_pin(TO_ONE, (serving,), (old, new), ()).targets)
+        assert pin[f"Host(`a`) && PathPrefix(`{longer}`)"] == TO_ONE
+        assert sorted(pin.values()) == sorted([TO_ONE, () if len(serving.path) == len(longer) else TO_ONE])
 
 
 def test_a_sticky_pin_has_the_cookies_options() -> None:
