@@ -1,5 +1,7 @@
 """Traefik 3 by labels: release in every name, one router per host and path, a service per release and one per replica."""
 
+import re
+
 from reconciler.desired.release import release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Cookie, Route
 
@@ -12,6 +14,12 @@ def rules(route: Route) -> tuple[str, ...]:
 def rule_of(host: str, path: str) -> str:
     prefix = "" if path == "/" else f" && PathPrefix(`{path}`)"
     return f"Host(`{host}`){prefix}"
+
+
+def host_and_path(rule: str) -> tuple[str, str] | None:
+    """Of a rule that rule_of made."""
+    match = re.fullmatch(r"Host\(`([^`]+)`\)(?: && PathPrefix\(`([^`]+)`\))?", rule)
+    return (match[1], match[2] or "/") if match else None
 
 
 def label_priority(rule: str) -> int:

@@ -4,7 +4,7 @@ The steps are the whole way as it looks now; only those before the first wait ar
 Every motion is the same: pin the route to whoever may serve, change what does not serve, let the pin move on, take it away.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import DesiredService, DesiredSite
@@ -141,6 +141,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps += [_stop(c, "superseded before it served") for c in idle]
     steps += [_remove(c) for c in cast.leaving if not alive(c)]
     starts = _starts(seen, goal, cast)
+    if any(name in seen.traefik.services for name in _names_of(seen, goal, starts)):
+        steps.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
     look_at = seen.now + POLL
     if starts and (again := next_start(memory)) > seen.now:
         steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
@@ -271,7 +273,8 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
     # Where several releases serve, requests are treated as the goal's are.
     first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
     middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
-    return route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares)
+    kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
+    return route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept)
 
 
 def confirmed(seen: Seen, pin: Pin) -> bool:
@@ -350,6 +353,15 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
             new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network)
             steps.append(Start(new, _why_start(seen, goal, service)))
     return steps
+
+
+def _names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[str]:
+    """The Traefik services of what is to be started, each by itself."""
+    for step in starts:
+        if isinstance(step, Start):
+            labels = dict(step.new.labels)
+            replica = int(labels["shipstone.replica"])
+            yield replica_name(seen.names.instance, goal.name, goal.release, labels["shipstone.service"], replica)
 
 
 def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:

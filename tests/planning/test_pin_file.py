@@ -109,6 +109,15 @@ def test_a_path_that_grows_or_shrinks_is_served_where_old_and_new_both_answer(be
         assert sorted(pin.values()) == sorted([TO_ONE, () if len(serving.path) == len(longer) else TO_ONE])
 
 
+def test_a_rule_stays_while_what_was_stopped_may_still_be_routed_by_it() -> None:
+    """To whoever answers there now: else the label router of what was stopped would take the requests."""
+    kept = route_pin(TO_ONE, (replace(SITE, path="/api"),), (replace(SITE, path="/api"), replace(SITE, tls=True)), ())
+    pin = route_pin(TO_TWO, (SITE,), (SITE,), (), kept)
+    assert dict(pin.targets) == {RULE: TO_TWO, "Host(`a`) && PathPrefix(`/api`)": TO_TWO}
+    assert dict(pin.secure) == {RULE: ()}
+    assert {rule for rule, _ in pin.priorities} == dict(pin.targets).keys()
+
+
 def test_a_sticky_pin_has_the_cookies_options() -> None:
     """Where there is something to choose from."""
     sticky = replace(SITE, sticky=True, cookie=Cookie(secure=True, same_site="lax", max_age=60))

@@ -110,6 +110,16 @@ def test_a_pin_that_traefik_refuses_is_waited_for_with_its_reason() -> None:
     assert "which it refuses: no valid entryPoint" in str(steps[0])
 
 
+def test_what_comes_back_under_its_old_name_waits_until_traefik_forgot_that_name() -> None:
+    """A quick revert: Traefik still lists the release that was just removed, at addresses where nothing is."""
+    old, new = site(BLOG), site(ONE)
+    pin = Pin(((RULE, to(new)),), PRIORITIES, middlewares=tuple(f"t-blog-{new.release}-m{n}" for n in (0, 1)))
+    world = seen(old, container(new), pin=pin)
+    stale = {**world.traefik.services, replica_name("t", "blog", old.release, "web", 1): 1, to(old)[0][0]: 1}
+    assert due(plan_site(replace(world, traefik=replace(world.traefik, services=stale)), SiteMemory()).steps) == ()
+    assert [type(step) for step in due(plan_site(world, SiteMemory()).steps)] == [Start]
+
+
 def test_a_difference_names_the_option_and_never_a_password() -> None:
     auth = replace(BLOG, middlewares=(Middleware("basicAuth", (("realm", "x"), ("users", "a:$apr1$secret"))),))
     rows = committed(site(auth), site(BLOG))
