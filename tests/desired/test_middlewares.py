@@ -74,12 +74,16 @@ def test_no_kind_reads_a_file_of_the_host_or_asks_another_one() -> None:
             id="option",
         ),
         pytest.param(
-            "[{basicAuth: {usersFile: /etc/shadow, users: 'a:b'}}]",
+            "[{basicAuth: {usersFile: /etc/shadow, users: 'a:$1$x'}}]",
             "1:28 middlewares[0].basicAuth.usersFile",
             "SS-Y15",
             "`users`",
             id="usersFile",
         ),
+        pytest.param(
+            "[{basicAuth: {users: ['ada:secret']}}]", "1:36 middlewares[0].basicAuth.users[0]", "SS-C27", "htpasswd", id="password"
+        ),
+        pytest.param("[{digestAuth: {users: 'a:b'}}]", "1:36 middlewares[0].digestAuth.users", "SS-C27", "htdigest", id="digest"),
         pytest.param("[{stripPrefix: {}}]", "1:16 middlewares[0].stripPrefix", "SS-Y17", "prefixes is missing", id="missing"),
         pytest.param("[{headers: {}}]", "1:25 middlewares[0].headers", "SS-C27", "nothing is set here", id="empty"),
         pytest.param("[{headers: }]", "1:16 middlewares[0].headers", "SS-Y16", "nothing is written", id="nothing"),
@@ -145,6 +149,12 @@ def test_no_kind_reads_a_file_of_the_host_or_asks_another_one() -> None:
 def test_what_traefik_would_not_take_is_refused_at_its_place(written: str, place: str, code: str, fragment: str) -> None:
     """A wrong name or value in a label makes Traefik drop the whole container, without a word to the person."""
     assert_only(f"middlewares: {written}", place, code, fragment)
+
+
+def test_a_password_is_not_repeated() -> None:
+    assert "secret" not in " ".join(
+        str(problem) for problem in problems_of("middlewares: [{basicAuth: {users: ['ada:secret', 'b:sec ret']}}]")
+    )
 
 
 def test_each_mistake_is_told() -> None:

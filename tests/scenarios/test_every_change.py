@@ -220,3 +220,20 @@ def test_a_change_loses_no_request(host: Host, change: Change) -> None:
         until(lambda: host.converged(commit), "it is as written", 40)
         until(lambda: change.there(site), "the change is there", 5)
     assert lost == []
+
+
+def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> None:
+    """A wrong regular expression is seen by nobody but Traefik: its release is given up with Traefik's reason, the old one serves on."""
+    site = Site(host, "refused")
+    commit = host.repository.commit({"sites/refused.yaml": yaml.safe_dump(abrupt())}, "right")
+    until(lambda: host.converged(commit), "it is as written", 40)
+    before = {row["Id"] for row in site.containers()}
+    wrong = abrupt("two", middlewares=[header("two"), {"stripPrefixRegex": {"regex": ["/api("]}}])
+    with Load(host.web, site.domain, clients=4, pause=0.01) as load:
+        host.repository.commit({"sites/refused.yaml": yaml.safe_dump(wrong)}, "wrong")
+        until(lambda: "Traefik refuses its router" in host.status()["sites"]["refused"]["message"], "Traefik's reason is said", 40)
+        until(lambda: {row["Id"] for row in site.containers()} == before, "only the old release is there", 20)
+        commit = host.repository.commit({"sites/refused.yaml": yaml.safe_dump(abrupt("three"))}, "right again")
+        until(lambda: host.converged(commit), "it is as written", 40)
+    assert load.seen.lost == []
+    assert load.seen.answers.keys() == {(200, "one"), (200, "three")}

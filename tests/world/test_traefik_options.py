@@ -33,7 +33,7 @@ def value(takes: object) -> object:
     origin = typing.get_origin(takes) or takes
     if origin in (typing.Union, types.UnionType, typing.Annotated):
         return value(typing.get_args(takes)[0])
-    return {bool: "true", int: "1", str: "1s", list: ["a", "b"], dict: {"X-A": "1"}}[origin]  # type: ignore[index]
+    return {bool: "true", int: "1", str: "1s", list: ["a:$apr1$b:c", "d:$apr1$e:f"], dict: {"X-A": "1"}}[origin]  # type: ignore[index]
 
 
 def test_traefik_knows_every_option(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str) -> None:
