@@ -172,17 +172,18 @@ def render(
 
     What the desired state compiles to, for all sites or one.
     """
+    from reconciler import wiring
     from reconciler.planning.labels import container_labels
-    from reconciler.planning.rollout import Names
 
     settings = settings_of(config, source)
     desired = _compiled(config, source)
-    names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
+    names = wiring.names_of(settings)
     rows = {}
     for name, one in sorted(desired.sites.items()):
         if site in (None, name):
             services = {
-                s.name: container_labels(names.instance, names.network, names.entry_point, one, s, 1, s.spec.image) for s in one.services
+                s.name: container_labels(names.instance, names.network, names.entry_of(one.route), one, s, 1, s.spec.image)
+                for s in one.services
             }
             rows[name] = {"release": one.release, "hosts": list(one.route.hosts), "services": services}
     if site is not None and not rows:

@@ -70,6 +70,9 @@ class TraefikSettings(Section):
         description="Where Traefik's API answers from the host; empty is http://127.0.0.1:<console_port>.",
     )
     entrypoint: str = Field(default="web", pattern=r"^[a-zA-Z0-9_-]+$", description="The entry point that sites answer on.")
+    tls_entrypoint: str = Field(
+        default="websecure", pattern=r"^[a-zA-Z0-9_-]+$", description="The entry point that sites with `tls` answer on."
+    )
     dynamic_dir: str = Field(
         default="/etc/traefik/dynamic", description="The folder of Traefik's file provider, where the pins are written."
     )
@@ -77,6 +80,9 @@ class TraefikSettings(Section):
     image: str = Field(default="traefik:v3.7", description="The image of a managed Traefik.")
     http_address: str = Field(default="", description="The host's address on which a managed Traefik serves sites; empty is all.")
     http_port: int = Field(default=80, ge=1, le=65535, description="The host's port on which a managed Traefik serves sites.")
+    https_port: int = Field(
+        default=0, ge=0, le=65535, description="The host's port for sites with `tls`; 0: the generated Traefik has no such entry point."
+    )
     console_port: int = Field(default=8080, ge=1, le=65535, description="The port on 127.0.0.1 of a managed Traefik's console and API.")
 
 
@@ -98,6 +104,9 @@ class PolicySettings(Section):
     max_removals: int = Field(default=1, ge=0, description="So many sites a commit may take away; more wait for `shipstone approve`.")
     max_removal_share: float = Field(
         default=0.2, ge=0, le=1, description="As max_removals, as a share of all sites; the larger of the two counts."
+    )
+    middlewares: list[Literal["chain", "errors", "forwardAuth", "passTLSClientCert", "plugin"]] = Field(
+        default=[], description="Middlewares that sites may use although they reach beyond a site's own requests."
     )
     require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
 

@@ -23,7 +23,7 @@ from reconciler.world.readiness import Readiness
 from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.traefik_api import TraefikApi
-from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, WEB_PORT, Proxy, TraefikContainer
+from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, TLS_PORT, WEB_PORT, Proxy, TraefikContainer
 from reconciler.world.traefik_unmanaged import UnmanagedTraefik
 
 PULL_SECONDS = 300.0
@@ -59,7 +59,20 @@ def paths_of(settings: Settings) -> Paths:
 
 def policy_of(settings: Settings) -> Policy:
     p = settings.policy
-    return Policy(tuple(p.bind_roots), tuple(p.capabilities), tuple(p.domains), tuple(p.registries), require_tag=p.require_tag)
+    return Policy(
+        tuple(p.bind_roots),
+        tuple(p.capabilities),
+        tuple(p.domains),
+        tuple(p.registries),
+        require_tag=p.require_tag,
+        middlewares=tuple(p.middlewares),
+        tls=bool(settings.traefik.https_port) or not settings.traefik.manage,
+    )
+
+
+def names_of(settings: Settings) -> Names:
+    t = settings.traefik
+    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint)
 
 
 def source_of(settings: Settings) -> Source:
@@ -80,11 +93,11 @@ def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
     t = settings.traefik
     network, socket = settings.engine.network, settings.engine.socket
     if t.manage:
-        return TraefikStatic(network, {t.entrypoint: f":{WEB_PORT}"}, f":{API_PORT}", DYNAMIC_DIR, domain)
-    console = f"127.0.0.1:{t.console_port}"
-    return TraefikStatic(
-        network, {t.entrypoint: f"{t.http_address}:{t.http_port}"}, console, str(Path(t.dynamic_dir).absolute()), domain, socket
-    )
+        inside = {t.entrypoint: f":{WEB_PORT}"} | ({t.tls_entrypoint: f":{TLS_PORT}"} if t.https_port else {})
+        return TraefikStatic(network, inside, f":{API_PORT}", DYNAMIC_DIR, domain)
+    ports = {t.entrypoint: t.http_port} | ({t.tls_entrypoint: t.https_port} if t.https_port else {})
+    points = {name: f"{t.http_address}:{port}" for name, port in ports.items()}
+    return TraefikStatic(network, points, f"127.0.0.1:{t.console_port}", str(Path(t.dynamic_dir).absolute()), domain, socket)
 
 
 def traefik_api(settings: Settings) -> TraefikApi:
@@ -96,10 +109,17 @@ def proxy_of(settings: Settings, engine: Engine) -> TraefikContainer | None:
     t = settings.traefik
     if not t.manage:
         return None
-    http, console = (t.http_address or "0.0.0.0", t.http_port), ("127.0.0.1", t.console_port)  # noqa: S104  sites are public
-    dynamic_dir = Path(t.dynamic_dir).absolute()
+    address = t.http_address or "0.0.0.0"  # noqa: S104  sites are public
     proxy = Proxy(
-        settings.instance, t.image, settings.engine.network, static_file(settings), dynamic_dir, http, console, settings.engine.socket
+        settings.instance,
+        t.image,
+        settings.engine.network,
+        static_file(settings),
+        Path(t.dynamic_dir).absolute(),
+        (address, t.http_port),
+        ("127.0.0.1", t.console_port),
+        settings.engine.socket,
+        (address, t.https_port) if t.https_port else None,
     )
     return TraefikContainer(proxy, lambda image: engine.resolve(image, timeout=PULL_SECONDS))
 
@@ -113,14 +133,14 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     """Everything that a pass needs."""
     paths = paths_of(settings)
     engine = engine_of(settings)
-    pins = PinFile(Path(settings.traefik.dynamic_dir), settings.instance, (settings.traefik.entrypoint,))
+    t = settings.traefik
+    pins = PinFile(Path(t.dynamic_dir), settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)
     proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
-    names = Names(settings.instance, settings.engine.network, settings.traefik.entrypoint)
     apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
-    return Reconciler(world, Compiler(policy_of(settings)), names, apply, guard)
+    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from pydantic import BaseModel
 
 from reconciler.cli import app
 from reconciler.desired.compile import Compiler
+from reconciler.desired.middlewares import GUARDED, KINDS
+from reconciler.desired.model import Model
 from reconciler.desired.parse import parse_fleet, parse_site
 from reconciler.desired.policy import Policy
 from reconciler.desired.refused_keys import REFUSED
 from reconciler.desired.schema import site_schema
-from reconciler.desired.site import Fleet, Healthcheck, Rollout, ServiceKeys, Site, Ulimit
+from reconciler.desired.site import Fleet, Healthcheck, LoadBalancer, Rollout, ServiceKeys, Site, Sticky, Tls, Ulimit
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, Stop, Wait
 from reconciler.settings import Settings, load_settings
 from reconciler.world.directory import DirectorySource
@@ -27,7 +30,14 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 OPEN = Policy(capabilities=("NET_BIND_SERVICE",))
 """What the examples of docs/sites.md say that the host's policy must allow."""
-MODELS: dict[str, type[BaseModel]] = {"": Site, "healthcheck.": Healthcheck, "rollout.": Rollout}
+MODELS: dict[str, type[BaseModel]] = {
+    "": Site,
+    "healthcheck.": Healthcheck,
+    "rollout.": Rollout,
+    "sticky.": Sticky,
+    "tls.": Tls,
+    "loadbalancer.": LoadBalancer,
+}
 
 
 def text_of(page: str) -> str:
@@ -69,7 +79,7 @@ def test_every_key_is_in_an_example() -> None:
         model = parse_fleet(file, text.encode(), OPEN)[0] if file == "shipstone.yaml" else parse_site(file, text.encode(), Fleet(), OPEN)[0]
         assert model is not None
         collect(model, shown)
-    for model in (Site, ServiceKeys, Rollout, Healthcheck, Ulimit, Fleet):
+    for model in (Site, ServiceKeys, Rollout, Healthcheck, Ulimit, Sticky, Tls, LoadBalancer, Fleet):
         missing = set(model.model_fields) - shown.get(model.__name__, set())
         assert not missing - shown.get("Site" if model is ServiceKeys else "", set()), f"{model.__name__} in docs/sites.md"
 
@@ -94,19 +104,21 @@ def test_sites_md_names_no_key_that_is_not_there() -> None:
     keys = text_of("docs/sites.md").partition("## Keys that are refused")[0]
     rows = set(re.findall(r"^\| `([a-z_.]+)` \|", keys, re.MULTILINE))
     known = {prefix + name for prefix, model in MODELS.items() for name in model.model_fields} | set(Fleet.model_fields)
-    assert rows - known == set()
+    assert rows - known - {kind.__name__ for kind in KINDS} == {"plugin"}
 
 
 def test_the_defaults_in_sites_md_are_those_of_the_models() -> None:
     """Where the model has one: what the image or the engine decides is not ours."""
     rows = dict(re.findall(r"^\| `([a-z_.]+)` \| `([^`]*)` \|", text_of("docs/sites.md"), re.MULTILINE))
     known = {
-        "sticky": Site,
         "drift": Site,
         "replicas": Site,
         "weight": Site,
         "restart": Site,
         "stop_grace_period": Site,
+        "sticky.secure": Sticky,
+        "loadbalancer.strategy": LoadBalancer,
+        "loadbalancer.pass_host_header": LoadBalancer,
         "rollout.deadline": Rollout,
         "rollout.min_healthy": Rollout,
         "rollout.drain": Rollout,
@@ -125,6 +137,25 @@ def test_every_refused_key_is_listed_under_its_reason() -> None:
     listed = {"SS-C01": rights, "SS-C02": otherwise, "SS-C03": later}
     for key, (code, _) in REFUSED.items():
         assert f"`{key}`" in listed[code], key
+
+
+def test_every_middleware_has_its_row_with_all_options() -> None:
+    """In the table of those that are allowed, or of those that the policy guards."""
+    page = text_of("docs/sites.md").partition("## How requests are treated")[2].partition("\n## ")[0]
+    free, guarded = page.split("These reach beyond")
+    for kind in KINDS:
+        part = guarded if kind.__name__ in GUARDED else free
+        (row,) = re.findall(rf"^\| `{kind.__name__}` \| (.+) \|$", part, re.MULTILINE)
+        assert set(re.findall(r"`(\w+)`", row)) == set(options_of(kind)), kind.__name__
+    assert "| `plugin` |" in guarded
+
+
+def options_of(model: type[Model]) -> Iterator[str]:
+    yield from model.model_fields
+    for field in model.model_fields.values():
+        for part in typing.get_args(field.annotation):
+            if isinstance(part, type) and issubclass(part, Model):
+                yield from options_of(part)
 
 
 def setting_rows() -> list[str]:

@@ -66,6 +66,9 @@ CODES: Mapping[str, str] = MappingProxyType(
         "SS-C23": "a ulimit",
         "SS-C24": "a text in the wrong form",
         "SS-C26": "a volume for whose sake a deploy stops the old release first",
+        "SS-C27": "a middleware, or an option of one",
+        "SS-C28": "a middleware that the policy does not allow",
+        "SS-C29": "TLS on a host that has no entry point for it",
         "SS-C25": "a file that is not in the repository or cannot be mounted",
     }
 )

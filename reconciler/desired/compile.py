@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
+from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
 from reconciler.desired.policy import Policy
 from reconciler.desired.problem import Problem, errors
 from reconciler.desired.release import fingerprint
 from reconciler.desired.revision import Entry, Revision
-from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site
-from reconciler.desired.spec import Check, ContainerSpec, FileMount, Route, Volume
+from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Sticky
+from reconciler.desired.spec import Check, ContainerSpec, Cookie, FileMount, Middleware, Route, Volume
 
 FLEET_FILE = "shipstone.yaml"
 MAX_CONTENT = 16 * 1024 * 1024
@@ -123,11 +124,28 @@ def compile_site(revision: Revision, fleet: Fleet, path: str, name: str, site: S
             contents[digest] = content
             mounts.append(FileMount(target, source.strip("/"), digest))
         services.append(DesiredService(service, container_spec(keys, tuple(mounts)), keys.replicas))
-    route = Route(tuple(site.hosts or (f"{name}.{fleet.domain}",)), site.path or "/", site.sticky)
+    route = route_of_site(site, tuple(site.hosts or (f"{name}.{fleet.domain}",)))
     timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain, site.rollout.order or "")
     release = fingerprint({service.name: service.spec for service in services}, route)
     compiled = DesiredSite(name, release, route, tuple(services), timing, site.drift == "heal", revision.id, site.suspend)
     return _Compiled(compiled, contents, tuple(dict.fromkeys(found)), path)
+
+
+def route_of_site(site: Site, hosts: tuple[str, ...]) -> Route:
+    """The canonical form of the keys that say where and how a site answers."""
+    sticky, balancer = site.sticky or Sticky(), site.loadbalancer
+    return Route(
+        hosts,
+        site.path or "/",
+        site.sticky is not None,
+        Cookie(sticky.secure, sticky.samesite or "", round(sticky.maxage or 0)),
+        tuple(Middleware(*flat(row)) for row in site.middlewares),
+        site.tls is not None,
+        (site.tls.certresolver if site.tls else None) or "",
+        balancer.strategy,
+        balancer.pass_host_header,
+        "" if balancer.flush_interval is None else f"{round(balancer.flush_interval * 1000)}ms",
+    )
 
 
 def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> ContainerSpec:

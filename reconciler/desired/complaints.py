@@ -3,11 +3,13 @@
 import difflib
 from typing import Any
 
+from reconciler.desired.middlewares import middleware_at
+from reconciler.desired.model import Model
 from reconciler.desired.places import Path, Place, find, is_nothing
 from reconciler.desired.problem import Problem
 from reconciler.desired.refusal import Refusal, show
 from reconciler.desired.refused_keys import REFUSED
-from reconciler.desired.site import Fleet, Healthcheck, Model, Rollout, ServiceKeys, Site, Ulimit
+from reconciler.desired.site import Fleet, Healthcheck, LoadBalancer, Rollout, ServiceKeys, Site, Sticky, Tls, Ulimit
 from reconciler.desired.yaml_text import Node
 
 MAX_KEY = 40
@@ -16,10 +18,12 @@ WANTED = {"list_type": "a list", "dict_type": "a map of keys", "model_type": "a 
 HOME: dict[type[Model], str] = {
     Fleet: "in shipstone.yaml",
     Healthcheck: "in healthcheck:",
+    LoadBalancer: "in loadbalancer:",
     Rollout: "in rollout:",
     ServiceKeys: "in a site's file, in a service or at the top",
     Site: "at the top of a site's file",
 }
+MAPS: dict[str, type[Model]] = {"rollout": Rollout, "sticky": Sticky, "tls": Tls, "loadbalancer": LoadBalancer}
 
 
 def complaint(file: str, top: Node, model: type[Model], error: Any) -> Problem:
@@ -60,8 +64,10 @@ def model_at(model: type[Model], path: Path) -> type[Model]:
             return Healthcheck
         case (*_, "ulimits", _):
             return Ulimit
-        case ("rollout",):
-            return Rollout
+        case ("middlewares", int(), *rest):
+            return middleware_at(rest)
+        case (("rollout" | "sticky" | "tls" | "loadbalancer") as key,):
+            return MAPS[key]
         case ("services", _) | ("defaults",):
             return ServiceKeys
     return model

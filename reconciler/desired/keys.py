@@ -21,6 +21,7 @@ DURATION_SCHEMA = {
 }
 HOUR = 3600.0
 MAX_SERVICES = 100
+MAX_MIDDLEWARES = 20
 
 
 def rules(info: ValidationInfo) -> Rules:
@@ -79,6 +80,29 @@ def services(value: Any) -> Any:
         raise Refusal("SS-Y16", "there is no service in it. Name one, as in web: {image: nginx:1.27}, or delete services:.")
     if isinstance(value, dict) and len(value) > MAX_SERVICES:
         raise Refusal("SS-C13", f"{len(value)} services are too many for one site. Write at most {MAX_SERVICES}; make several sites of it.")
+    return written(value)
+
+
+def switch(value: Any) -> Any:
+    """`true` is a map without keys, `false` is none."""
+    value = written(value)
+    if isinstance(value, dict):
+        return value
+    return {} if scalars.boolean(value) else None
+
+
+def tls(value: Any, info: ValidationInfo) -> Any:
+    value = switch(value)
+    if value is not None and not rules(info).policy.tls:
+        raise Refusal(
+            "SS-C29", "this host has no entry point for TLS. Delete it, or ask the host's administrator for [traefik] https_port."
+        )
+    return value
+
+
+def middlewares(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MAX_MIDDLEWARES:
+        raise Refusal("SS-C13", f"{len(value)} middlewares are too many for one site. Write at most {MAX_MIDDLEWARES}.")
     return written(value)
 
 
@@ -161,5 +185,10 @@ Hosts = Annotated[
     ),
 ]
 PathPrefix = Annotated[str | None, BeforeValidator(names.path_prefix), WithJsonSchema({"type": "string", "pattern": "^/"})]
+Resolver = Annotated[
+    str | None,
+    BeforeValidator(scalars.pattern(r"[A-Za-z0-9_-]+", "SS-C24", "a resolver's name, as in letsencrypt", 64)),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]+$"}),
+]
 ServiceName = Annotated[str, BeforeValidator(names.service_name)]
 Domain = Annotated[str, BeforeValidator(names.fleet_domain)]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from reconciler.desired.site import Fleet, Model, ServiceKeys, Site
+from reconciler.desired.model import Model
+from reconciler.desired.site import Fleet, ServiceKeys, Site
 
 ONLY_SERVICE = "web"
 """The name of the one service of a site that has no `services`."""

@@ -6,11 +6,12 @@ from pydantic import ValidationError
 
 from reconciler.desired.complaints import complaint
 from reconciler.desired.merge import merged_services
+from reconciler.desired.model import Model
 from reconciler.desired.names import site_name, twins
 from reconciler.desired.places import place_of
 from reconciler.desired.policy import CLOSED, Policy, Rules
 from reconciler.desired.problem import Problem, errors
-from reconciler.desired.site import Fleet, Model, Site
+from reconciler.desired.site import Fleet, Site
 from reconciler.desired.whole_site import across, floating_images, missing_keys, service_paths, shared_volumes
 from reconciler.desired.yaml_text import Node, read_yaml
 

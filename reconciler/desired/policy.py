@@ -20,6 +20,7 @@ class Policy:
     """`bind_roots`: host folders below which sites may bind-mount. `capabilities`: which `cap_add` may name.
 
     `domains`: domains, besides the fleet's own, whose names sites may claim. `registries`: where images may come from; empty is anywhere.
+    `middlewares`: which kinds, of those that reach beyond the site's own requests, a site may use. `tls`: there is an entry point for TLS.
     `require_tag`: refuse an image without a tag or with `latest`. `sockets`: what reaches the engine, never mounted into a site.
     """
 
@@ -28,6 +29,8 @@ class Policy:
     domains: tuple[str, ...] = ()
     registries: tuple[str, ...] = ()
     require_tag: bool = False
+    middlewares: tuple[str, ...] = ()
+    tls: bool = True
     sockets: tuple[str, ...] = SOCKETS
 
 

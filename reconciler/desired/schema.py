@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from reconciler.desired.site import Fleet, Model, Site
+from reconciler.desired.model import Model
+from reconciler.desired.site import Fleet, Site
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 

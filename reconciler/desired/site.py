@@ -1,24 +1,13 @@
 """What a person writes: `sites/<name>.yaml` and `shipstone.yaml`, as pydantic models. The JSON Schema comes out of these."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from reconciler.desired import keys
+from reconciler.desired.middlewares import Middleware
+from reconciler.desired.model import Model
 from reconciler.desired.refusal import Refusal
-
-
-class Model(BaseModel):
-    """Unknown keys are refused, `x-*` is left alone; scalars arrive as text and take their type here."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"patternProperties": {"^x-": True}})
-
-    @model_validator(mode="before")
-    @classmethod
-    def without_extensions(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        return {key: value for key, value in data.items() if not (isinstance(key, str) and key.startswith("x-"))}
 
 
 class Healthcheck(Model):
@@ -73,6 +62,37 @@ class Rollout(Model):
     )
     drain: Annotated[float, keys.seconds(0), keys.DURATION] = Field(
         default=10.0, description="The time that the old release has to finish its requests."
+    )
+
+
+class Sticky(Model):
+    """The cookie by which a browser stays with its replica."""
+
+    secure: keys.Flag = Field(default=False, description="The cookie is sent by TLS only.")
+    samesite: Annotated[Literal["none", "lax", "strict"] | None, *keys.chosen("none", "lax", "strict")] = Field(
+        default=None, description="When a browser sends it with requests that come from other sites."
+    )
+    maxage: Annotated[float | None, keys.seconds(1, 400 * 24 * keys.HOUR), keys.DURATION] = Field(
+        default=None, description="How long a browser keeps it, as in 12h; left out: until it is closed."
+    )
+
+
+class Tls(Model):
+    """The site answers on the entry point with TLS."""
+
+    certresolver: keys.Resolver = Field(default=None, description="The certificate resolver of Traefik's static configuration.")
+
+
+class LoadBalancer(Model):
+    """How requests are spread over the replicas, and passed on; in Traefik's terms."""
+
+    strategy: Annotated[Literal["wrr", "p2c", "hrw", "leasttime"], *keys.chosen("wrr", "p2c", "hrw", "leasttime")] = Field(
+        default="wrr",
+        description="By turns and weight (wrr), the less busy of two (p2c), by the client's address (hrw), or the quickest (leasttime).",
+    )
+    pass_host_header: keys.Flag = Field(default=True, description="The program gets the host name that was asked for.")
+    flush_interval: Annotated[float | None, keys.seconds(0.001), keys.DURATION] = Field(
+        default=None, description="How often a response that is still being written is passed on, as in 100ms."
     )
 
 
@@ -133,7 +153,18 @@ class Site(ServiceKeys):
 
     hosts: keys.Hosts = Field(default=None, description="The host names that the site answers to; left out: <site>.<domain>.")
     path: keys.PathPrefix = Field(default=None, description="Answer only to paths that begin with this prefix, as in /api.")
-    sticky: keys.Flag = Field(default=False, description="A browser stays with the replica that it had first, by a cookie.")
+    sticky: Annotated[Sticky | None, BeforeValidator(keys.switch, json_schema_input_type=bool | Sticky)] = Field(
+        default=None, description="A browser stays with the replica that it had first, by a cookie: true, or the cookie's options."
+    )
+    tls: Annotated[Tls | None, BeforeValidator(keys.tls, json_schema_input_type=bool | Tls)] = Field(
+        default=None, description="Answer on the entry point with TLS, and only there: true, or certresolver."
+    )
+    middlewares: Annotated[list[Middleware], BeforeValidator(keys.middlewares)] = Field(
+        default_factory=list, description="Traefik's middlewares, in order: a list of KIND: {OPTION: VALUE}."
+    )
+    loadbalancer: Annotated[LoadBalancer, BeforeValidator(keys.written)] = Field(
+        default_factory=LoadBalancer, description="How requests are spread over the replicas, and passed on."
+    )
     services: Annotated[dict[keys.ServiceName, ServiceKeys] | None, BeforeValidator(keys.services)] = Field(
         default=None, description="The services by name; the keys at the top are defaults for each. Left out: one service, web."
     )

@@ -69,12 +69,42 @@ class ContainerSpec:
 
 
 @dataclass(frozen=True)
+class Cookie:
+    """Of a sticky site; `same_site` as Traefik names it, `max_age` in seconds, 0: until the browser is closed."""
+
+    secure: bool = False
+    same_site: str = ""
+    max_age: int = 0
+
+
+SESSION_COOKIE = Cookie()
+
+
+@dataclass(frozen=True)
+class Middleware:
+    """One of Traefik's: its kind, and its options as labels have them."""
+
+    kind: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Route:
-    """Where a site answers: each of `hosts` under the prefix `path` ("/" is everything)."""
+    """Where a site answers: each of `hosts` under the prefix `path` ("/" is everything); and how its requests are treated.
+
+    `middlewares` in order. `flush_interval` as Go writes durations, empty: Traefik's own.
+    """
 
     hosts: tuple[str, ...]
     path: str = "/"
     sticky: bool = False
+    cookie: Cookie = SESSION_COOKIE
+    middlewares: tuple[Middleware, ...] = ()
+    tls: bool = False
+    certresolver: str = ""
+    strategy: str = "wrr"
+    pass_host_header: bool = True
+    flush_interval: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +137,13 @@ def spec_from_json(data: dict[str, Any]) -> ContainerSpec:
 
 
 def route_from_json(data: dict[str, Any]) -> Route:
-    return Route(tuple(data["hosts"]), data.get("path", "/"), data.get("sticky", False))
+    """The inverse of canonical() for one Route; unknown keys (of a newer Shipstone) are left out."""
+    known = {field.name for field in dataclasses.fields(Route)}
+    values = {key: _tuples(value) for key, value in data.items() if key in known}
+    values["hosts"] = tuple(data["hosts"])
+    values["cookie"] = Cookie(**data.get("cookie", {}))
+    values["middlewares"] = tuple(Middleware(row["kind"], _tuples(row.get("options", []))) for row in data.get("middlewares", ()))
+    return Route(**values)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import container_name
-from reconciler.desired.spec import ContainerSpec
+from reconciler.desired.spec import ContainerSpec, Middleware
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 
@@ -127,6 +127,8 @@ def _text(value: Any) -> str:
         return ""
     if isinstance(value, tuple):
         return ", ".join(_text(item) for item in value)
+    if isinstance(value, Middleware):
+        return " ".join([value.kind, *(f"{name}={'…' if name == 'users' else text}" for name, text in value.options)])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return ":".join(_text(getattr(value, field.name)) for field in dataclasses.fields(value) if getattr(value, field.name) is not None)
     return f"{value:g}" if isinstance(value, float) else str(value)

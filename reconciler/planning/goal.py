@@ -68,7 +68,7 @@ def running_site(name: str, observed: Observed, containers: tuple[Container, ...
     if not releases:
         return None
     pin = observed.pins.get(name)
-    pinned = {service for _, targets in pin.targets for service, _ in targets} if pin else set()
+    pinned = pin.services if pin else frozenset()
 
     def serves(release: str) -> tuple[bool, int, int, str]:
         rows = releases[release]

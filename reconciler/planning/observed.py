@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from reconciler.desired.spec import SESSION_COOKIE, Cookie
+
 State = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 Health = Literal["none", "starting", "healthy", "unhealthy"]
 ProxyState = Literal["missing", "stopped", "running", "restart needed"]
@@ -57,16 +59,29 @@ class ForeignContainer:
     labels: tuple[tuple[str, str], ...]
 
 
+Targets = tuple[tuple[str, int], ...]
+"""Docker services in Traefik (name without `@docker`, weight)."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """A site in motion: for each routed rule, the Docker services in Traefik that may take requests; none answers 503.
 
-    `targets` maps a rule to Docker services (name without `@docker`, weight); `priorities` maps it to the pin router's priority.
+    `targets` maps a rule to them, and `secure` one on the entry point with TLS; `priorities` maps it to the pin router's priority.
+    `middlewares` (without `@docker`) are those of the release that the targets belong to; `cookie` is of a `sticky` one.
     """
 
-    targets: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    targets: tuple[tuple[str, Targets], ...]
     priorities: tuple[tuple[str, int], ...]
     sticky: bool = False
+    cookie: Cookie = SESSION_COOKIE
+    middlewares: tuple[str, ...] = ()
+    secure: tuple[tuple[str, Targets], ...] = ()
+
+    @property
+    def services(self) -> frozenset[str]:
+        """Whoever may take requests."""
+        return frozenset(name for _, targets in (*self.targets, *self.secure) for name, _ in targets)
 
 
 @dataclass(frozen=True)
@@ -75,12 +90,14 @@ class TraefikView:
 
     `pins`: by site, the pins that Traefik holds and follows; one that it has disabled is not among them.
     `blind`: it has not read the pins for long.
+    `refused`: routers (name with `@provider`) that it has disabled, and why.
     """
 
     reachable: bool
     pins: Mapping[str, Pin] = field(default_factory=dict, hash=False)
     services: Mapping[str, int] = field(default_factory=dict, hash=False)
     blind: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

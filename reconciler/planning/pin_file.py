@@ -6,12 +6,14 @@ Every name in it carries the instance. The sentinel is a middleware that nobody 
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tomli_w
 
-from reconciler.planning.observed import Pin
+from reconciler.desired.spec import SESSION_COOKIE, Cookie
+from reconciler.planning.observed import Pin, Targets
 
 HEADER = "X-Shipstone-Pins"
 """In the sentinel: the digest of all else in the file."""
@@ -23,21 +25,40 @@ def sentinel_name(instance: str) -> str:
     return f"{instance}-sentinel"
 
 
-def pin_router(instance: str, site: str, number: int) -> str:
-    """The router, and its service, of the pin's rule `number`."""
-    return f"{instance}-{site}-pin-{number}"
+@dataclass(frozen=True)
+class _Row:
+    """One router of a pin, as it is in the file or in Traefik."""
+
+    tls: bool
+    rule: str
+    priority: int
+    targets: Targets
+    middlewares: tuple[str, ...]
+    cookie: Cookie | None
 
 
-def render_pins(instance: str, entry_points: Sequence[str], pins: Mapping[str, Pin]) -> str:
+def pin_router(instance: str, site: str, number: int, *, tls: bool = False) -> str:
+    """The router, and its service, of the pin's rule `number`. An entry point may give TLS to any router: the name tells what was meant."""
+    return f"{instance}-{site}-pin-{'tls-' if tls else ''}{number}"
+
+
+def render_pins(
+    instance: str, entry_points: Sequence[str], pins: Mapping[str, Pin], tls_entry_points: Sequence[str] = ("websecure",)
+) -> str:
     """TOML for Traefik 3; never empty, because an empty file says nothing about being read."""
     routers: dict[str, Any] = {}
     services: dict[str, Any] = {}
     for site, pin in sorted(pins.items()):
         priorities = dict(pin.priorities)
-        for number, (rule, targets) in enumerate(pin.targets):
-            name = pin_router(instance, site, number)
-            routers[name] = {"rule": rule, "entryPoints": list(entry_points), "priority": priorities[rule], "service": name}
-            services[name] = _service(f"{instance}-{site}-pin", targets, sticky=pin.sticky)
+        for rows, points, tls in ((pin.targets, entry_points, False), (pin.secure, tls_entry_points, True)):
+            for number, (rule, targets) in enumerate(rows):
+                name = pin_router(instance, site, number, tls=tls)
+                routers[name] = {"rule": rule, "entryPoints": list(points), "priority": priorities[rule], "service": name}
+                if targets and pin.middlewares:
+                    routers[name]["middlewares"] = [f"{middleware}@docker" for middleware in pin.middlewares]
+                if tls:
+                    routers[name]["tls"] = {}
+                services[name] = _service(f"{instance}-{site}-pin", targets, pin.cookie if pin.sticky else None)
     http = {"routers": routers, "services": services} if routers else {}
     sentinel = {"headers": {"customResponseHeaders": {HEADER: _digest(http)}}}
     text = tomli_w.dumps({"http": {**http, "middlewares": {sentinel_name(instance): sentinel}}})
@@ -56,33 +77,48 @@ def parse_pins(instance: str, text: str) -> tuple[dict[str, Pin], str]:
 
 def read_pins(instance: str, routers: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Pin]:
     """Pins by site, from routers and services by name, as the file has them or Traefik's API does (there without `@file`)."""
-    sites: dict[str, list[tuple[str, int, tuple[tuple[str, int], ...], bool]]] = {}
+    sites: dict[str, list[_Row]] = {}
     for name, router in routers.items():
-        if match := re.fullmatch(rf"{re.escape(instance)}-(.+)-pin-[0-9]+", name):
-            targets, sticky = _targets(services.get(router["service"], {}))
-            sites.setdefault(match[1], []).append((router["rule"], router["priority"], targets, sticky))
-    return {site: _pin(rows) for site, rows in sites.items()}
+        if match := re.fullmatch(rf"{re.escape(instance)}-(.+)-pin-(tls-)?[0-9]+", name):
+            targets, cookie = _targets(services.get(router["service"], {}))
+            middlewares = tuple(_ours(f"{instance}-{match[1]}-", router.get("middlewares") or ()))
+            row = _Row(match[2] is not None, router["rule"], router["priority"], targets, middlewares, cookie)
+            sites.setdefault(match[1], []).append(row)
+    return {site: _pin(sorted(rows, key=lambda row: (row.rule, row.priority))) for site, rows in sites.items()}
 
 
-def _service(cookie: str, targets: tuple[tuple[str, int], ...], *, sticky: bool) -> dict[str, Any]:
+def _ours(start: str, middlewares: Iterable[str]) -> Iterator[str]:
+    """Without those that Traefik's entry point puts before every router's own."""
+    return (name.removesuffix("@docker") for name in middlewares if name.startswith(start) and name.endswith("@docker"))
+
+
+def _service(name: str, targets: Targets, cookie: Cookie | None) -> dict[str, Any]:
+    """`name` is the cookie's."""
     if not targets:
         return {"loadBalancer": {"servers": []}}
     weighted: dict[str, Any] = {"services": [{"name": f"{name}@docker", "weight": weight} for name, weight in targets]}
-    if sticky and len(targets) > 1:
-        weighted["sticky"] = {"cookie": {"name": cookie, "httpOnly": True}}
+    if cookie is not None and len(targets) > 1:
+        options = {"secure": cookie.secure, "sameSite": cookie.same_site, "maxAge": cookie.max_age}
+        set_ones = {option: value for option, value in options.items() if value}
+        weighted["sticky"] = {"cookie": {"name": name, "httpOnly": True, **set_ones}}
     return {"weighted": weighted}
 
 
-def _targets(service: Mapping[str, Any]) -> tuple[tuple[tuple[str, int], ...], bool]:
+def _targets(service: Mapping[str, Any]) -> tuple[Targets, Cookie | None]:
     weighted = service.get("weighted", {})
     rows = weighted.get("services", [])
-    return tuple((row["name"].removesuffix("@docker"), row["weight"]) for row in rows), "sticky" in weighted
+    sticky = weighted.get("sticky")
+    row = (sticky or {}).get("cookie", {})
+    cookie = None if sticky is None else Cookie(row.get("secure", False), row.get("sameSite", ""), row.get("maxAge", 0))
+    return tuple((row["name"].removesuffix("@docker"), row["weight"]) for row in rows), cookie
 
 
-def _pin(rows: list[tuple[str, int, tuple[tuple[str, int], ...], bool]]) -> Pin:
-    rows.sort()
-    targets = tuple((rule, targets) for rule, _, targets, _ in rows)
-    return Pin(targets, tuple((rule, priority) for rule, priority, _, _ in rows), any(sticky for *_, sticky in rows))
+def _pin(rows: list[_Row]) -> Pin:
+    plain, secure = (tuple((row.rule, row.targets) for row in rows if row.tls is tls) for tls in (False, True))
+    priorities = tuple(sorted({(row.rule, row.priority) for row in rows}))
+    cookie = next((row.cookie for row in rows if row.cookie is not None), None)
+    middlewares = next((row.middlewares for row in rows if row.targets), ())
+    return Pin(plain, priorities, cookie is not None, cookie or SESSION_COOKIE, middlewares, secure)
 
 
 def _digest(http: Mapping[str, Any]) -> str:

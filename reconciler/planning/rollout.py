@@ -5,16 +5,17 @@ Every motion is the same: pin the route to whoever may serve, change what does n
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, NewContainer, Route
-from reconciler.desired.traefik_v3 import pin_priority, rules
+from reconciler.desired.traefik_v3 import middleware_names
 from reconciler.planning.labels import applied_of, container_labels, joining_labels, route_of, weight_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.pinning import route_pin
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait
 
 POLL = 0.05
@@ -41,6 +42,11 @@ class Names:
     instance: str
     network: str
     entry_point: str
+    tls_entry_point: str = "websecure"
+
+    def entry_of(self, route: Route) -> str:
+        """Where the route is answered."""
+        return self.tls_entry_point if route.tls else self.entry_point
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps += [_remove(c) for c in cast.leaving if not alive(c)]
     starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
     starts += _starts(seen, goal, cast)
+    if any(name in seen.traefik.services for name in _names_of(seen, goal, starts)):
+        steps.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
     look_at = seen.now + POLL
     if starts and (again := next_start(memory)) > seen.now:
         steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
@@ -270,6 +278,8 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
+    if why := refused(seen, goal):
+        return why
     surplus = () if cast.missing else ("exited", "dead")  # what ended in a whole release was stopped, and is only to be removed
     for c in mine:
         if c.state not in surplus and (why := trouble(c, served=goal.release not in memory.unserved)):
@@ -300,13 +310,19 @@ def _killed(c: Container) -> str:
     return f", killed: {limit / 2**20:g} MiB of memory may be too little" if c.exit_code == KILLED and limit else ""
 
 
+def refused(seen: Seen, goal: DesiredSite) -> str | None:
+    """What Traefik says of a router of the goal's release that it does not take; it will not take it later either."""
+    start = f"{release_name(seen.names.instance, seen.site, goal.release)}-"
+    rows = sorted((name, why) for name, why in seen.traefik.refused.items() if name.startswith(start) and name.endswith("@docker"))
+    return f"Traefik refuses its router: {rows[0][1]}" if rows else None
+
+
 def serving_now(seen: Seen) -> tuple[Container, ...]:
     """Who takes requests now: with a pin those it names, at rest every ready container."""
     ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
     if seen.pin is None:
         return ready
-    named = {name for _, targets in seen.pin.targets for name, _ in targets}
-    pinned = tuple(c for c in ready if named & set(_service_names(seen, c)))
+    pinned = tuple(c for c in ready if seen.pin.services & set(_service_names(seen, c)))
     if pinned:
         return pinned
     return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
@@ -331,14 +347,11 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
         targets: tuple[tuple[str, int], ...] = ((wholes[0], 1),)
     else:
         targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
-    claimed = {rule for c in serving for rule in rules(route_of(c))}
-    every = tuple(dict.fromkeys(rule for route in routes for rule in rules(route)))
-    sticky = len(targets) > 1 and any(rule in claimed for rule in every) and any(route_of(c).sticky for c in serving)
-    return Pin(
-        tuple((rule, targets if rule in claimed else ()) for rule in sorted(every)),
-        tuple((rule, pin_priority(rule)) for rule in sorted(every)),
-        sticky,
-    )
+    # Where several releases serve, requests are treated as the goal's are.
+    first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
+    middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
+    kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
+    return route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept)
 
 
 def confirmed(seen: Seen, pin: Pin) -> bool:
@@ -409,7 +422,7 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
         free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
         for n in free:
             digest = seen.images.get(service.spec.image, service.spec.image)
-            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_point, goal, service, n, digest)
+            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_of(goal.route), goal, service, n, digest)
             if sibling := next((c for c in seen.containers if c.release == goal.release and c.service == service.name), None):
                 alone = replica_name(seen.names.instance, goal.name, goal.release, service.name, n)
                 labels = joining_labels(sibling, labels, (_alone(seen, sibling), alone))
@@ -417,6 +430,15 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
             new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network, goal.timing.deadline)
             steps.append(Start(new, _why_start(seen, goal, service)))
     return steps
+
+
+def _names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[str]:
+    """The Traefik services of what is to be started, each by itself."""
+    for step in starts:
+        if isinstance(step, Start):
+            labels = dict(step.new.labels)
+            replica = int(labels["shipstone.replica"])
+            yield replica_name(seen.names.instance, goal.name, goal.release, labels["shipstone.service"], replica)
 
 
 def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
@@ -446,6 +468,9 @@ def _remove(c: Container) -> Remove:
 
 
 def _wait_for_pin(seen: Seen) -> Wait:
+    pins = f"{seen.names.instance}-{seen.site}-pin-"
+    if why := next((why for name, why in sorted(seen.traefik.refused.items()) if name.startswith(pins) and name.endswith("@file")), ""):
+        return Wait("Traefik", f"until it takes the pin, which it refuses: {why}")
     return Wait("Traefik", "until it has taken the pin" if seen.traefik.reachable else "its API does not answer; nothing is changed")
 
 

@@ -10,12 +10,14 @@ from reconciler.world.memory import MemoryEngine
 
 @dataclass(frozen=True)
 class Router:
-    """`targets`: services with weights; `site` where it is a pin."""
+    """`targets`: services with weights; `site` where it is a pin; `tls`: it is on that entry point."""
 
     rule: str
     priority: int
     targets: tuple[tuple[str, int], ...]
     site: str = ""
+    middlewares: tuple[str, ...] = ()
+    tls: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Configuration:
     routers: Mapping[str, Router] = field(default_factory=dict)
     services: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     pins: Mapping[str, Pin] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class TieError(AssertionError):
@@ -38,6 +41,7 @@ class MemoryTraefik:
         self._engine, self._pins = engine, pins
         self._routers: dict[str, Router] = {}
         self._servers: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._middlewares: set[str] = set()
         self._pinned: dict[str, Pin] = {}
         self._loaded = Configuration()
 
@@ -55,6 +59,7 @@ class MemoryTraefik:
         """Its Docker provider takes up what runs."""
         routers: dict[str, set[Router]] = {}
         services: dict[str, dict[str, int]] = {}
+        middlewares: dict[str, set[tuple[tuple[str, str], ...]]] = {}
         for c in self._engine.containers():
             if (
                 c.state in ("running", "paused")
@@ -63,32 +68,55 @@ class MemoryTraefik:
                 and c.address
             ):
                 _read(c, routers, services)
+                for name, options in _middlewares_of(c).items():
+                    middlewares.setdefault(name, set()).add(options)
         self._routers = {name: next(iter(rows)) for name, rows in routers.items() if len(rows) == 1}
         self._servers = {name: tuple(sorted(rows.items())) for name, rows in services.items()}
+        self._middlewares = {name for name, rows in middlewares.items() if len(rows) == 1 and _is_right(next(iter(rows)))}
         self._load()
 
     def _load(self) -> None:
-        servers = self._servers
-        labelled = {name: router for name, router in self._routers.items() if all(target in servers for target, _ in router.targets)}
-        pins = {site: pin for site, pin in self._pinned.items() if all(name in servers for _, rows in pin.targets for name, _ in rows)}
-        self._loaded = Configuration({**labelled, **_pin_routers(self._pinned, servers)}, servers, pins)
+        """A router that names what is not there is disabled; a pin is followed when all its routers are."""
+        every = {f"{name}@docker": router for name, router in self._routers.items()}
+        every |= {name: router for site, pin in self._pinned.items() for name, router in _pin_routers(site, pin).items()}
+        refused = {name: why for name, router in every.items() if (why := self._refusal(router))}
+        lost = {every[name].site for name in refused}
+        pins = {site: pin for site, pin in self._pinned.items() if site not in lost}
+        enabled = {name: router for name, router in every.items() if name not in refused}
+        self._loaded = Configuration(enabled, self._servers, pins, refused)
+
+    def _refusal(self, router: Router) -> str:
+        missing = [f"service {name}" for name, _ in router.targets if name not in self._servers]
+        missing += [f"middleware {name}" for name in router.middlewares if name not in self._middlewares]
+        return f"{missing[0]} does not exist or is invalid" if missing else ""
 
     def view(self, moving: Collection[str]) -> TraefikView:
         """As TraefikApi.view."""
         counts = {name: len(rows) for name, rows in self._loaded.services.items()}
         pins = {site: pin for site, pin in self._loaded.pins.items() if site in moving}
-        return TraefikView(reachable=True, pins=pins, services=counts)
+        return TraefikView(reachable=True, pins=pins, services=counts, refused=self._loaded.refused)
 
-    def route(self, host: str, path: str = "/") -> tuple[str, ...] | None:
+    def route(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[str, ...] | None:
         """Addresses that a request may be sent to; empty is 503, None is 404."""
-        matching = [router for router in self._loaded.routers.values() if _matches(router.rule, host, path)]
+        best = self._best(host, path, tls=tls)
+        if best is None:
+            return None
+        return tuple(sorted({address for name, _ in best.targets for address, _ in self._loaded.services[name]}))
+
+    def passes(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[str, ...]:
+        """The middlewares that a request goes through."""
+        best = self._best(host, path, tls=tls)
+        return best.middlewares if best else ()
+
+    def _best(self, host: str, path: str, *, tls: bool) -> Router | None:
+        matching = [router for router in self._loaded.routers.values() if router.tls is tls and _matches(router.rule, host, path)]
         if not matching:
             return None
         top = max(router.priority for router in matching)
         best = [router for router in matching if router.priority == top]
         if len({router.targets for router in best}) > 1:
             raise TieError(f"{host}{path}: {sorted(best, key=str)}")
-        return tuple(sorted({address for name, _ in best[0].targets for address, _ in self._loaded.services[name]}))
+        return best[0]
 
 
 def _read(c: Container, routers: dict[str, set[Router]], services: dict[str, dict[str, int]]) -> None:
@@ -96,7 +124,9 @@ def _read(c: Container, routers: dict[str, set[Router]], services: dict[str, dic
     names = {key.split(".")[3] for key in c.labels if key.startswith("traefik.http.routers.")}
     for name in names:
         start = f"traefik.http.routers.{name}"
-        router = Router(c.labels[f"{start}.rule"], int(c.labels[f"{start}.priority"]), ((c.labels[f"{start}.service"], 1),))
+        rule, priority, service = (c.labels[f"{start}.{key}"] for key in ("rule", "priority", "service"))
+        names_of = tuple(filter(None, c.labels.get(f"{start}.middlewares", "").split(",")))
+        router = Router(rule, int(priority), ((service, 1),), "", names_of, f"{start}.tls" in c.labels)
         routers.setdefault(name, set()).add(router)
     for key in c.labels:
         if match := re.fullmatch(r"traefik\.http\.services\.(.+)\.loadbalancer\.server\.port", key):
@@ -104,15 +134,30 @@ def _read(c: Container, routers: dict[str, set[Router]], services: dict[str, dic
             services.setdefault(match[1], {})[c.address or ""] = int(weight)
 
 
-def _pin_routers(pins: Mapping[str, Pin], servers: Mapping[str, object]) -> dict[str, Router]:
-    """A pin to something that does not exist is disabled, and labels route."""
-    found = {}
-    for site, pin in pins.items():
-        priorities = dict(pin.priorities)
-        for n, (rule, targets) in enumerate(pin.targets):
-            if all(name in servers for name, _ in targets):
-                found[f"{site}-pin-{n}@file"] = Router(rule, priorities[rule], targets, site)
-    return found
+def _middlewares_of(c: Container) -> dict[str, tuple[tuple[str, str], ...]]:
+    """By name: what the container's labels say of it."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for key, value in sorted(c.labels.items()):
+        if match := re.fullmatch(r"traefik\.http\.middlewares\.([^.]+)\.(.+)", key):
+            found.setdefault(match[1], []).append((match[2], value))
+    return {name: tuple(rows) for name, rows in found.items()}
+
+
+def _is_right(options: tuple[tuple[str, str], ...]) -> bool:
+    """Traefik compiles regular expressions; what else it looks at is not modelled."""
+    try:
+        return all(re.compile(value) for key, value in options if key.endswith(".regex"))
+    except re.error:
+        return False
+
+
+def _pin_routers(site: str, pin: Pin) -> dict[str, Router]:
+    priorities = dict(pin.priorities)
+    rows = [(*row, False) for row in pin.targets] + [(*row, True) for row in pin.secure]
+    return {
+        f"{site}-pin-{n}@file": Router(rule, priorities[rule], targets, site, pin.middlewares if targets else (), tls)
+        for n, (rule, targets, tls) in enumerate(rows)
+    }
 
 
 def _matches(rule: str, host: str, path: str) -> bool:

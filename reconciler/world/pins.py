@@ -18,9 +18,12 @@ class PinFile:
     It need not survive a power cut: without it, labels route.
     """
 
-    def __init__(self, directory: Path, instance: str, entry_points: Sequence[str]) -> None:
+    def __init__(
+        self, directory: Path, instance: str, entry_points: Sequence[str], tls_entry_points: Sequence[str] = ("websecure",)
+    ) -> None:
         self._path = directory / f"{instance}.toml"
-        self._instance, self._entry_points = instance, tuple(entry_points)
+        self._instance = instance
+        self._entry_points, self._tls_entry_points = tuple(entry_points), tuple(tls_entry_points)
         self._lock = threading.Lock()
         self._parsed: tuple[str, dict[str, Pin], str] = ("", {}, "")
 
@@ -46,7 +49,7 @@ class PinFile:
         with self._lock:
             _, pins, digest = self._load()
             if not digest:
-                write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+                self._write(pins)
 
     def set(self, changes: Mapping[str, Pin | None]) -> None:
         """Write sites' pins, or take them away (None), all in one change of the file."""
@@ -54,8 +57,12 @@ class PinFile:
         with self._lock:
             pins = {site: pin for site, pin in {**self._load()[1], **changes}.items() if pin is not None}
             failpoint(what)
-            write_if_changed(self._path, render_pins(self._instance, self._entry_points, pins), durable=False)
+            self._write(pins)
             failpoint(f"{what}ned")
+
+    def _write(self, pins: Mapping[str, Pin]) -> None:
+        text = render_pins(self._instance, self._entry_points, pins, self._tls_entry_points)
+        write_if_changed(self._path, text, durable=False)
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:
         try:

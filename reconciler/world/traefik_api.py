@@ -25,16 +25,19 @@ class TraefikApi:
     def view(self, moving: Collection[str]) -> TraefikView:
         """What Traefik holds of the sites in `moving`. Never raises."""
         try:
-            routers = {row["name"]: row for row in self._rows("routers", moving) if row.get("status") == "enabled"}
+            rows = list(self._rows("routers", moving))
             services = {row["name"]: row for row in self._rows("services", moving) if row.get("status") == "enabled"}
         except TraefikError:
             return TraefikView(reachable=False)
+        routers = {row["name"]: row for row in rows if row.get("status") == "enabled"}
+        refused = {row["name"]: str((row.get("error") or ["no reason given"])[0]) for row in rows if row.get("status") == "disabled"}
         counts = {
             name.removesuffix("@docker"): len((row.get("loadBalancer") or {}).get("servers") or ())
             for name, row in services.items()
             if name.endswith("@docker")
         }
-        return TraefikView(reachable=True, pins=read_pins(self._instance, _of_file(routers), _of_file(services)), services=counts)
+        pins = read_pins(self._instance, _of_file(routers), _of_file(services))
+        return TraefikView(reachable=True, pins=pins, services=counts, refused=refused)
 
     def overview(self) -> dict[str, Any]:
         """`/api/overview`: counts, errors and providers. Raises TraefikError."""

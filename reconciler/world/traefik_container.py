@@ -13,6 +13,7 @@ from reconciler.planning.observed import ProxyState
 from reconciler.world.docker_call import engine_call
 
 WEB_PORT = 80
+TLS_PORT = 443
 API_PORT = 8080
 DYNAMIC_DIR = "/etc/traefik/dynamic"
 STATIC_FILE = "/etc/traefik/traefik.toml"
@@ -20,7 +21,7 @@ STATIC_FILE = "/etc/traefik/traefik.toml"
 
 @dataclass(frozen=True)
 class Proxy:
-    """`static_file` and `dynamic_dir` are this host's paths; `http` and `console` are (address, port) published on this host."""
+    """`static_file` and `dynamic_dir` are this host's paths; `http`, `console` and `https` are (address, port) published on this host."""
 
     instance: str
     image: str
@@ -30,6 +31,7 @@ class Proxy:
     http: tuple[str, int]
     console: tuple[str, int]
     socket: str
+    https: tuple[str, int] | None = None
 
     @property
     def name(self) -> str:
@@ -98,7 +100,7 @@ class TraefikContainer:
     def _digest(self) -> str:
         p = self._proxy
         text = p.static_file.read_text(encoding="utf-8") if p.static_file.exists() else ""
-        whole = repr((text, p.image, p.network, str(p.dynamic_dir), p.http, p.console))
+        whole = repr((text, p.image, p.network, str(p.dynamic_dir), p.http, p.console, *([p.https] if p.https else [])))
         return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
     def _prepare(self) -> None:
@@ -113,6 +115,8 @@ class TraefikContainer:
         engine_socket = p.socket.removeprefix("unix://")
         mounts = [(engine_socket, "/var/run/docker.sock"), (str(p.static_file), STATIC_FILE), (str(p.dynamic_dir), DYNAMIC_DIR)]
         published = {f"{WEB_PORT}/tcp": p.http, f"{API_PORT}/tcp": p.console}
+        if p.https:
+            published[f"{TLS_PORT}/tcp"] = p.https
         body = {
             "Image": p.image,
             "Cmd": [f"--configFile={STATIC_FILE}"],

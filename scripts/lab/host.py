@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ import docker
 from lab.engine import LabError
 from lab.images import traefik_binary
 
+ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
 
 
@@ -82,10 +84,12 @@ class Repository:
 class Host:
     """`folder` holds everything but the containers and the network; those carry `instance` in their names."""
 
-    def __init__(self, folder: Path, engine: str, instance: str, network: str = "", *, manage: bool = False, poll: str = "1s") -> None:
+    def __init__(
+        self, folder: Path, engine: str, instance: str, network: str = "", *, manage: bool = False, poll: str = "1s", tls: bool = False
+    ) -> None:
         self.folder, self.engine, self.instance = folder, engine, instance
         self.network = network or f"{instance}_net"
-        self.web, self.console = free_port(), free_port()
+        self.web, self.console, self.tls = free_port(), free_port(), free_port() if tls else 0
         self.repository = Repository(folder / "git")
         self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
         self.static = folder / "traefik.toml"
@@ -115,6 +119,7 @@ dynamic_dir = "{self.dynamic}"
 http_address = "127.0.0.1"
 http_port = {self.web}
 console_port = {self.console}
+https_port = {self.tls}
 
 [files]
 hosts = "{self.hosts}"
@@ -201,16 +206,22 @@ dir = "{self.state}"
         right = all(site["sync"] == "synced" and site["health"] == "healthy" for site in sites)
         return bool(sites) and right and (not revision or status["revision"] == revision)
 
-    def get(self, host: str, path: str = "/") -> tuple[int, str]:
+    def get(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[int, str]:
         """(status, body) of one request through Traefik; (0, why) when there is no answer."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.web}{path}", headers={"Host": host})
+        status, body, _ = self.ask(host, path, tls=tls)
+        return status, body
+
+    def ask(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[int, str, Mapping[str, str]]:
+        """(status, body, headers) of one request through Traefik; its certificate is not looked at."""
+        where = f"https://127.0.0.1:{self.tls}" if tls else f"http://127.0.0.1:{self.web}"
+        request = urllib.request.Request(f"{where}{path}", headers={"Host": host})  # noqa: S310  http or https
         try:
-            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310  http, from this host
-                return answer.status, answer.read().decode()
+            with urllib.request.urlopen(request, timeout=5, context=ANY_CERTIFICATE) as answer:  # noqa: S310  from this host
+                return answer.status, answer.read().decode(), dict(answer.headers)
         except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
+            return error.code, error.read().decode(), dict(error.headers)
         except OSError as error:
-            return 0, str(error)
+            return 0, str(error), {}
 
     def close(self) -> None:
         """Take away what was made: processes, containers by id, the network."""

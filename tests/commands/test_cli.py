@@ -100,6 +100,23 @@ def test_hosts_are_printed_and_nothing_is_written(run: Run, folder: Path) -> Non
     assert only[1:-1] == ["fe80::1%lo0 shipstone.local", "fe80::1%lo0 hello.shipstone.local"]
 
 
+def test_an_entry_point_with_tls_is_there_where_it_is_asked_for(run: Run, folder: Path) -> None:
+    """And a site may only use what the generated Traefik has."""
+    asked = {"SHIPSTONE_TRAEFIK__HTTPS_PORT": "8443", "SHIPSTONE_TRAEFIK__TLS_ENTRYPOINT": "safe"}
+    plain = tomllib.loads(run("traefik-toml", "--source", str(folder)).stdout)
+    secure = tomllib.loads(run("traefik-toml", "--source", str(folder), **asked).stdout)
+    assert plain["entryPoints"].keys() == {"web", "traefik"}
+    assert secure["entryPoints"] == {**plain["entryPoints"], "safe": {"address": ":8443"}}
+    (folder / "sites/safe.yaml").write_text("image: nginx:1.27\nport: 80\ntls: true\n")
+    rendered = json.loads(run("render", "--source", str(folder), **asked).stdout)
+    assert [value for key, value in rendered["safe"]["services"]["web"].items() if key.endswith(".entrypoints")] == ["safe"]
+    managed = {"SHIPSTONE_TRAEFIK__MANAGE": "true"}
+    done = run("validate", "--source", str(folder), **managed)
+    assert done.returncode == 1
+    assert "[traefik] https_port" in done.stderr
+    assert run("validate", "--source", str(folder), **managed, **asked).returncode == 0
+
+
 def test_traefik_toml_is_what_traefik_reads(run: Run, folder: Path) -> None:
     data = tomllib.loads(run("traefik-toml", "--source", str(folder)).stdout)
     assert data["providers"]["docker"]["exposedByDefault"] is False

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
+from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of
-from reconciler.desired.site import Fleet, Healthcheck, Rollout, ServiceKeys, Site, Ulimit
+from reconciler.desired.site import Fleet, Healthcheck, LoadBalancer, Rollout, ServiceKeys, Site, Sticky, Tls, Ulimit
 from tests.desired.rows import CLOSED, FLEET
 
 EXAMPLE = """
@@ -49,6 +50,9 @@ extra_hosts: {db: 10.0.0.5, six: "::1", host: host-gateway}
 hosts: [A.shipstone.local]
 path: /api/
 sticky: true
+tls: {certresolver: le}
+middlewares: [{compress: {}}, {addPrefix: {prefix: /x}}]
+loadbalancer: {strategy: hrw, flush_interval: 1s}
 services: {a: {}}
 rollout: {order: start-first, deadline: 5m, min_healthy: 0s, drain: 1.5s}
 drift: report
@@ -78,7 +82,7 @@ def test_the_example_means_what_it_says() -> None:
 
 def test_every_key_has_its_value() -> None:
     site = site_of(EVERY_KEY)
-    assert site.model_dump(exclude={"healthcheck", "ulimits", "services", "rollout"}) == {
+    assert site.model_dump(exclude={"healthcheck", "ulimits", "services", "rollout", "sticky", "tls", "middlewares", "loadbalancer"}) == {
         "image": "registry.example.com:5000/team/app:3",
         "port": 8080,
         "replicas": 2,
@@ -105,13 +109,15 @@ def test_every_key_has_its_value() -> None:
         "extra_hosts": ["db:10.0.0.5", "six:::1", "host:host-gateway"],
         "hosts": ["a.shipstone.local"],
         "path": "/api",
-        "sticky": True,
         "drift": "report",
         "suspend": True,
     }
     assert site.healthcheck == Healthcheck(
         test=["CMD-SHELL", "wget -q localhost"], interval=90.0, timeout=0.5, retries=3, start_period=0.0, start_interval=1.0
     )
+    assert (site.sticky, site.tls) == (Sticky(), Tls(certresolver="le"))
+    assert [flat(row) for row in site.middlewares] == [("compress", ()), ("addPrefix", (("prefix", "/x"),))]
+    assert site.loadbalancer == LoadBalancer(strategy="hrw", flush_interval=1.0)
     assert site.ulimits == {"nofile": Ulimit(soft=1024, hard=1024), "core": Ulimit(soft=0, hard=-1)}
     assert site.rollout == Rollout(order="start-first", deadline=300.0, min_healthy=0.0, drain=1.5)
 

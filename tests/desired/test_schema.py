@@ -1,14 +1,28 @@
 """The JSON Schema says what the reader does, key by key."""
 
 import json
+import typing
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from reconciler.desired.model import Model
 from reconciler.desired.schema import fleet_schema, site_schema
-from reconciler.desired.site import Fleet, Healthcheck, Rollout, ServiceKeys, Site, Ulimit
+from reconciler.desired.site import Fleet, Site
 
-MAPS = {"Healthcheck": Healthcheck, "Rollout": Rollout, "ServiceKeys": ServiceKeys, "Ulimit": Ulimit}
+
+def models(annotation: Any) -> Iterator[type[Model]]:
+    """Every model in it, and in their fields."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from models(field.annotation)
+    for part in typing.get_args(annotation):
+        yield from models(part)
+
+
+MAPS = {model.__name__: model for top in (Site, Fleet) for model in models(top)}
 
 
 def maps_of(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:

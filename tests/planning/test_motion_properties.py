@@ -13,6 +13,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
 from reconciler.desired.release import content_of
 from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.traefik_v3 import middleware_names
 from reconciler.errors import EngineError
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said, as_asked, intents_of, restart, rollback
@@ -21,6 +22,7 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Observed, Pin, TraefikView
 from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
+from reconciler.planning.pinning import covers
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.rollout import Names
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
@@ -40,8 +42,9 @@ SITES = ("one", "two", "three")
 ROLLOUT = "rollout: {min_healthy: 1s, drain: 1s, deadline: 15s}\n"
 
 site_texts = st.builds(
-    lambda image, version, a, b, weight, hosts, sticky, volumes: (
-        f"image: {image}\nport: 80\nenvironment: {{V: '{version}'}}\nsticky: {sticky}\nhosts: [{hosts}]\nvolumes: [{volumes}]\n{ROLLOUT}"
+    lambda image, version, a, b, weight, hosts, sticky, volumes, route: (
+        f"image: {image}\nport: 80\nenvironment: {{V: '{version}'}}\nsticky: {sticky}\nhosts: [{hosts}]\n"
+        f"volumes: [{volumes}]\n{route}{ROLLOUT}"
         f"services:\n  a: {{replicas: {a}, weight: {weight}}}\n" + (f"  b: {{replicas: {b}}}\n" if b else "")
     ),
     image=st.sampled_from(["app:now", "app:now", "app:slow", "app:never", "app:dies"]),
@@ -52,10 +55,18 @@ site_texts = st.builds(
     hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test"]),
     sticky=st.sampled_from(["true", "false"]),
     volumes=st.sampled_from(["", "", "", "SITE-data:/data"]),
+    route=st.sampled_from(["", "", "", "path: /a\n", "path: /a/b\n", "tls: true\n", "middlewares: [{compress: {}}]\n"])
+    | st.just("path: /a\nmiddlewares: [{addPrefix: {prefix: /x}}, {compress: {}}]\n"),
 )
+Answered = tuple[str, str, bool]
+"""A host name, a path, and whether it is asked by TLS."""
 LEARNS = ("", "containers", "pins", "all")
 learning = st.lists(st.sampled_from(LEARNS), min_size=5, max_size=30)
 seconds = st.sampled_from([0.05, 0.4, 1.2])
+
+
+def answered(site: DesiredSite) -> list[Answered]:
+    return [(host, site.route.path, site.route.tls) for host in site.route.hosts]
 
 
 def revision(files: Mapping[str, str]) -> Revision:
@@ -82,8 +93,8 @@ class Motion(RuleBasedStateMachine):
         self.forget(failures=False)
         self.files = {"shipstone.yaml": "domain: test\n", "sites/anchor.yaml": f"image: app:now\nport: 80\n{ROLLOUT}"}
         self.desired: Desired = self.compiler.compile(revision(self.files), None)
-        self.serving: dict[str, str] = {}
-        """Host names that were seen to be served, by site's name; they must go on."""
+        self.serving: dict[Answered, str] = {}
+        """What was seen to be served, by site's name; it must go on."""
         self.hurt: set[str] = set()
         """Sites of which a hand took away what served: until they are healed they may fail."""
 
@@ -121,7 +132,7 @@ class Motion(RuleBasedStateMachine):
         c = data.draw(st.sampled_from(running))
         if how != "update":
             self.hurt.add(c.site)
-            self.serving = {host: site for host, site in self.serving.items() if site != c.site}
+            self.serving = {asked: site for asked, site in self.serving.items() if site != c.site}
         if how == "update":
             self.engine.update(c.id, 1024)
         else:
@@ -223,8 +234,8 @@ class Motion(RuleBasedStateMachine):
             rows = [c for c in self.engine.containers() if c.site == site.name]
             there = sorted((c.release, c.service, c.state) for c in rows)
             assert there == sorted((site.release, s.name, "running") for s in site.services for _ in range(s.replicas))
-            for host in site.route.hosts:
-                routed = self.traefik.route(host)
+            for host, path, tls in answered(site):
+                routed = self.traefik.route(host, path, tls=tls)
                 assert sorted(routed or ()) == sorted(c.address or "" for c in rows), f"{host} is served by all of it"
         gone = {c.site for c in self.engine.containers()} - self.desired.sites.keys() - self.desired.held.keys()
         assert gone <= plan.held_removals | intents.suspended, "what is not desired is gone"
@@ -243,27 +254,33 @@ class Motion(RuleBasedStateMachine):
     def served_hosts_stay_served(self) -> None:
         """By running replicas of their own site that are ready, and by nothing else; and no route is left to chance."""
         by_address = {c.address: c for c in self.engine.containers() if c.address}
-        for host, name in self.serving.items():
-            routed = self.traefik.route(host)
-            assert routed, f"{host} is lost: {routed}"
+        for (host, path, tls), name in self.serving.items():
+            routed = self.traefik.route(host, path, tls=tls)
+            assert routed, f"{host}{path} is lost: {routed}"
             for address in routed:
                 c = by_address.get(address)
                 assert c is not None, f"{host} goes to {address}, where nothing is"
                 assert c.site == name, f"{host} goes to {c.name}"
                 assert self.engine.answers(address, 80), f"{host} goes to {c.name}, which does not answer"
+            rows = {by_address[address].release: by_address[address] for address in routed}
+            if len(rows) == 1:
+                ((release, c),) = rows.items()
+                wanted = middleware_names(NAMES.instance, name, release, applied_of(c).route)
+                assert self.traefik.passes(host, path, tls=tls) == wanted, f"{host} goes through the middlewares of another release"
         for site in self.asked():
             if site.name in self.hurt or writes(site):
                 continue
             pin = self.pins.get(site.name)
-            given_up = {rule for rule, targets in pin.targets if not targets} if pin else set()  # Traefik may still have to learn it
-            for host in site.route.hosts:
-                routed = self.traefik.route(host)
+            nobodys = {rule for rule, targets in (*pin.targets, *pin.secure) if not targets} if pin else set()
+            for host, path, tls in answered(site):
+                routed = self.traefik.route(host, path, tls=tls)
+                given_up = any(rule.startswith(f"Host(`{host}`)") for rule in nobodys)  # Traefik may still have to learn it
                 if (
-                    f"Host(`{host}`)" not in given_up
+                    not given_up
                     and routed
                     and all(a in by_address and by_address[a].site == site.name and self.engine.answers(a, 80) for a in routed)
                 ):
-                    self.serving[host] = site.name
+                    self.serving[host, path, tls] = site.name
 
     @invariant()
     def a_volume_has_one_writing_release(self) -> None:
@@ -287,10 +304,13 @@ class Motion(RuleBasedStateMachine):
         return [as_asked(site, intents, ()) for site in self.desired.sites.values()]
 
     def give_up_hosts(self) -> None:
-        """A host that a site gives up need not be served any more."""
-        kept = {host: site.name for site in self.asked() if not writes(site) for host in site.route.hosts}
-        held = self.desired.held.keys()
-        self.serving = {host: name for host, name in self.serving.items() if kept.get(host) == name or (name in held and host not in kept)}
+        """What a site gives up need not be served any more."""
+        sites, held = {site.name: site for site in self.asked()}, self.desired.held.keys()
+        self.serving = {
+            asked: name
+            for asked, name in self.serving.items()
+            if (covers(sites[name].route, *asked) and not writes(sites[name]) if name in sites else name in held)
+        }
 
     def plan(self) -> Plan:
         containers = self.engine.containers()

@@ -25,6 +25,27 @@ def managed(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str
         yield host
 
 
+def test_a_site_answers_by_tls_where_the_host_has_a_port_for_it(
+    tmp_path: Path,
+    docker_socket: str,
+    abrupt_image: str,  # noqa: ARG001  it is to be there
+    instance: str,
+    site_text: SiteText,
+) -> None:
+    """And only there; the certificate is one that Traefik signed itself."""
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    provide(api, TRAEFIK, make_traefik)
+    api.close()
+    with a_host(tmp_path, docker_socket, instance, manage=True, tls=True) as host:
+        files = {"shipstone.yaml": "domain: test.local\n", "sites/shop.yaml": site_text("one", extra="tls: true")}
+        host.repository.commit({**files, "sites/plain.yaml": site_text("two")}, "create")
+        host.shipstone("apply", check=True)
+        assert until(lambda: host.get("shop.test.local", tls=True) == (200, "one"), "the site answers by TLS", 10)
+        assert host.get("shop.test.local")[0] == 404
+        assert host.get("plain.test.local") == (200, "two")
+        assert host.get("plain.test.local", tls=True)[0] == 404
+
+
 def traefik_id(host: Host) -> str:
     return str(host.api.inspect_container(f"{host.instance}-traefik")["Id"])
 
