@@ -24,8 +24,8 @@ FREE_TRIES = 3
 """So often containers are started without waiting."""
 MAX_BACKOFF = 300.0
 """Seconds between two tries at the most."""
-CALM = 600.0
-"""Seconds after which earlier tries are forgotten."""
+CALM = 10.0
+"""Seconds that started containers have to last so that earlier tries are forgotten: what a hand does now and then is healed at once."""
 RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
 RESTARTS = 3
 """A container of a new release that was restarted this often, and ended again, is not going to come up."""
@@ -199,7 +199,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
         look_at = again if confirmed(seen, pin) else look_at
     elif starts and not any(isinstance(step, Wait) for step in steps):
-        memory = replace(memory, tries=memory.tries + 1 if seen.now < memory.tried_at + CALM else 1, tried_at=seen.now)
+        again = seen.now < max(memory.tried_at, next_start(memory)) + CALM
+        memory = replace(memory, tries=memory.tries + 1 if again else 1, tried_at=seen.now)
     steps += starts
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     rest = [c for c in alive_leaving if c not in idle]

@@ -1,5 +1,6 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
+import datetime as dt
 import math
 import threading
 import time
@@ -138,7 +139,10 @@ class DockerEngine:
             check = self._image_config(new.image).get("Healthcheck")
             modern = version_gte(self._client.api_version, START_INTERVAL_API)
             config = container_config(new, self._file_path, check, start_interval=modern)
-            made = self._client.create_container_from_config(config, new.name)["Id"]
+            try:
+                made = self._client.create_container_from_config(config, new.name)["Id"]
+            except APIError as error:
+                raise self._owner_of(new.name) or error from None
         failpoint("create")
         try:
             with self._call(f"start {new.name}"):
@@ -153,6 +157,15 @@ class DockerEngine:
     def start(self, container_id: str) -> None:
         with self._call(f"start {container_id[:12]}"):
             self._client.start(container_id)
+
+    def _owner_of(self, name: str) -> EngineError | None:
+        """Who has the name, where a container that is not ours does."""
+        rows = [row for row in self._client.containers(all=True, filters={"name": f"^/{name}$"}) if not is_ours(row, self._instance)]
+        if not rows:
+            return None
+        made = dt.datetime.fromtimestamp(rows[0]["Created"], dt.UTC).isoformat(timespec="seconds")
+        who = f"{rows[0]['Id'][:12]} of image {rows[0]['Image']}, made at {made}"
+        return EngineError(f"cannot create {name}: a container that is not Shipstone's has this name: {who}. Rename or remove it.")
 
     def stop(self, container_id: str, *, grace: float) -> None:
         try:

@@ -106,8 +106,11 @@ class MemoryEngine:
         self._behaviour(new.image)
         if not self.network:
             raise NotFoundError(f"cannot create {new.name}: network {new.network} not found")
-        if any(c.name == new.name for c in self._all.values()):
-            raise EngineError(f"cannot create {new.name}: the name is already in use")
+        if owner := next((c for c in self._all.values() if c.name == new.name), None):
+            whose = "the name is already in use"
+            if owner.labels.get("shipstone.instance") != self._instance:
+                whose = f"a container that is not Shipstone's has this name: {owner.id[:12]} of image {owner.image}. Rename or remove it"
+            raise EngineError(f"cannot create {new.name}: {whose}.")
         self.volumes |= {volume.source for volume in new.spec.volumes if volume.kind == "volume"}
         if new.spec.entrypoint and new.spec.entrypoint[0].startswith("/nonexistent"):
             raise EngineError(f"cannot start {new.name}: {new.spec.entrypoint[0]}: no such file or directory")

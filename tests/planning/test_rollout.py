@@ -10,7 +10,7 @@ from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
-from reconciler.planning.rollout import Motion, Names, Seen, plan_site, trouble
+from reconciler.planning.rollout import CALM, Motion, Names, Seen, next_start, plan_site, trouble
 from reconciler.planning.steps import GiveUp, SetPin, Start, Stop, due
 
 NAMES = Names("t", "net", "web")
@@ -259,7 +259,9 @@ def test_what_dies_at_once_is_started_ever_more_slowly() -> None:
         memory, now = motion.memory, now + 0.5
     assert waited[:3] == [0.0, 0.0, 0.0]
     assert waited[3:] == [0.5, 1.5, 3.5, 7.5, 15.5]
-    assert words(plan_site(seen(OLD, pin=TO_NOBODY, now=now + 700), memory)) != []
+    lasted = next_start(memory) + CALM
+    assert plan_site(seen(OLD, pin=TO_NOBODY, now=lasted - 1), memory).memory.tries == 9
+    assert plan_site(seen(OLD, pin=TO_NOBODY, now=lasted), memory).memory.tries == 1
     assert words(plan_site(seen(NEW, pin=to(), now=now), memory)) != []
 
 

@@ -167,6 +167,15 @@ def test_a_name_that_is_taken_is_said(bench: Bench) -> None:
         bench.engine.create_and_start(bench.new())
 
 
+def test_a_name_that_somebody_else_has_is_said_with_its_owner(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    foreign = bench.foreign(bench.new().name, {})
+    why = f"cannot create {bench.new().name}: a container that is not Shipstone's has this name: {foreign[:12]} of image "
+    with pytest.raises(EngineError, match=why):
+        bench.engine.create_and_start(bench.new())
+    assert bench.engine.containers() == ()
+
+
 def test_without_the_network_nothing_is_left_behind(bench: Bench) -> None:
     with pytest.raises(EngineError):
         bench.engine.create_and_start(bench.new())

@@ -1,0 +1,116 @@
+"""Faults: a hand (rm -f, stop, pause, kill, network disconnect, update --memory, rename); the network removed; a foreign container takes
+our name; the store deleted or broken. Each is named as drift or in an error, and healed; healing itself loses nothing."""
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from lab.host import Host, until
+from lab.load import Load
+
+from tests.faults.shop import Shop, a_shop
+
+pytestmark = pytest.mark.docker
+
+Hand = Callable[[Host, str], Any]
+HANDS: dict[str, tuple[Hand, str, bool]] = {
+    "rm -f": (lambda host, c: host.api.remove_container(c, force=True), "replicas: 1, should be 2", False),
+    "stop": (lambda host, c: host.api.stop(c, timeout=0), "state: exited, should be running", False),
+    "kill": (lambda host, c: host.api.kill(c), "state: exited, should be running", False),
+    "pause": (lambda host, c: host.api.pause(c), "state: paused, should be running", False),
+    "disconnect": (lambda host, c: host.api.disconnect_container_from_network(c, host.network, force=True), "networks: nothing", False),
+    "update": (lambda host, c: host.api.update_container(c, mem_limit=64 << 20, memswap_limit=128 << 20), "mem_limit: 67108864", True),
+    "rename": (lambda host, c: host.api.rename(c, f"{host.instance}-mine"), "-mine name: ", True),
+}
+"""What is done to one of two replicas, the difference that is named, and whether that replica serves on."""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Shop]:
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
+        yield made
+
+
+@pytest.fixture
+def fresh(shop: Shop) -> Shop:
+    """With a daemon that does not remember how often it had to heal a moment ago."""
+    shop.host.stop_daemon()
+    shop.host.start_daemon()
+    return shop
+
+
+@pytest.mark.parametrize("how", HANDS)
+def test_what_a_hand_does_to_a_replica_is_named_and_healed(fresh: Shop, how: str) -> None:
+    """Another one serves. What the hand itself cut off until Traefik knew may be lost."""
+    shop, (hand, difference, serves_on) = fresh, HANDS[how]
+    before, victim = shop.ids(), next(iter(shop.ids()))
+    commit = shop.host.containers()[0]["Labels"]["shipstone.commit"]
+    logged = len(shop.said("drift"))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        hand(shop.host, victim)
+        until(lambda: len(shop.host.containers(running=True)) == 2 and victim not in shop.ids(), "another one in its place", 20)
+        shop.settled(commit)
+        assert any(difference in row["difference"] for row in shop.said("drift")[logged:])
+        assert len(before & shop.ids()) == 1
+    assert not serves_on or load.seen.lost == []
+    with Load(shop.host.web, shop.name, clients=4) as load:
+        until(lambda: load.seen.sent > 100, "requests after it was healed", 30)
+    assert load.seen.lost == []
+
+
+def test_a_network_that_was_removed_is_made_anew(fresh: Shop) -> None:
+    """With new containers: Traefik does not see one that is connected later."""
+    shop, before = fresh, fresh.ids()
+    commit = shop.host.containers()[0]["Labels"]["shipstone.commit"]
+    for container in before:
+        shop.host.api.disconnect_container_from_network(container, shop.host.network, force=True)
+    shop.host.api.remove_network(shop.host.network)
+    until(lambda: shop.serves() == shop.version, "it serves again", 15)
+    shop.settled(commit)
+    assert before.isdisjoint(shop.ids())
+
+
+def test_a_foreign_container_with_our_name_is_named_and_left_alone(shop: Shop) -> None:
+    host = shop.host
+    gone, stays = host.containers()
+    commit = gone["Labels"]["shipstone.commit"]
+    host.stop_daemon()
+    host.api.remove_container(gone["Id"], force=True)
+    stem, _, number = stays["Names"][0].lstrip("/").rpartition("-")
+    name = f"{stem}-{2 if number == '1' else 1}"  # the one that healing takes
+    foreign = str(host.api.create_container(shop.image, name=name)["Id"])
+    try:
+        host.start_daemon()
+        why = f"cannot create {name}: a container that is not Shipstone's has this name: {foreign[:12]} of image {shop.image}, made at "
+        until(lambda: shop.said(why), "the owner is named", 20)
+        assert shop.serves() == shop.version
+        assert host.api.inspect_container(foreign)["State"]["Status"] == "created"
+    finally:
+        host.api.remove_container(foreign, force=True)
+    shop.settled(commit)
+
+
+@pytest.mark.parametrize("harm", ["deleted", "garbage"])
+@pytest.mark.parametrize("daemon", ["runs", "is down"])
+def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daemon: str) -> None:
+    """Also in mid-rollout: truth is in git, in the labels and in the pins."""
+    store = shop.host.state / "shipstone.db"
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        commit = shop.release(boot=400)
+        until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
+        if daemon == "is down":
+            shop.host.stop_daemon(signal.SIGKILL)
+        if harm == "deleted":
+            for path in shop.host.state.glob("shipstone.db*"):
+                path.unlink()
+        else:
+            store.write_bytes(b"no database")
+        if daemon == "is down":
+            shop.host.start_daemon()
+        until(lambda: shop.as_wanted(commit) and not shop.pinned(), "the new release alone, and no pin", 40)
+        shop.host.stop_daemon()
+        shop.host.start_daemon()
+        shop.settled(shop.release())
+    assert load.seen.lost == []
+    assert store.exists()
