@@ -47,7 +47,8 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         return Goal(running_site(name, observed, rows, names), asked, note, fallback=True, held=bool(held), **more)
 
     if wishes.intents.is_suspended(name) or (written is not None and written.suspend):
-        return kept(_suspended(name, written), parked=True)
+        unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
+        return kept(_suspended(name, written), tuple(c for c in containers if c.release not in unserved), parked=True)
     failed = wishes.memory.failed.get(name)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)

@@ -8,7 +8,7 @@ from reconciler.desired.release import content_of, counted
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import ALL, Intents, Rollback, Said, intents_of, restart, rollback
 from reconciler.planning.labels import site_from_labels
-from reconciler.planning.memory import Memory
+from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, Pin, TraefikView
 from reconciler.planning.past import past_release, past_text
 from reconciler.planning.plan import Plan, make_plan
@@ -57,6 +57,14 @@ def test_a_rollout_under_way_comes_to_rest_when_suspended() -> None:
     row = found.sites["shop"]
     assert row.sync == "suspended"
     assert row.release == OLD.release
+    assert [step.target for step in row.steps if step.step == "stop"] == [running(NEW).name]
+
+
+def test_a_first_release_that_never_served_is_taken_away_when_suspended() -> None:
+    pin = Pin((("Host(`shop.test`)", ()),), (("Host(`shop.test`)", 35),))
+    memory = Memory(sites={"shop": SiteMemory(unserved=frozenset({NEW.release}))})
+    intents = Intents(suspended=frozenset({"shop"}))
+    row = plan(desired(NEW), running(NEW), intents=intents, memory=memory, pins={"shop": pin}).sites["shop"]
     assert [step.target for step in row.steps if step.step == "stop"] == [running(NEW).name]
 
 

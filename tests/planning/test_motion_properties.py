@@ -11,7 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
-from reconciler.desired.release import content_of
 from reconciler.desired.revision import Entry, Revision
 from reconciler.desired.traefik_v3 import middleware_names
 from reconciler.errors import EngineError
@@ -242,13 +241,9 @@ class Motion(RuleBasedStateMachine):
 
     def hopeless(self, name: str) -> bool:
         """Only a release is there that cannot get ready, and nobody remembers that it never served: it is tried for ever."""
-        rows = [c for c in self.engine.containers() if c.site == name]
-        wanted = next((site for site in self.asked() if site.name == name), None)
-        return (
-            wanted is not None
-            and wanted.services[0].spec.image in ("app:never", "app:dies")
-            and {content_of(c.release)[0] for c in rows} <= {content_of(wanted.release)[0]}
-        )
+        images = {applied_of(c).spec.image for c in self.engine.containers() if c.site == name}
+        images |= {site.services[0].spec.image for site in self.asked() if site.name == name and not images}
+        return bool(images) and images <= {"app:never", "app:dies"}
 
     @invariant()
     def served_hosts_stay_served(self) -> None:
