@@ -99,9 +99,9 @@ class Apply:
             failpoint("drain")
         with self._lock:
             self._ended.clear()
-            found = {name: steps for name, steps in found.items() if name not in self._busy}
-            self._busy.update(dict.fromkeys(found, self._clock()))
-        pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more}
+            found = {name: steps for name, steps in found.items() if not ({name} | touched(steps)) & self._busy.keys()}
+            self._busy.update(dict.fromkeys({name for one, steps in found.items() for name in {one} | touched(steps)}, self._clock()))
+        pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
             self._workers.submit(partial(self._pin, pins, report))
         for name, steps in found.items():
@@ -173,9 +173,9 @@ class Apply:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        self._end(Outcome(site.name, tuple(done), error, images, failed), report)
+        self._end(Outcome(site.name, tuple(done), error, images, failed), report, touched(steps))
 
-    def _end(self, outcome: Outcome, report: Report) -> None:
+    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
         failpoint("record")
         report(outcome)
@@ -184,7 +184,8 @@ class Apply:
             if outcome.error:
                 pause = min(2.0 ** min(tries, 10), MAX_BACKOFF) * (0.5 + self._chance() / 2)
                 self._retry[outcome.site] = (tries + 1, self._clock() + pause)
-            self._busy.pop(outcome.site, None)
+            for site in {outcome.site} | others:
+                self._busy.pop(site, None)
             if not self._busy:
                 self._ended.set()
         self._told(outcome)
@@ -192,7 +193,7 @@ class Apply:
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:
             case SetPin():
-                self._pins.set({site.name: step.pin})
+                self._pins.set({site.name: step.pin, **dict(step.also)})
             case Start():
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
@@ -235,3 +236,8 @@ class Apply:
             self._files.put_file(digest, read(source), executable)
         else:
             self._files.put_tree(digest, {inside: (read(source), executable) for inside, source, executable in content.files})
+
+
+def touched(steps: Iterable[Step]) -> frozenset[str]:
+    """Other sites whose pins these steps change too."""
+    return frozenset(site for step in steps if isinstance(step, SetPin) for site, _ in step.also)

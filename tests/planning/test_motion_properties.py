@@ -51,7 +51,7 @@ site_texts = st.builds(
     a=st.integers(1, 3),
     b=st.integers(0, 2),
     weight=st.sampled_from([1, 10]),
-    hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test"]),
+    hosts=st.sampled_from(["SITE.test", "SITE.test, www.SITE.test", "www.SITE.test", "SITE.test, shared.test"]),
     sticky=st.sampled_from(["true", "false"]),
     volumes=st.sampled_from(["", "", "", "SITE-data:/data"]),
     route=st.sampled_from(["", "", "", "path: /a\n", "path: /a/b\n", "tls: true\n", "middlewares: [{compress: {}}]\n"])
@@ -226,7 +226,8 @@ class Motion(RuleBasedStateMachine):
         intents = intents_of(self.said.values(), self.past)
         for written in self.desired.sites.values():
             site = as_asked(written, intents, [c for c in self.engine.containers() if c.site == written.name])
-            if site.name in hopeless or intents.is_suspended(site.name):
+            kept_out = site.name in plan.sites and plan.sites[site.name].sync == "held" and site.name not in self.desired.held
+            if site.name in hopeless or intents.is_suspended(site.name) or kept_out:
                 continue
             if site.name in plan.memory.failed and plan.memory.failed[site.name].release == site.release:
                 continue
@@ -340,7 +341,7 @@ class Motion(RuleBasedStateMachine):
                 release = self.plan_of[name].release
                 self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
             case SetPin(pin=pin):
-                pins = {site: p for site, p in {**self.pins, name: pin}.items() if p is not None}
+                pins = {site: p for site, p in {**self.pins, name: pin, **dict(step.also)}.items() if p is not None}
                 self.pin_text = render_pins(NAMES.instance, ("web",), pins)
                 self.pins.clear()
                 self.pins.update(parse_pins(NAMES.instance, self.pin_text)[0])
