@@ -61,11 +61,10 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     return Goal(wanted, asked, _rolled_back(name, written, wishes.intents))
 
 
-def kept_out(goal: Goal, name: str, rule: str, owner: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> Goal:
-    """Held as it runs: what it wants to answer to is another site's, which keeps it."""
-    others = tuple(c for c in containers if goal.site is None or c.release != goal.site.release)
+def kept_out(goal: Goal, runs: DesiredSite | None, rule: str, owner: str) -> Goal:
+    """Held as it `runs`: what it wants to answer to is another site's, which keeps it."""
     note = f"{rule} is served by {owner}, which keeps it. Take it out of one of the two files, or let {owner} go first."
-    return replace(goal, site=running_site(name, observed, others, names), note=note, fallback=True, held=True)
+    return replace(goal, site=runs, note=note, fallback=True, held=True)
 
 
 def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:

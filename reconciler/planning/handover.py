@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.spec import Route
-from reconciler.desired.traefik_v3 import label_priority, rules
+from reconciler.desired.traefik_v3 import label_priority, pin_priority, rules
 from reconciler.planning.labels import route_of
 from reconciler.planning.observed import Container, Observed, Pin
 
@@ -56,28 +56,36 @@ def wanted(goals: Mapping[str, DesiredSite | None]) -> dict[Key, set[str]]:
     return found
 
 
-def intruders(holders: Mapping[Key, set[str]], takers: Mapping[Key, set[str]]) -> dict[str, tuple[str, str]]:
-    """Sites whose goal has a rule that another site has and keeps: the rule, and that site. Whoever serves it keeps it."""
-    found: dict[str, tuple[str, str]] = {}
-    for key, sites in takers.items():
-        if len(sites) > 1:
-            owner = min(sites, key=lambda site: (site not in holders.get(key, ()), site))
-            found |= dict.fromkeys(sites - {owner}, (key[0], owner))
-    return found
+def owners(holders: Mapping[Key, set[str]], takers: Mapping[Key, set[str]], pins: Mapping[str, Pin]) -> dict[Key, str]:
+    """Of the sites that want a rule the one that gets it: whoever serves it keeps it."""
+
+    def last(site: str, key: Key) -> tuple[bool, bool, str]:
+        return not _above(pins.get(site), key), site not in holders.get(key, ()), site
+
+    return {key: min(sites, key=lambda site: last(site, key)) for key, sites in takers.items()}
 
 
-def handovers(holders: Mapping[Key, set[str]], takers: Mapping[Key, set[str]], observed: Observed) -> dict[str, Handover]:
-    """For every site that is concerned; each rule has one taker at the most."""
+def intruders(takers: Mapping[Key, set[str]], owner: Mapping[Key, str]) -> dict[str, tuple[str, str]]:
+    """Sites whose goal has a rule that another site gets: the rule, and that site."""
+    return {site: (key[0], owner[key]) for key, sites in takers.items() for site in sites - {owner[key]}}
+
+
+def _above(pin: Pin | None, key: Key) -> bool:
+    """The pin sends this rule to somebody, and has not given way to another site's."""
+    return pin is not None and bool(_rows(pin).get(key)) and dict(pin.priorities)[key[0]] == pin_priority(key[0])
+
+
+def handovers(holders: Mapping[Key, set[str]], owner: Mapping[Key, str], observed: Observed) -> dict[str, Handover]:
+    """For every site that is concerned."""
     pinned: dict[Key, set[str]] = {}
     for site, pin in observed.pins.items():
         for key in _rows(pin):
             pinned.setdefault(key, set()).add(site)
     found: dict[str, Handover] = {}
-    for key in sorted(holders.keys() | pinned.keys()):
+    for key in sorted((holders.keys() | pinned.keys()) & owner.keys()):
         there = holders.get(key, set()) | pinned.get(key, set())
-        for taker in takers.get(key, ()):
-            if others := sorted(there - {taker}):
-                _move(found, key, taker, others, holders.get(key, set()), observed)
+        if others := sorted(there - {owner[key]}):
+            _move(found, key, owner[key], others, holders.get(key, set()), observed)
     return found
 
 

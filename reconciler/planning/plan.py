@@ -7,9 +7,9 @@ from typing import Literal
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
-from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out
+from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
 from reconciler.planning.guard import Guard, removals
-from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, served, wanted
+from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, owners, served, wanted
 from reconciler.planning.intents import Intents
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
@@ -105,9 +105,13 @@ def make_plan(
     rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
     goals = {name: choose_goal(name, wishes, observed, rows[name], names) for name in every}
     holders = served(by_site)
-    for name, (rule, owner) in intruders(holders, wanted({name: goal.site for name, goal in goals.items()})).items():
-        goals[name] = kept_out(goals[name], name, rule, owner, observed, rows[name], names)
-    moves = handovers(holders, wanted({name: goal.site for name, goal in goals.items()}), observed)
+    takers = wanted({name: goal.site for name, goal in goals.items()})
+    owner = owners(holders, takers, observed.pins)
+    for name, (rule, other) in intruders(takers, owner).items():
+        unserved = memory.sites.get(name, SiteMemory()).unserved
+        stays = tuple(c for c in rows[name] if c.release not in unserved)
+        goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
+    moves = handovers(holders, owner, observed)
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
     for name in every:

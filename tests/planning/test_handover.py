@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.errors import EngineError
-from reconciler.planning.handover import intruders
+from reconciler.planning.handover import intruders, owners
 from tests.planning.test_motion_properties import LEARNS, ROLLOUT, Motion
 
 HOST = "moved.test"
@@ -115,6 +115,7 @@ def test_whoever_serves_a_name_keeps_it_from_a_newcomer() -> None:
 
 def test_of_two_that_want_a_rule_the_one_that_has_it_keeps_it() -> None:
     key = ("Host(`a.test`)", False)
-    assert intruders({key: {"two"}}, {key: {"one", "two"}}) == {"one": (key[0], "two")}
-    assert intruders({key: {"two"}}, {key: {"one"}}) == {}
-    assert intruders({}, {key: {"one", "two"}}) == {"two": (key[0], "one")}
+    assert owners({key: {"two"}}, {key: {"one", "two"}}, {}) == {key: "two"}
+    assert owners({}, {key: {"one", "two"}}, {}) == {key: "one"}
+    assert intruders({key: {"one", "two"}}, {key: "two"}) == {"one": (key[0], "two")}
+    assert intruders({key: {"one"}}, {key: "one"}) == {}

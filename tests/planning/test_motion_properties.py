@@ -219,6 +219,8 @@ class Motion(RuleBasedStateMachine):
         self.traefik.refresh()
         plan = self.plan()
         hopeless = {name for name in SITES if self.hopeless(name)}
+        kept_out = {name for name, site in plan.sites.items() if site.sync == "held" and "which keeps it" in site.message}
+        hopeless |= set(SITES) if kept_out else set()  # one waits until the other gives way, and only a person can say which
         moving = {name for name, site in plan.sites.items() if site.steps}
         assert moving <= hopeless, f"it does not end: {plan}"
         assert self.pins.keys() <= hopeless, "no pin is left"
@@ -226,8 +228,7 @@ class Motion(RuleBasedStateMachine):
         intents = intents_of(self.said.values(), self.past)
         for written in self.desired.sites.values():
             site = as_asked(written, intents, [c for c in self.engine.containers() if c.site == written.name])
-            kept_out = site.name in plan.sites and plan.sites[site.name].sync == "held" and site.name not in self.desired.held
-            if site.name in hopeless or intents.is_suspended(site.name) or kept_out:
+            if site.name in hopeless or intents.is_suspended(site.name):
                 continue
             if site.name in plan.memory.failed and plan.memory.failed[site.name].release == site.release:
                 continue
