@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,15 +17,10 @@ import docker
 
 from lab.engine import LabError
 from lab.images import traefik_binary
+from lab.ports import Ports
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
@@ -89,7 +83,8 @@ class Host:
     ) -> None:
         self.folder, self.engine, self.instance = folder, engine, instance
         self.network = network or f"{instance}_net"
-        self.web, self.console, self.tls = free_port(), free_port(), free_port() if tls else 0
+        self._ports = Ports()
+        self.web, self.console, self.tls = self._ports.take(), self._ports.take(), self._ports.take() if tls else 0
         self.repository = Repository(folder / "git")
         self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
         self.static = folder / "traefik.toml"
@@ -230,6 +225,7 @@ dir = "{self.state}"
                 stop()
         take_away(self.api, self.instance, self.network)
         self.api.close()
+        self._ports.close()
 
     def detach(self) -> int:
         """Leave the daemon running when this process ends; its pid."""

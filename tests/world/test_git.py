@@ -15,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from lab.ports import Ports
 
 from reconciler.errors import SourceError
 from reconciler.world.git import GitSource
@@ -465,14 +466,14 @@ def test_a_server_that_never_answers_meets_the_deadline(silent: int, mirror: Pat
     started = time.monotonic()
     url = f"{scheme}://127.0.0.1:{silent}/x.git"
     assert "no answer within 1 s" in refusal(GitSource(url, "main", "", mirror, allow_file=True, timeout=1.0))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
     assert f":{silent}/" not in listed
 
 
 def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> None:
     """Others on the host can read command lines."""
-    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=1.5)
+    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=4.0)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(refusal, source)
         listed = ""
@@ -480,7 +481,7 @@ def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> Non
             listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
         assert f":{silent}/" in listed
         assert "s3cr3t" not in listed
-        assert "no answer within 1.5 s" in fetching.result()
+        assert "no answer within 4 s" in fetching.result()
 
 
 def test_two_processes_do_not_fetch_into_one_mirror_at_once(upstream: Upstream, mirror: Path) -> None:
@@ -492,7 +493,7 @@ def test_two_processes_do_not_fetch_into_one_mirror_at_once(upstream: Upstream, 
 
 
 def test_waiting_for_another_fetch_ends_at_the_deadline(upstream: Upstream, silent: int, mirror: Path) -> None:
-    slow = GitSource(f"git://127.0.0.1:{silent}/x", "main", "", mirror, allow_file=True, timeout=2.0)
+    slow = GitSource(f"git://127.0.0.1:{silent}/x", "main", "", mirror, allow_file=True, timeout=5.0)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(refusal, slow)
         while not (mirror / "HEAD").exists() and not fetching.done():
@@ -516,8 +517,11 @@ def test_a_thousand_files_are_listed_and_read_quickly(upstream: Upstream, source
     started = time.monotonic()
     revision = source.fetch()
     assert all(revision.read(path) for path in revision.entries)
+    took, started = time.monotonic() - started, time.monotonic()
     assert len(revision.entries) == 1000
-    assert time.monotonic() - started < 3
+    for _ in range(30):
+        run("--version")
+    assert took < (time.monotonic() - started) / 30 * 1000
 
 
 def test_a_long_life_leaves_no_open_files_or_processes(upstream: Upstream, source: GitSource) -> None:
@@ -549,8 +553,8 @@ def test_the_environment_and_configuration_of_a_user_do_not_reach_git(
 def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
     """A real `git daemon`: first fetch, a new commit, gone."""
     first = upstream.push({"a": "1"})
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    ports = Ports()
+    port = ports.take()
     command = [
         "git",
         "daemon",
@@ -572,8 +576,9 @@ def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
         assert "there is no repository, or no right to see it" in refusal(missing)
     finally:
         os.killpg(server.pid, 15)
-        server.wait(5)
+        server.wait(20)
         source.close()
+        ports.close()
     assert "cannot be reached" in refusal(source)
 
 
@@ -640,7 +645,7 @@ def test_a_server_whose_certificate_is_not_trusted(private: int, mirror: Path, m
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
