@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import ssl
 import subprocess
@@ -43,7 +44,7 @@ class Repository:
         self._git("init", "--quiet", "--initial-branch=main", str(self.tree), cwd=folder)
         self._git("remote", "add", "origin", str(self.bare))
 
-    def commit(self, files: Mapping[str, str | None], message: str = "change") -> str:
+    def commit(self, files: Mapping[str, str | None], message: str = "change", *, force: bool = False) -> str:
         """Write files (None deletes one), commit, push to main; the commit."""
         for name, text in files.items():
             path = self.tree / name
@@ -52,13 +53,18 @@ class Repository:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-        return self.push(message)
+        return self.push(message, force=force)
 
-    def push(self, message: str) -> str:
+    def replace(self, files: Mapping[str, str | None], message: str = "begin anew") -> str:
+        """Commit as commit() does, without a parent, in the place of main."""
+        self._git("checkout", "--quiet", "--orphan", f"anew-{secrets.token_hex(4)}")
+        return self.commit(files, message, force=True)
+
+    def push(self, message: str, *, force: bool = False) -> str:
         """Commit what is in the work tree and push it."""
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", message)
-        self._git("push", "--quiet", "origin", "HEAD:main")
+        self._git("push", "--quiet", *(["--force"] if force else []), "origin", "HEAD:main")
         return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *arguments: str, cwd: Path | None = None) -> str:
