@@ -110,10 +110,10 @@ def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None
     ended: list[Outcome] = []
     plans = {f"s{n}": pulling(f"s{n}", f"absent:{n}") for n in range(40)} | {"z": pulling("z", "here")}
     apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), ended.append)
-    until(lambda: ended, "the one whose image is here", 5)
+    until(lambda: ended, "the one whose image is here", 30)
     assert [outcome.site for outcome in ended] == ["z"]
     engine.here.set()
-    until(lambda: len(ended) == 41, "the others failed", 10)
+    until(lambda: len(ended) == 41, "the others failed", 30)
 
 
 def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(
     def fail() -> float:
         ended: list[Outcome] = []
         apply.submit(Plan({"a": pulling("a", "none")}, Memory(), network=True), Desired("", {}), ended.append)
-        until(lambda: ended and apply.next_try(), "it backs off", 5)
+        until(lambda: ended and apply.next_try(), "it backs off", 30)
         assert ended[0].error.startswith("cannot pull none: ")
         assert apply.busy == {"a"}
         at = apply.next_try()

@@ -129,7 +129,7 @@ def test_a_traefik_that_read_an_older_file_is_told(host: Host, site_text: SiteTe
     assert host.get("shop.other.local") == (200, "two"), "sites go on meanwhile"
     host.stop_traefik()
     host.start_traefik()
-    until(lambda: finding(host, "status", code=0)["notices"] == [], "no notice after the restart", 10)
+    until(lambda: finding(host, "status", code=0)["notices"] == [], "no notice after the restart", 30)
 
 
 def test_what_stands_in_the_way_is_said_and_the_rest_is_done(host: Host, site_text: SiteText) -> None:

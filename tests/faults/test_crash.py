@@ -13,7 +13,7 @@ from lab.load import Load
 
 from tests.faults.shop import Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("crash")]
 
 MOMENTS = {
     "fetch": "fetch",

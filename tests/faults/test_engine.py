@@ -12,7 +12,7 @@ from lab.own_engine import OwnEngine, own_engine
 
 from tests.faults.shop import Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("own-engine")]
 
 
 @pytest.fixture(scope="module")

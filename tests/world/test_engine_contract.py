@@ -157,7 +157,7 @@ def test_what_ends_by_itself_is_counted(bench: Bench) -> None:
         rows = [(by_id[made].state, by_id[made].restarts) for made in (again, for_good)]
         return rows == [("running", 1), ("exited", 0)] and by_id[for_good].exit_code == 137 and by_id[again].up < 10
 
-    until(seen, "one restarted, the other not", 10)
+    until(seen, "one restarted, the other not", 30)
 
 
 def test_a_name_that_is_taken_is_said(bench: Bench) -> None:
@@ -296,9 +296,9 @@ def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
         made.append(bench.engine.create_and_start(bench.new(len(made) + 1)))
         return heard("container", "start", id=made[-1], site="shop") or heard("container", "start", site="shop")
 
-    until(started, "the start of a container is heard", 10)
+    until(started, "the start of a container is heard", 30)
     bench.destroy(made[-1])
-    until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 10)
+    until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 30)
     assert all(event.id != foreign for event in rows)
 
 
@@ -313,7 +313,7 @@ def test_a_check_of_the_image_does_not_cost_its_interval(docker_socket: str, fau
     for bench in on_docker(instance, docker_socket, image):
         bench.engine.ensure_network()
         made = bench.engine.create_and_start(replace(bench.new(), deadline=30.0))
-        until(partial(_healthy, bench), "healthy", 8)
+        until(partial(_healthy, bench), "healthy", 20)
         found = api.inspect_container(made)["Config"]["Healthcheck"]
         assert (found["Test"], found["Timeout"], found["StartPeriod"]) == (["CMD", "/faulty", "absent", "/sick"], 7 * 10**9, 30 * 10**9)
     api.remove_image(image)
