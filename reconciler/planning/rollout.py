@@ -261,13 +261,16 @@ def serving_now(seen: Seen) -> tuple[Container, ...]:
 def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "") -> Pin:
     """The pin that sends every rule of `routes` to `serving`, or to nobody where the serving release does not claim that rule.
 
-    It names a whole release where all of it serves and none is to join (`growing`), else each replica by itself.
+    It names a whole release where all of it serves, none is to join (`growing`), and Traefik lists no more of it that was stopped;
+    else each replica by itself.
     """
     serving = tuple(serving)
     releases = {c.release for c in serving}
     of_release = [c for c in seen.containers if c.release in releases and (alive(c) or c.state == "created")]
-    if len(releases) == 1 and growing not in releases and len(of_release) == len(serving):
-        targets = tuple((release_name(seen.names.instance, seen.site, release), 1) for release in releases)
+    wholes = tuple(release_name(seen.names.instance, seen.site, release) for release in releases)
+    listed = sum(seen.traefik.services.get(whole, 0) for whole in wholes)
+    if len(releases) == 1 and growing not in releases and len(of_release) == len(serving) >= listed:
+        targets = tuple((whole, 1) for whole in wholes)
     else:
         targets = tuple(sorted((_alone(seen, c), weight_of(c)) for c in serving))
     # Where several releases serve, requests are treated as the goal's are.
