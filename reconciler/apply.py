@@ -1,9 +1,10 @@
 """Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
 
+import itertools
 import math
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,6 +26,8 @@ from reconciler.world.pins import PinFile
 LOG_LINES = 20
 PULLS = 32
 """Sites that pull at the same time at the most: many, because a registry that hangs holds all of them, and the engine bounds downloads."""
+STOPS = 8
+"""Containers of one site that are stopped side by side: each may take its whole grace."""
 MAX_BACKOFF = 60.0
 """Seconds between two tries of a site at the most."""
 
@@ -159,16 +162,16 @@ class Apply:
         failed: FailedRelease | None = None
         error = ""
         try:
-            for step in steps:
+            for group in _groups(steps):
                 begun = self._clock()
-                match step:
-                    case Pull():
+                match group:
+                    case (Pull() as step,):
                         images[site.release, step.target] = self._images.resolve(step.target)
-                    case GiveUp():
+                    case (GiveUp() as step,):
                         failed = self._give_up(site, step)
                     case _:
-                        self._do(site, step, desired)
-                done.append((step, self._clock() - begun))
+                        self._together(site, group, desired)
+                done += [(step, self._clock() - begun) for step in group]
         except ShipstoneError as problem:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
@@ -189,6 +192,25 @@ class Apply:
             if not self._busy:
                 self._ended.set()
         self._told(outcome)
+
+    def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> None:
+        """Side by side. The first error is raised when all have ended."""
+        errors: list[Exception] = []
+
+        def one(step: Step) -> None:
+            try:
+                self._do(site, step, desired)
+            except Exception as error:  # noqa: BLE001  raised below
+                errors.append(error)
+
+        threads = [threading.Thread(target=one, args=(step,), name="stop", daemon=True) for step in group[1:]]
+        for thread in threads:
+            thread.start()
+        one(group[0])
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:
@@ -241,3 +263,11 @@ class Apply:
 def touched(steps: Iterable[Step]) -> frozenset[str]:
     """Other sites whose pins these steps change too."""
     return frozenset(site for step in steps if isinstance(step, SetPin) for site, _ in step.also)
+
+
+def _groups(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    """Steps in their order; neighbouring stops, up to STOPS of them, as one."""
+    for stops, rows in itertools.groupby(steps, lambda step: isinstance(step, Stop)):
+        group = tuple(rows)
+        size = STOPS if stops else 1
+        yield from (group[n : n + size] for n in range(0, len(group), size))

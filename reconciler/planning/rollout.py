@@ -311,9 +311,10 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if why := refused(seen, goal):
         return why
+    served = seen.pin is not None and any(seen.pin.services & set(_service_names(seen, c)) for c in mine)
     surplus = () if cast.missing else ("exited", "dead")  # what ended in a whole release was stopped, and is only to be removed
     for c in mine:
-        if c.state not in surplus and (why := trouble(c, served=goal.release not in memory.unserved)):
+        if c.state not in surplus and (why := trouble(c, served=served)):
             return why
     since = max(memory.begun_at, memory.tried_at)
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:

@@ -46,9 +46,9 @@ def test_traefiks_api_is_gone_in_mid_rollout(shop: Shop, api: Relay) -> None:
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         commit = shop.release(boot=800)
         until(lambda: len(shop.host.containers(running=True)) == 4, "the new release is started", 30)
+        logged = len(shop.host.log())
         api.cut()
         new = [row for row in shop.host.containers() if row["Labels"]["shipstone.commit"] == commit]
-        logged = len(shop.host.log())
         until(lambda: "Traefik's API does not answer" in str(shop.host.log()[logged:]), "the log says so", 40)
         assert shop.message().startswith("Traefik's API does not answer: nothing is changed before it does.")
         assert (shop.serves(), shop.pinned()) == (before, True)
