@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.registered_commands += intents.registered_commands
 
 
 class Output(StrEnum):
@@ -278,6 +277,9 @@ def traefik_restart(config: Config = None) -> None:
         raise ShipstoneError("cannot restart Traefik: it is not run by Shipstone ([traefik] manage = false). Restart it yourself.")
     proxy.restart()
     typer.echo("Traefik was replaced")
+
+
+app.registered_commands += intents.registered_commands
 
 
 def main() -> NoReturn:
