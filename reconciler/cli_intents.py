@@ -47,7 +47,10 @@ def suspend(site: SiteOrNone = None, every: All = False, config: Config = None) 
 
 @intents.command()
 def resume(site: SiteOrNone = None, every: All = False, config: Config = None) -> None:
-    """End a suspension or a rollback: the repository counts again."""
+    """End a suspension or a rollback.
+
+    The repository counts again.
+    """
     name = _one_or_all(site, every)
     with _desk(config) as desk:
         store = desk.store
@@ -73,9 +76,9 @@ def retry(site: OneSite, config: Config = None) -> None:
 
 @intents.command()
 def restart(site: OneSite, config: Config = None, source: Source = None) -> None:
-    """Replace a site's containers by new ones of the same content.
+    """Replace a site's containers by new ones.
 
-    As a deploy does it: no request is lost.
+    Of the same content, as a deploy does it: no request is lost.
     """
     from reconciler.planning.intents import restart as asked
 
