@@ -130,6 +130,11 @@ traefik = "{self.static}"
 dir = "{self.state}"
 """
 
+    @property
+    def domain(self) -> str:
+        """One that no other test on the same engine has."""
+        return f"{self.instance}.test"
+
     def shipstone(self, *arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command with this installation's settings."""
         command = [str(SHIPSTONE), arguments[0], "--config", str(self.config), *arguments[1:]]

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.docker
 
 def deployed(host: Host, site_text: SiteText) -> str:
     """Two sites and the daemon; the commit."""
-    commit = host.repository.commit({f"sites/{name}.yaml": site_text("one", boot=0) for name in ("shop", "other")}, "create")
+    sites = {f"sites/{name}.yaml": site_text("one", boot=0) for name in ("shop", "other")}
+    commit = host.repository.commit({**sites, "shipstone.yaml": f"domain: {host.domain}\n"}, "create")
     host.start_daemon()
     until(lambda: host.converged(commit), "both sites run", 60)
     return commit
@@ -29,12 +30,12 @@ def test_an_unrelated_history_is_held_until_approved(host: Host, site_text: Site
     """Every command says so; the approval is of that commit, and the daemon takes it at once."""
     first = deployed(host, site_text)
     before = ids(host)
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
         second = host.repository.replace({"sites/shop.yaml": site_text("two"), "sites/other.yaml": None})
         notice = f"the branch main was replaced by an unrelated history ({first[:12]} → {second[:12]}): nothing is changed."
         until(lambda: said(host, "message", notice), "the daemon says so", 40)
         status = host.status()
-        assert (status["revision"], len(status["notices"])) == (first, 1)
+        assert status["revision"] == first
         assert status["notices"][0].startswith(notice)
         assert notice in host.shipstone("status", check=True).stderr
         plan = host.shipstone("plan", "--output", "json")
@@ -50,7 +51,7 @@ def test_an_unrelated_history_is_held_until_approved(host: Host, site_text: Site
         until(lambda: host.converged(second), "it is taken", 60)
     assert load.seen.lost == []
     assert load.seen.answers.keys() == {(200, "one"), (200, "two")}
-    assert host.status()["notices"] == []
+    assert "history" not in str(host.status()["notices"])
     assert host.shipstone("approve", check=True).stdout == "nothing waits for an approval\n"
 
 
@@ -68,7 +69,7 @@ def test_without_the_branch_everything_stays(host: Host, site_text: SiteText, ha
     """Also what the next daemon finds; with the branch back it goes on."""
     first = deployed(host, site_text)
     before = ids(host)
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
         harm(host)
         until(lambda: said(host, "error", why), "the daemon says so", 40)
         host.stop_daemon()
