@@ -18,7 +18,7 @@ from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.errors import TraefikError
+from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
@@ -77,6 +77,8 @@ class Reconciler:
         self.remembered = Remembered(world.store)
         self.moving = 0
         """Sites that had steps, or were busy, at the last pass."""
+        self.only: frozenset[str] | None = None
+        """The sites that are brought to what is written; None: all of them."""
         self._files_seen = True
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
@@ -88,6 +90,15 @@ class Reconciler:
         self._files_seen = False
         return self.desired
 
+    def choose(self, sites: Collection[str]) -> None:
+        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs."""
+        known = self.plan().sites
+        for name in sites:
+            if name not in known:
+                there = ", ".join(sorted(known)) or "none"
+                raise ShipstoneError(f"cannot find the site {name}. There are: {there}.")
+        self.only = frozenset(sites)
+
     def plan(self) -> Plan:
         """Observe and decide; nothing is changed."""
         desired, known = self._desired(), self.remembered
@@ -97,7 +108,7 @@ class Reconciler:
         now = self._clock()
         plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
         known.planned(plan, busy)
-        self.moving = len(busy) + sum(bool(site.steps) for site in plan.sites.values())
+        self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())
         return known.dated(plan)
 
     def once(self) -> Plan:
@@ -105,16 +116,17 @@ class Reconciler:
         self.world.engine.ensure_network()
         self.world.pins.ensure()
         plan = self.plan()
-        if plan.quiet and not self._files_seen:
+        chosen = self._chosen(plan)
+        if chosen.quiet and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
-        self._apply.submit(plan, self._desired(), self._done)
+        self._apply.submit(chosen, self._desired(), self._done)
         if plan.proxy in ("missing", "stopped"):
             self.world.proxy.start()
         self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
         self.remembered.remember_releases(plan, self._containers)
-        return self.remembered.remember_differences(plan)
+        return self._chosen(self.remembered.remember_differences(plan))
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
@@ -128,6 +140,12 @@ class Reconciler:
             view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
+
+    def _chosen(self, plan: Plan) -> Plan:
+        """Without the sites that are left untouched; what is remembered between passes needs them all the same."""
+        if self.only is None:
+            return plan
+        return replace(plan, sites={name: site for name, site in plan.sites.items() if name in self.only})
 
     def _done(self, outcome: Outcome) -> None:
         self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
