@@ -9,6 +9,7 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
+from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
@@ -67,6 +69,7 @@ class Reconciler:
         apply: Apply,
         guard: Guard,
         clock: Callable[[], float] = time.monotonic,
+        keep_images: int = 0,
     ) -> None:
         self.world = world
         self._compiler = compiler
@@ -80,6 +83,9 @@ class Reconciler:
         self.only: frozenset[str] | None = None
         """The sites that are brought to what is written; None: all of them."""
         self._files_seen = True
+        self._keep_images = keep_images
+        self._images_due = True
+        self._tending = threading.Thread()
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
 
@@ -125,7 +131,8 @@ class Reconciler:
             self.world.proxy.start()
         self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
-        self.remembered.remember_releases(plan, self._containers)
+        self._images_due |= self.remembered.remember_releases(plan, self._containers)
+        self._tend_images()
         return self._chosen(self.remembered.remember_differences(plan))
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
@@ -140,6 +147,17 @@ class Reconciler:
             view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
         return Observed(containers, network, pins, view, ready, foreign, proxy)
+
+    def _tend_images(self) -> None:
+        """When a release has come to rest: in a thread of its own, because removing takes seconds."""
+        if not self._keep_images or not self._images_due or self._tending.is_alive():
+            return
+        self._images_due = False
+        wanted = self.remembered.wanted_images(self._desired(), self._containers)
+        if found := self.remembered.old_images(self._keep_images, wanted):
+            job = (self.world.engine, self.world.store, found, wanted)
+            self._tending = threading.Thread(target=remove_images, args=job, name="images", daemon=True)
+            self._tending.start()
 
     def _chosen(self, plan: Plan) -> Plan:
         """Without the sites that are left untouched; what is remembered between passes needs them all the same."""
@@ -178,6 +196,8 @@ class Reconciler:
     def close(self, timeout: float) -> bool:
         """Begin no more steps and let those under way end; False if they did not within `timeout` seconds."""
         done = self._apply.close(timeout)
+        if self._tending.is_alive():
+            self._tending.join(timeout)
         self.world.store.close()
         return done
 

@@ -17,6 +17,7 @@ from docker.utils import version_gte
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.failpoints import failpoint
+from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Container, ForeignContainer
 from reconciler.world.docker_call import UnreachableError, engine_call
 from reconciler.world.docker_config import container_config
@@ -112,6 +113,27 @@ class DockerEngine:
 
     def image_labels(self, reference: str) -> dict[str, str]:
         return dict(self._image_config(reference).get("Labels") or {})
+
+    def image(self, reference: str) -> StoredImage | None:
+        try:
+            with self._call(f"inspect {reference}"):
+                row = self._client.inspect_image(reference)
+        except NotFoundError:
+            return None
+        with self._call("list the containers"):
+            used = any(container["ImageID"] == row["Id"] for container in self._client.containers(all=True))
+        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
+
+    def remove_image(self, reference: str) -> bool:
+        with self._call(f"remove the image {reference}"):
+            try:
+                self._client.remove_image(reference)
+            except APIError as error:
+                if error.status_code == 409:
+                    return False
+                if error.status_code != 404:
+                    raise
+        return True
 
     def ensure_network(self) -> bool:
         if self.network_exists():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.desired.spec import NewContainer
+from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Container, ForeignContainer
 
 
@@ -36,6 +37,13 @@ class Engine(Protocol):
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """The LABELs of a present image."""
+
+    def image(self, reference: str) -> StoredImage | None:
+        """A present image, by digest, id or name."""
+
+    def remove_image(self, reference: str) -> bool:
+        """Take one name from an image, and remove the image with its last; never forced. Gone already is fine; False where the engine
+        refuses, because something uses it."""
 
     def ensure_network(self) -> bool:
         """Make the network if it is missing; True if it was made."""

@@ -13,6 +13,7 @@ from typing import Any
 import docker
 import pytest
 from lab.host import until
+from lab.images import make_image
 
 from reconciler.desired.spec import Check, ContainerSpec, FileMount, NewContainer, Volume
 from reconciler.errors import EngineError, NotFoundError
@@ -39,6 +40,8 @@ class Bench:
     crash: Callable[[str], object]
     foreign: Callable[[str, dict[str, str]], str]
     volumes: Callable[[], set[str]]
+    own_image: Callable[[str, str], object]
+    """Makes an image with these two names."""
 
     @property
     def network(self) -> str:
@@ -69,8 +72,12 @@ def in_memory(instance: str) -> Bench:
     def foreign(name: str, labels: dict[str, str]) -> str:
         return engine.run(name, "app:1", labels)
 
+    def own_image(name: str, other: str) -> None:
+        engine.images[name] = Behaviour()
+        engine.tags[other] = name
+
     hands = (engine.destroy, engine.pause, engine.rename, engine.update, engine.kill, engine.crash)
-    return Bench(engine, instance, "app:1", *hands, foreign, lambda: engine.volumes)
+    return Bench(engine, instance, "app:1", *hands, foreign, lambda: engine.volumes, own_image)
 
 
 def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
@@ -83,7 +90,13 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
         api.start(made)
         return made
 
+    def own_image(name: str, other: str) -> None:
+        make_image(api, image, name)
+        api.tag(name, *other.split(":"))
+        images.extend((name, other))
+
     others: list[str] = []
+    images: list[str] = []
     yield Bench(
         engine,
         instance,
@@ -96,10 +109,14 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
         lambda c: os.kill(api.inspect_container(c)["State"]["Pid"], signal.SIGKILL),
         foreign,
         lambda: {row["Name"] for row in api.volumes(filters={"name": instance})["Volumes"] or ()},
+        own_image,
     )
     mine = api.containers(all=True, quiet=True, filters={"label": f"shipstone.instance={instance}"})
     for made in [*others, *(row["Id"] for row in mine)]:
         api.remove_container(made, force=True)
+    for name in images:
+        with suppress(docker.errors.ImageNotFound):
+            api.remove_image(name)
     for row in api.volumes(filters={"name": instance})["Volumes"] or ():
         api.remove_volume(row["Name"])
     for row in api.networks(names=[f"{instance}_net"]):
@@ -261,6 +278,29 @@ def test_images(bench: Bench) -> None:
     bench.engine.ensure_network()
     with pytest.raises(NotFoundError, match=f"cannot create|cannot find {ABSENT}"):
         bench.engine.create_and_start(replace(bench.new(), image=ABSENT))
+
+
+def test_an_image_goes_name_by_name_and_never_while_it_is_used(bench: Bench) -> None:
+    """Also by its id alone, once it has no name."""
+    name, other = f"{bench.instance}/a:1", f"{bench.instance}/b:1"
+    bench.own_image(name, other)
+    reference = bench.engine.present(name)
+    assert reference is not None
+    stored = bench.engine.image(reference)
+    assert stored is not None
+    assert (set(stored.names), stored.used) == ({name, other}, False)
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(replace(bench.new(), image=reference))
+    assert bench.engine.image(name) == replace(stored, used=True)
+    assert bench.engine.remove_image(other)
+    assert not bench.engine.remove_image(name), "a container runs it"
+    bench.engine.stop(made, grace=0)
+    assert not bench.engine.remove_image(name), "a container was made of it"
+    bench.engine.remove(made)
+    assert bench.engine.image(reference) == replace(stored, names=(name,))
+    assert bench.engine.remove_image(name)
+    assert bench.engine.image(reference) is None
+    assert bench.engine.remove_image(name), "gone already"
 
 
 def test_logs(bench: Bench) -> None:
