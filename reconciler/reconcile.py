@@ -146,7 +146,7 @@ class Reconciler:
         if view.reachable and any(view.pins.get(site) != pin for site, pin in pins.items()):
             view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
-        return Observed(containers, network, pins, view, ready, foreign, proxy)
+        return Observed(containers, network, pins, view, ready, foreign, proxy, self.world.engine.capacity())
 
     def _tend_images(self) -> None:
         """When a release has come to rest: in a thread of its own, because removing takes seconds."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from reconciler.desired.spec import NewContainer
 from reconciler.planning.images import StoredImage
-from reconciler.planning.observed import Container, ForeignContainer
+from reconciler.planning.observed import Capacity, Container, ForeignContainer
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,9 @@ class Engine(Protocol):
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
         """Running containers that are not this instance's and carry traefik.* labels; from the last list call."""
+
+    def capacity(self) -> Capacity:
+        """What the host can still take; of the network from the last list call."""
 
     def present(self, image: str) -> str | None:
         """As resolve(), of an image that is on the host; None where it would have to be pulled."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.capacity import ALIVE
 from reconciler.planning.images import StoredImage
-from reconciler.planning.observed import Container, ForeignContainer, Health, State
+from reconciler.planning.observed import Capacity, Container, ForeignContainer, Health, State
 from reconciler.world.engine import Event
 
 
@@ -53,6 +54,8 @@ class MemoryEngine:
         self.pullable: dict[str, Behaviour] = {}
         self.tags: dict[str, str] = {}
         """More names of images: name → the one in `images`."""
+        self.limits = Capacity()
+        """What the host takes in all, where that is limited; `disk` is what is free of it."""
         self.volumes: set[str] = set()
         self.network = False
         self._all: dict[str, Running] = {}
@@ -75,6 +78,15 @@ class MemoryEngine:
             ForeignContainer(c.id, c.name, tuple(sorted((k, v) for k, v in c.labels.items() if k.startswith("traefik.")))) for c in rows
         )
         return tuple(container for container in found if container.labels)
+
+    def capacity(self) -> Capacity:
+        there = [c for c in self._all.values() if c.state in ALIVE]
+        ports, memory = self.limits.ports, self.limits.memory
+        return Capacity(
+            None if ports is None else ports - sum(self._network in c.networks for c in there),
+            None if memory is None else memory - sum(c.mem_limit or 0 for c in there),
+            self.limits.disk,
+        )
 
     def resync(self) -> None:
         """Nothing is remembered here."""
@@ -135,6 +147,8 @@ class MemoryEngine:
         if new.spec.entrypoint and new.spec.entrypoint[0].startswith("/nonexistent"):
             raise EngineError(f"cannot start {new.name}: {new.spec.entrypoint[0]}: no such file or directory")
         self._fault("start")
+        if (left := self.capacity().ports) is not None and left <= 0:
+            raise EngineError(f"cannot start {new.name}: adding interface to bridge failed: exchange full")
         return self._start(new.name, dict(new.labels), new.image, new)
 
     def start(self, container_id: str) -> None:

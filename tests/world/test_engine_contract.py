@@ -17,7 +17,8 @@ from lab.images import make_image
 
 from reconciler.desired.spec import Check, ContainerSpec, FileMount, NewContainer, Volume
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.observed import Container
+from reconciler.planning.capacity import PORTS
+from reconciler.planning.observed import Capacity, Container
 from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine, Event
 from reconciler.world.memory import Behaviour, MemoryEngine
@@ -68,6 +69,7 @@ def bench(request: pytest.FixtureRequest, instance: str) -> Iterator[Bench]:
 def in_memory(instance: str) -> Bench:
     engine = MemoryEngine(instance, f"{instance}_net")
     engine.images = {"app:1": Behaviour()}
+    engine.limits = Capacity(PORTS, memory=2**30, disk=2**30)
 
     def foreign(name: str, labels: dict[str, str]) -> str:
         return engine.run(name, "app:1", labels)
@@ -301,6 +303,30 @@ def test_an_image_goes_name_by_name_and_never_while_it_is_used(bench: Bench) -> 
     assert bench.engine.remove_image(name)
     assert bench.engine.image(reference) is None
     assert bench.engine.remove_image(name), "gone already"
+
+
+def test_what_the_host_can_still_take(bench: Bench) -> None:
+    """Every running container on the network takes a place of it, whoever made it."""
+    bench.engine.ensure_network()
+
+    def left() -> int:
+        bench.engine.containers()
+        ports = bench.engine.capacity().ports
+        assert ports is not None
+        return ports
+
+    assert left() == PORTS
+    first, second = (bench.engine.create_and_start(bench.new(n)) for n in (1, 2))
+    assert left() == PORTS - 2
+    bench.engine.stop(first, grace=0)
+    assert left() == PORTS - 1
+    bench.destroy(second)
+    assert left() == PORTS
+    capacity = bench.engine.capacity()
+    assert capacity.memory
+    assert capacity.disk
+    assert capacity.memory > 2**20, "in bytes"
+    assert capacity.disk > 2**20, "in bytes"
 
 
 def test_logs(bench: Bench) -> None:
