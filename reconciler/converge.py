@@ -60,7 +60,7 @@ def converge(reconciler: Reconciler, progress: Progress, timeout: float) -> Resu
         plan = _passes(reconciler, progress, begun + timeout)
     finally:
         quiet.set()
-    total = len(plan.sites.keys() | plan.busy)
+    total = len(reconciler.only or plan.sites.keys() | plan.busy)
     return Result(plan, total, time.monotonic() - begun, _failed(reconciler, plan) | progress.errors)
 
 
@@ -69,7 +69,7 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
         progress.wake.clear()
         begun = time.thread_time()
         plan = reconciler.once()
-        progress.looked(plan, len(reconciler.desired.sites) if reconciler.desired else 0)
+        progress.looked(plan, len(reconciler.only or (reconciler.desired.sites if reconciler.desired else ())))
         if plan.quiet and not progress.errors:
             return plan
         if time.monotonic() > deadline:
@@ -80,10 +80,10 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
 
 
 def _failed(reconciler: Reconciler, plan: Plan) -> dict[str, str]:
-    desired = reconciler.desired
+    held = reconciler.desired.held if reconciler.desired else {}
     failed = {
         name: site.message or site.health for name, site in plan.sites.items() if site.steps or site.health in ("degraded", "missing")
     }
     failed |= dict.fromkeys(plan.busy, "its steps were not finished in time")
     failed |= {name: site.message for name, site in plan.sites.items() if site.message and site.sync != "synced"}
-    return failed | (dict(desired.held) if desired else {})
+    return failed | {name: why for name, why in held.items() if reconciler.only is None or name in reconciler.only}

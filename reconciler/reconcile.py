@@ -9,6 +9,7 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -18,7 +19,8 @@ from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.errors import TraefikError
+from reconciler.errors import ShipstoneError, TraefikError
+from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
@@ -67,6 +69,7 @@ class Reconciler:
         apply: Apply,
         guard: Guard,
         clock: Callable[[], float] = time.monotonic,
+        keep_images: int = 0,
     ) -> None:
         self.world = world
         self._compiler = compiler
@@ -77,7 +80,12 @@ class Reconciler:
         self.remembered = Remembered(world.store)
         self.moving = 0
         """Sites that had steps, or were busy, at the last pass."""
+        self.only: frozenset[str] | None = None
+        """The sites that are brought to what is written; None: all of them."""
         self._files_seen = True
+        self._keep_images = keep_images
+        self._images_due = True
+        self._tending = threading.Thread()
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
 
@@ -88,6 +96,15 @@ class Reconciler:
         self._files_seen = False
         return self.desired
 
+    def choose(self, sites: Collection[str]) -> None:
+        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs."""
+        known = self.plan().sites
+        for name in sites:
+            if name not in known:
+                there = ", ".join(sorted(known)) or "none"
+                raise ShipstoneError(f"cannot find the site {name}. There are: {there}.")
+        self.only = frozenset(sites)
+
     def plan(self) -> Plan:
         """Observe and decide; nothing is changed."""
         desired, known = self._desired(), self.remembered
@@ -97,7 +114,7 @@ class Reconciler:
         now = self._clock()
         plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
         known.planned(plan, busy)
-        self.moving = len(busy) + sum(bool(site.steps) for site in plan.sites.values())
+        self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())
         return known.dated(plan)
 
     def once(self) -> Plan:
@@ -105,16 +122,18 @@ class Reconciler:
         self.world.engine.ensure_network()
         self.world.pins.ensure()
         plan = self.plan()
-        if plan.quiet and not self._files_seen:
+        chosen = self._chosen(plan)
+        if chosen.quiet and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
-        self._apply.submit(plan, self._desired(), self._done)
+        self._apply.submit(chosen, self._desired(), self._done)
         if plan.proxy in ("missing", "stopped"):
             self.world.proxy.start()
         self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
-        self.remembered.remember_releases(plan, self._containers)
-        return self.remembered.remember_differences(plan)
+        self._images_due |= self.remembered.remember_releases(plan, self._containers)
+        self._tend_images()
+        return self._chosen(self.remembered.remember_differences(plan))
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
@@ -127,7 +146,24 @@ class Reconciler:
         if view.reachable and any(view.pins.get(site) != pin for site, pin in pins.items()):
             view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
-        return Observed(containers, network, pins, view, ready, foreign, proxy)
+        return Observed(containers, network, pins, view, ready, foreign, proxy, self.world.engine.capacity())
+
+    def _tend_images(self) -> None:
+        """When a release has come to rest: in a thread of its own, because removing takes seconds."""
+        if not self._keep_images or not self._images_due or self._tending.is_alive():
+            return
+        self._images_due = False
+        wanted = self.remembered.wanted_images(self._desired(), self._containers)
+        if found := self.remembered.old_images(self._keep_images, wanted):
+            job = (self.world.engine, self.world.store, found, wanted)
+            self._tending = threading.Thread(target=remove_images, args=job, name="images", daemon=True)
+            self._tending.start()
+
+    def _chosen(self, plan: Plan) -> Plan:
+        """Without the sites that are left untouched; what is remembered between passes needs them all the same."""
+        if self.only is None:
+            return plan
+        return replace(plan, sites={name: site for name, site in plan.sites.items() if name in self.only})
 
     def _done(self, outcome: Outcome) -> None:
         self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
@@ -160,6 +196,8 @@ class Reconciler:
     def close(self, timeout: float) -> bool:
         """Begin no more steps and let those under way end; False if they did not within `timeout` seconds."""
         done = self._apply.close(timeout)
+        if self._tending.is_alive():
+            self._tending.join(timeout)
         self.world.store.close()
         return done
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning.images import Digests, Ran, ran, surplus
 from reconciler.planning.intents import Intents, intents_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container
@@ -50,6 +51,8 @@ class Remembered:
         """What a site's steps brought: images resolved, a release given up."""
         with self._lock:
             memory = self.memory
+            if outcome.error:  # what was resolved may be gone: look again
+                memory = replace(memory, images={name: rows for name, rows in memory.images.items() if name != outcome.site})
             if outcome.images:
                 known = memory.images.get(outcome.site, {})
                 memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
@@ -58,6 +61,8 @@ class Remembered:
             self.memory = memory
         if outcome.failed is not None:
             self._store.remember_failed(outcome.failed)
+            had = memory.images.get(outcome.site, {}).items()
+            self._store.remember_images(Ran(outcome.site, release, image, digest, 0.0) for (release, image), digest in had)
         self._store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
 
     def take_retries(self) -> frozenset[str]:
@@ -90,8 +95,9 @@ class Remembered:
             left = {name: back for name, back in self.intents.rollbacks.items() if name not in over}
             self.intents = replace(self.intents, approved=self.intents.approved & leaving, rollbacks=left)
 
-    def remember_releases(self, plan: Plan, containers: Collection[Container]) -> None:
-        """What runs whole, so that its site can go back to it."""
+    def remember_releases(self, plan: Plan, containers: Collection[Container]) -> bool:
+        """What runs whole, so that its site can go back to it; whether there was something new."""
+        before = self.past
         for name, site in plan.sites.items():
             rows = self.past.get(name, ())
             if site.steps or site.health != "healthy" or not site.release or (rows and rows[0].site.release == site.release):
@@ -99,8 +105,24 @@ class Remembered:
             text = past_text(c for c in containers if c.site == name and c.release == site.release)
             if now := past_release(name, site.release, text, time.time()):
                 self._store.remember_release(name, site.release, text, now.at)
+                self._store.remember_images(ran([now]))
                 older = (old for old in rows if old.site.release != site.release)
                 self.past = {**self.past, name: (now, *older)[:RELEASES]}
+        return self.past is not before
+
+    def old_images(self, keep: int, wanted: Collection[str]) -> Digests:
+        """Images that have had their time, where the newest `keep` releases of each site keep theirs."""
+        known = ran(old for rows in self.past.values() for old in rows)
+        return surplus({*self._store.images(), *known}, keep, wanted)
+
+    def wanted_images(self, desired: Desired, containers: Collection[Container]) -> frozenset[str]:
+        """Names and digests that a site has, wants, or is to go back to."""
+        back = [rollback.to for rollback in self.intents.rollbacks.values()]
+        services = [service for site in (*desired.sites.values(), *back) for service in site.services]
+        labels = (c.labels.get("shipstone.digest", "") for c in containers)
+        with self._lock:
+            moving = [digest for rows in self.memory.images.values() for digest in rows.values()]
+        return frozenset({*(s.spec.image for s in services), *(s.digest for s in services), *labels, *moving} - {""})
 
     def past_sites(self) -> Iterator[DesiredSite]:
         """Every past release that can be gone back to."""

@@ -60,6 +60,9 @@ class EngineSettings(Section):
         description="The network of all sites and of Traefik; made if missing, never prefixed.",
     )
     parallel: int = Field(default=4, ge=1, le=64, description="How many sites are worked on side by side.")
+    keep_images: int = Field(
+        default=3, ge=0, description="So many releases of each site keep their images; older ones are removed when unused. 0: never."
+    )
 
 
 class TraefikSettings(Section):

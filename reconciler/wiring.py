@@ -147,7 +147,7 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
     apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
-    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard)
+    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard, keep_images=settings.engine.keep_images)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

@@ -127,23 +127,27 @@ def canonical(value: Any) -> str:
 
 def spec_from_json(data: dict[str, Any]) -> ContainerSpec:
     """The inverse of canonical() for one ContainerSpec; unknown keys (of a newer Shipstone) are left out."""
-    known = {field.name for field in dataclasses.fields(ContainerSpec)}
-    values = {key: _tuples(value) for key, value in data.items() if key in known}
-    values["volumes"] = tuple(Volume(**row) for row in data.get("volumes", ()))
-    values["files"] = tuple(FileMount(**row) for row in data.get("files", ()))
+    values = known_fields(ContainerSpec, data)
+    values["volumes"] = tuple(Volume(**known_fields(Volume, row)) for row in data.get("volumes", ()))
+    values["files"] = tuple(FileMount(**known_fields(FileMount, row)) for row in data.get("files", ()))
     if check := data.get("healthcheck"):
-        values["healthcheck"] = Check(**{**check, "test": tuple(check["test"])})
+        values["healthcheck"] = Check(**known_fields(Check, check))
     return ContainerSpec(**values)
 
 
 def route_from_json(data: dict[str, Any]) -> Route:
     """The inverse of canonical() for one Route; unknown keys (of a newer Shipstone) are left out."""
-    known = {field.name for field in dataclasses.fields(Route)}
-    values = {key: _tuples(value) for key, value in data.items() if key in known}
+    values = known_fields(Route, data)
     values["hosts"] = tuple(data["hosts"])
-    values["cookie"] = Cookie(**data.get("cookie", {}))
+    values["cookie"] = Cookie(**known_fields(Cookie, data.get("cookie", {})))
     values["middlewares"] = tuple(Middleware(row["kind"], _tuples(row.get("options", []))) for row in data.get("middlewares", ()))
     return Route(**values)
+
+
+def known_fields(kind: type, data: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass takes of an object of canonical(): a newer Shipstone's keys are left out."""
+    known = {field.name for field in dataclasses.fields(kind)}
+    return {key: _tuples(value) for key, value in data.items() if key in known}
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
-from reconciler.desired.spec import ContainerSpec, Route, canonical, route_from_json, spec_from_json
+from reconciler.desired.spec import ContainerSpec, Route, canonical, known_fields, route_from_json, spec_from_json
 from reconciler.desired.traefik_v3 import routing_labels
 from reconciler.planning.observed import Container
 
@@ -88,7 +88,7 @@ def applied_in(text: str) -> Applied:
     """What the text of a label `shipstone.spec` says."""
     try:
         data = json.loads(text)
-        timing = Timing(**data.get("timing", {}))
+        timing = Timing(**known_fields(Timing, data.get("timing", {})))
         return Applied(spec_from_json(data["spec"]), route_from_json(data["route"]), timing, data.get("heal", True))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Applied(ContainerSpec("", 0), Route(()), Timing())

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.planning.capacity import Need
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.observed import Pin
 
@@ -39,3 +40,5 @@ class Memory:
     failed: Mapping[str, FailedRelease] = field(default_factory=dict, hash=False)
     going: frozenset[str] = frozenset()
     images: Mapping[str, Mapping[tuple[str, str], str]] = field(default_factory=dict, hash=False)
+    starting: Mapping[str, Need] = field(default_factory=dict, hash=False)
+    """What sites that were told to start something need; kept while their steps are being done."""

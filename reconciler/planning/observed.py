@@ -101,6 +101,15 @@ class TraefikView:
 
 
 @dataclass(frozen=True)
+class Capacity:
+    """What the host can still take: containers on the network, bytes of memory, bytes on the engine's disk. None: not known."""
+
+    ports: int | None = None
+    memory: int | None = None
+    disk: int | None = None
+
+
+@dataclass(frozen=True)
 class Observed:
     """The world at one moment."""
 
@@ -112,3 +121,4 @@ class Observed:
     """Ids of running containers that are ready: healthy, or without a check and answering on their port."""
     foreign: tuple[ForeignContainer, ...] = ()
     proxy: ProxyState = "running"
+    capacity: Capacity = Capacity()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
@@ -121,11 +122,22 @@ def make_plan(
         if plan is not None:
             sites[name] = plan
     sites = _one_at_a_time(sites, busy)
+    room = _find_room(sites, observed, memory, busy, names)
+    for name, why in room.waits.items():
+        sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
+        remembered[name] = memory.sites.get(name, SiteMemory())
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
-    after = replace(memory, sites=remembered, images=images, going=gone.going)
+    after = replace(memory, sites=remembered, images=images, going=gone.going, starting=room.needs)
     return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held)
+
+
+def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:
+    steps = {name: site.steps for name, site in sites.items()}
+    promised = {name: need for name, need in memory.starting.items() if name in busy}
+    known = {(c.site, c.release) for c in observed.containers} | {(name, site.served) for name, site in memory.sites.items()}
+    return find_room(steps, observed.pins.keys(), known, observed.capacity, promised, names.network)
 
 
 def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:

@@ -15,12 +15,15 @@ from docker.utils import version_gte
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.failpoints import failpoint
-from reconciler.planning.observed import Container, ForeignContainer
+from reconciler.planning.capacity import ALIVE, PORTS
+from reconciler.planning.images import StoredImage
+from reconciler.planning.observed import Capacity, Container, ForeignContainer
 from reconciler.world.docker_call import Connection
 from reconciler.world.docker_config import container_config
 from reconciler.world.docker_images import DockerImages
-from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_ours, live_fields
+from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
 from reconciler.world.engine import Event
+from reconciler.world.host_room import room_of
 
 INSPECTORS = 4
 GRACE = 5.0
@@ -45,6 +48,9 @@ class DockerEngine:
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
+        self._on_network = 0
+        self._bridge = False
+        self._host: tuple[int, str] | None = None
         self._heard = time.time()
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
@@ -52,6 +58,7 @@ class DockerEngine:
         with self._connection.call("list the containers"):
             rows = self._connection.api.containers(all=True)
         self._foreign = tuple(foreign_of(row) for row in rows if row["State"] == "running" and not is_ours(row, self._instance))
+        self._on_network = sum(row["State"] in ALIVE and is_on(row, self._network) for row in rows)
         ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
         unknown = [row for row in ours.values() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy]
         gone = {row["Id"] for row, there in zip(unknown, self._inspectors.map(self._inspect, unknown), strict=True) if not there}
@@ -82,6 +89,15 @@ class DockerEngine:
         with self._lock:
             self._inspected.clear()
             self._network_there = False
+            self._host = None
+
+    def capacity(self) -> Capacity:
+        if self._host is None:
+            with self._connection.call("ask the engine for its host"):
+                row = self._connection.api.info()
+            self._host = row["MemTotal"], row["DockerRootDir"]
+        memory, disk = room_of(self._connection.socket, *self._host)
+        return Capacity(PORTS - self._on_network if self._bridge else None, memory, disk)
 
     def present(self, image: str) -> str | None:
         return self._images.present(image)
@@ -91,6 +107,27 @@ class DockerEngine:
 
     def image_labels(self, reference: str) -> dict[str, str]:
         return dict(self._images.config(reference).get("Labels") or {})
+
+    def image(self, reference: str) -> StoredImage | None:
+        try:
+            with self._connection.call(f"inspect {reference}"):
+                row = self._connection.api.inspect_image(reference)
+        except NotFoundError:
+            return None
+        with self._connection.call("list the containers"):
+            used = any(container["ImageID"] == row["Id"] for container in self._connection.api.containers(all=True))
+        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
+
+    def remove_image(self, reference: str) -> bool:
+        with self._connection.call(f"remove the image {reference}"):
+            try:
+                self._connection.api.remove_image(reference)
+            except APIError as error:
+                if error.status_code == 409:
+                    return False
+                if error.status_code != 404:
+                    raise
+        return True
 
     def ensure_network(self) -> bool:
         if self.network_exists():
@@ -102,7 +139,7 @@ class DockerEngine:
             except APIError as error:
                 if error.status_code != 409:
                     raise
-        self._network_there = True
+        self._network_there = self._bridge = True
         return True
 
     def network_exists(self) -> bool:
@@ -110,7 +147,9 @@ class DockerEngine:
         if not self._network_there:
             with self._connection.call("list the networks"):
                 rows = self._connection.api.networks(names=[self._network])
-            self._network_there = any(row["Name"] == self._network for row in rows)
+            mine = [row for row in rows if row["Name"] == self._network]
+            self._network_there = bool(mine)
+            self._bridge = any(row["Driver"] == "bridge" for row in mine)
         return self._network_there
 
     def create_and_start(self, new: NewContainer) -> str:

@@ -28,7 +28,7 @@ class Connection:
     """
 
     def __init__(self, socket: str) -> None:
-        self._socket, self._version = socket, ""
+        self.socket, self._version = socket, ""
         self._clients = threading.local()
         self.away = -math.inf
 
@@ -42,13 +42,13 @@ class Connection:
 
     def new(self, timeout: float) -> Any:
         """A client for one purpose, to be closed; `timeout` in seconds."""
-        return docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=round(timeout))
+        return docker.APIClient(base_url=self.socket, version=self._version or "auto", timeout=round(timeout))
 
     @contextmanager
     def call(self, what: str) -> Iterator[None]:
         """`what` completes "cannot …"."""
         try:
-            with engine_call(what, self._socket):
+            with engine_call(what, self.socket):
                 yield
         except UnreachableError:
             self._clients.client = None

@@ -18,6 +18,10 @@ def is_ours(row: Mapping[str, Any], instance: str) -> bool:
     return bool((row.get("Labels") or {}).get("shipstone.instance") == instance)
 
 
+def is_on(row: Mapping[str, Any], network: str) -> bool:
+    return network in _networks(row)
+
+
 def fingerprint(row: Mapping[str, Any]) -> object:
     """Changes when something that is worth an inspection did."""
     return row["State"], _health(row), row["Names"], tuple((name, net.get("IPAddress")) for name, net in sorted(_networks(row).items()))

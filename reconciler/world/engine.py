@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from reconciler.desired.spec import NewContainer
-from reconciler.planning.observed import Container, ForeignContainer
+from reconciler.planning.images import StoredImage
+from reconciler.planning.observed import Capacity, Container, ForeignContainer
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Engine(Protocol):
     def foreign(self) -> tuple[ForeignContainer, ...]:
         """Running containers that are not this instance's and carry traefik.* labels; from the last list call."""
 
+    def capacity(self) -> Capacity:
+        """What the host can still take; of the network from the last list call."""
+
     def present(self, image: str) -> str | None:
         """As resolve(), of an image that is on the host; None where it would have to be pulled."""
 
@@ -36,6 +40,13 @@ class Engine(Protocol):
 
     def image_labels(self, reference: str) -> dict[str, str]:
         """The LABELs of a present image."""
+
+    def image(self, reference: str) -> StoredImage | None:
+        """A present image, by digest, id or name."""
+
+    def remove_image(self, reference: str) -> bool:
+        """Take one name from an image, and remove the image with its last; never forced. Gone already is fine; False where the engine
+        refuses, because something uses it."""
 
     def ensure_network(self) -> bool:
         """Make the network if it is missing; True if it was made."""

@@ -8,7 +8,9 @@ from typing import Any
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.observed import Container, ForeignContainer, Health, State
+from reconciler.planning.capacity import ALIVE
+from reconciler.planning.images import StoredImage
+from reconciler.planning.observed import Capacity, Container, ForeignContainer, Health, State
 from reconciler.world.engine import Event
 
 
@@ -50,6 +52,10 @@ class MemoryEngine:
         self._instance, self._network, self._clock = instance, network, clock
         self.images: dict[str, Behaviour] = {}
         self.pullable: dict[str, Behaviour] = {}
+        self.tags: dict[str, str] = {}
+        """More names of images: name → the one in `images`."""
+        self.limits = Capacity()
+        """What the host takes in all, where that is limited; `disk` is what is free of it."""
         self.volumes: set[str] = set()
         self.network = False
         self._all: dict[str, Running] = {}
@@ -73,6 +79,15 @@ class MemoryEngine:
         )
         return tuple(container for container in found if container.labels)
 
+    def capacity(self) -> Capacity:
+        there = [c for c in self._all.values() if c.state in ALIVE]
+        ports, memory = self.limits.ports, self.limits.memory
+        return Capacity(
+            None if ports is None else ports - sum(self._network in c.networks for c in there),
+            None if memory is None else memory - sum(c.mem_limit or 0 for c in there),
+            self.limits.disk,
+        )
+
     def resync(self) -> None:
         """Nothing is remembered here."""
 
@@ -89,6 +104,23 @@ class MemoryEngine:
 
     def image_labels(self, reference: str) -> dict[str, str]:
         return dict(self._behaviour(reference).labels)
+
+    def image(self, reference: str) -> StoredImage | None:
+        first = self._first_name(reference)
+        if first not in self.images:
+            return None
+        names = (first, *(name for name, of in self.tags.items() if of == first))
+        return StoredImage(f"sha256:{first}", names, any(self._first_name(c.image) == first for c in self._all.values()))
+
+    def remove_image(self, reference: str) -> bool:
+        self._fault("remove_image")
+        if self.tags.pop(reference, None) is not None:
+            return True
+        stored = self.image(reference)
+        if stored is not None and (stored.used or len(stored.names) > 1):
+            return False
+        self.images.pop(self._first_name(reference), None)
+        return True
 
     def ensure_network(self) -> bool:
         self._fault("network")
@@ -115,6 +147,8 @@ class MemoryEngine:
         if new.spec.entrypoint and new.spec.entrypoint[0].startswith("/nonexistent"):
             raise EngineError(f"cannot start {new.name}: {new.spec.entrypoint[0]}: no such file or directory")
         self._fault("start")
+        if (left := self.capacity().ports) is not None and left <= 0:
+            raise EngineError(f"cannot start {new.name}: adding interface to bridge failed: exchange full")
         return self._start(new.name, dict(new.labels), new.image, new)
 
     def start(self, container_id: str) -> None:
@@ -155,7 +189,7 @@ class MemoryEngine:
         return c is not None and port > 0 and self._clock() >= c.started_at + self._behaviour(c.image).boot
 
     def fail(self, operation: str, error: EngineError, times: int = 1) -> None:
-        """The next `times` calls of `operation` (containers, resolve, network, create, start, stop, remove) raise `error`."""
+        """The next `times` calls of `operation` (containers, resolve, network, create, start, stop, remove, remove_image) raise `error`."""
         self._faults.setdefault(operation, []).extend([error] * times)
 
     def cut(self) -> None:
@@ -237,6 +271,10 @@ class MemoryEngine:
         if name not in self.images:
             raise NotFoundError(f"cannot find {image}: no such image")
         return self.images[name]
+
+    def _first_name(self, reference: str) -> str:
+        name = reference.removeprefix("sha256:")
+        return self.tags.get(name, name)
 
     def _get(self, container_id: str) -> Running:
         if container_id not in self._all:

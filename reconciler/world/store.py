@@ -1,6 +1,7 @@
 """What should not be forgotten but may be: what people said, failed and past releases, history. Lose it and only that is lost."""
 
 import contextlib
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.images import Ran
 from reconciler.planning.intents import Kind, Said
 from reconciler.planning.past import PastRelease, past_release
 
@@ -25,6 +27,9 @@ CREATE TABLE IF NOT EXISTS difference (
 CREATE TABLE IF NOT EXISTS said (kind TEXT, site TEXT, value TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, site)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS release (
   site TEXT, release TEXT, content TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (site, release)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS image (
+  site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
 ) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
@@ -94,10 +99,10 @@ class Store:
         self._write("DELETE FROM failed WHERE site = ?", (site,))
 
     def changed(self) -> bool:
-        """Whether another process wrote something since the last call."""
+        """Whether another process wrote something, or an image was forgotten, since the last call."""
         with self._lock:
             version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-        before, self._version = self._version, version
+            before, self._version = self._version, version
         return before != version
 
     def say(self, said: Said, at: float) -> None:
@@ -134,6 +139,23 @@ class Store:
             if past := past_release(site, release, content, at):
                 found[site] = (*found.get(site, ()), past)
         return found
+
+    def remember_images(self, rows: Iterable[Ran]) -> None:
+        """What releases had for images; longer than the releases themselves are kept."""
+        for row in rows:
+            self._write("INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?)", (row.site, row.release, row.image, row.digest, row.at))
+
+    def images(self) -> tuple[Ran, ...]:
+        """All that were remembered and not forgotten."""
+        with self._lock:
+            return tuple(Ran(*row) for row in self._db.execute("SELECT site, release, name, digest, at FROM image").fetchall())
+
+    def forget_image(self, digest: str) -> None:
+        """It is gone, and with it every past release that would need it; changed() says so."""
+        self._write("DELETE FROM image WHERE digest = ?", (digest,))
+        self._write("DELETE FROM release WHERE instr(content, ?)", (json.dumps(digest),))
+        with self._lock:
+            self._version = -1
 
     def record(self, events: Iterable[Event]) -> None:
         """Add to the history, and drop what is too old."""

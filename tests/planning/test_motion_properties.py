@@ -18,7 +18,7 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said, as_asked, intents_of, restart, rollback
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
-from reconciler.planning.observed import Observed, Pin, TraefikView
+from reconciler.planning.observed import Capacity, Observed, Pin, TraefikView
 from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.pinning import covers
@@ -180,6 +180,11 @@ class Motion(RuleBasedStateMachine):
     def engine_fails_once(self, operation: str) -> None:
         self.engine.fail(operation, EngineError(f"cannot {operation}: no"))
 
+    @rule(ports=st.integers(0, 8))
+    def the_network_fills_up(self, ports: int) -> None:
+        """It takes so many containers in all, until things settle."""
+        self.engine.limits = Capacity(ports=ports)
+
     @rule(failures=st.booleans())
     def forget(self, failures: bool) -> None:
         """Shipstone is killed and comes back; with `failures` its state folder is lost too."""
@@ -209,6 +214,7 @@ class Motion(RuleBasedStateMachine):
     @precondition(lambda self: self.desired.sites.keys() > {"anchor"})
     @rule()
     def settle(self) -> None:
+        self.engine.limits = Capacity()
         for _ in range(400):
             plan = self.plan()
             if plan.quiet:
@@ -314,7 +320,7 @@ class Motion(RuleBasedStateMachine):
         ready = self.readiness.ready(containers, lambda c: applied_of(c).spec.port)
         moving = in_motion(self.desired, containers, ready, self.pins, self.memory)
         view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
-        observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready)
+        observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready, capacity=self.engine.capacity())
         plan = make_plan(self.desired, observed, self.memory, self.now, NAMES, intents=intents_of(self.said.values(), self.past))
         self.memory = plan.memory
         for name, site in plan.sites.items():

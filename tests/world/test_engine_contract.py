@@ -13,11 +13,12 @@ from typing import Any
 import docker
 import pytest
 from lab.host import until
-from lab.images import FAULTY, make_faulty, provide
+from lab.images import FAULTY, make_faulty, make_image, provide
 
 from reconciler.desired.spec import Check, ContainerSpec, FileMount, NewContainer, Volume
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.observed import Container
+from reconciler.planning.capacity import PORTS
+from reconciler.planning.observed import Capacity, Container
 from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine, Event
 from reconciler.world.memory import Behaviour, MemoryEngine
@@ -40,6 +41,8 @@ class Bench:
     crash: Callable[[str], object]
     foreign: Callable[[str, dict[str, str]], str]
     volumes: Callable[[], set[str]]
+    own_image: Callable[[str, str], object]
+    """Makes an image with these two names."""
 
     @property
     def network(self) -> str:
@@ -66,12 +69,17 @@ def bench(request: pytest.FixtureRequest, instance: str) -> Iterator[Bench]:
 def in_memory(instance: str) -> Bench:
     engine = MemoryEngine(instance, f"{instance}_net")
     engine.images = {"app:1": Behaviour()}
+    engine.limits = Capacity(PORTS, memory=2**30, disk=2**30)
 
     def foreign(name: str, labels: dict[str, str]) -> str:
         return engine.run(name, "app:1", labels)
 
+    def own_image(name: str, other: str) -> None:
+        engine.images[name] = Behaviour()
+        engine.tags[other] = name
+
     hands = (engine.destroy, engine.pause, engine.rename, engine.update, engine.kill, engine.crash)
-    return Bench(engine, instance, "app:1", *hands, foreign, lambda: engine.volumes)
+    return Bench(engine, instance, "app:1", *hands, foreign, lambda: engine.volumes, own_image)
 
 
 def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
@@ -84,7 +92,13 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
         api.start(made)
         return made
 
+    def own_image(name: str, other: str) -> None:
+        make_image(api, image, name)
+        api.tag(name, *other.split(":"))
+        images.extend((name, other))
+
     others: list[str] = []
+    images: list[str] = []
     yield Bench(
         engine,
         instance,
@@ -97,10 +111,14 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
         lambda c: os.kill(api.inspect_container(c)["State"]["Pid"], signal.SIGKILL),
         foreign,
         lambda: {row["Name"] for row in api.volumes(filters={"name": instance})["Volumes"] or ()},
+        own_image,
     )
     mine = api.containers(all=True, quiet=True, filters={"label": f"shipstone.instance={instance}"})
     for made in [*others, *(row["Id"] for row in mine)]:
         api.remove_container(made, force=True)
+    for name in images:
+        with suppress(docker.errors.ImageNotFound):
+            api.remove_image(name)
     for row in api.volumes(filters={"name": instance})["Volumes"] or ():
         api.remove_volume(row["Name"])
     for row in api.networks(names=[f"{instance}_net"]):
@@ -262,6 +280,53 @@ def test_images(bench: Bench) -> None:
     bench.engine.ensure_network()
     with pytest.raises(NotFoundError, match=f"cannot create|cannot find {ABSENT}"):
         bench.engine.create_and_start(replace(bench.new(), image=ABSENT))
+
+
+def test_an_image_goes_name_by_name_and_never_while_it_is_used(bench: Bench) -> None:
+    """Also by its id alone, once it has no name."""
+    name, other = f"{bench.instance}/a:1", f"{bench.instance}/b:1"
+    bench.own_image(name, other)
+    reference = bench.engine.present(name)
+    assert reference is not None
+    stored = bench.engine.image(reference)
+    assert stored is not None
+    assert (set(stored.names), stored.used) == ({name, other}, False)
+    bench.engine.ensure_network()
+    made = bench.engine.create_and_start(replace(bench.new(), image=reference))
+    assert bench.engine.image(name) == replace(stored, used=True)
+    assert bench.engine.remove_image(other)
+    assert not bench.engine.remove_image(name), "a container runs it"
+    bench.engine.stop(made, grace=0)
+    assert not bench.engine.remove_image(name), "a container was made of it"
+    bench.engine.remove(made)
+    assert bench.engine.image(reference) == replace(stored, names=(name,))
+    assert bench.engine.remove_image(name)
+    assert bench.engine.image(reference) is None
+    assert bench.engine.remove_image(name), "gone already"
+
+
+def test_what_the_host_can_still_take(bench: Bench) -> None:
+    """Every running container on the network takes a place of it, whoever made it."""
+    bench.engine.ensure_network()
+
+    def left() -> int:
+        bench.engine.containers()
+        ports = bench.engine.capacity().ports
+        assert ports is not None
+        return ports
+
+    assert left() == PORTS
+    first, second = (bench.engine.create_and_start(bench.new(n)) for n in (1, 2))
+    assert left() == PORTS - 2
+    bench.engine.stop(first, grace=0)
+    assert left() == PORTS - 1
+    bench.destroy(second)
+    assert left() == PORTS
+    capacity = bench.engine.capacity()
+    assert capacity.memory
+    assert capacity.disk
+    assert capacity.memory > 2**20, "in bytes"
+    assert capacity.disk > 2**20, "in bytes"
 
 
 def test_logs(bench: Bench) -> None:
