@@ -18,6 +18,7 @@ from typing import Protocol
 from reconciler.apply import Apply, Outcome
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
+from reconciler.desired.release import content_of
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.old_images import remove_images
@@ -205,11 +206,12 @@ class Reconciler:
 def in_motion(
     desired: Desired, containers: tuple[Container, ...], ready: frozenset[str], pins: Collection[str], memory: Memory
 ) -> set[str]:
-    """Sites that are pinned, or whose containers are not simply those that are wanted, all ready."""
+    """Sites that are pinned, being brought up, or whose containers are not simply those that are wanted, all ready."""
     counts: dict[tuple[str, str, str], int] = {}
-    moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned)}
+    moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned or site.begun)}
     for c in containers:
-        counts[c.site, c.release, c.service] = counts.get((c.site, c.release, c.service), 0) + 1
+        key = c.site, content_of(c.release)[0], c.service
+        counts[key] = counts.get(key, 0) + 1
         if c.id not in ready or c.site not in desired.sites:
             moving.add(c.site)
     wanted = {(site.name, site.release, s.name): s.replicas for site in desired.sites.values() for s in site.services if s.replicas}

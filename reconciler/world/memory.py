@@ -49,7 +49,7 @@ class MemoryEngine:
     """An Engine (see engine.py). `clock` gives seconds; `images` are present, `pullable` can be had."""
 
     def __init__(self, instance: str, network: str, clock: Callable[[], float] = lambda: 0.0) -> None:
-        self._instance, self._network, self._clock = instance, network, clock
+        self.instance, self._network, self._clock = instance, network, clock
         self.images: dict[str, Behaviour] = {}
         self.pullable: dict[str, Behaviour] = {}
         self.tags: dict[str, str] = {}
@@ -69,11 +69,11 @@ class MemoryEngine:
         return tuple(
             self._container(c, inspected=c.labels.get("shipstone.site") not in busy)
             for c in self._all.values()
-            if c.labels.get("shipstone.instance") == self._instance
+            if c.labels.get("shipstone.instance") == self.instance
         )
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
-        rows = (c for c in self._all.values() if c.state == "running" and c.labels.get("shipstone.instance") != self._instance)
+        rows = (c for c in self._all.values() if c.state == "running" and c.labels.get("shipstone.instance") != self.instance)
         found = (
             ForeignContainer(c.id, c.name, tuple(sorted((k, v) for k, v in c.labels.items() if k.startswith("traefik.")))) for c in rows
         )
@@ -140,7 +140,7 @@ class MemoryEngine:
             raise NotFoundError(f"cannot create {new.name}: network {new.network} not found")
         if owner := next((c for c in self._all.values() if c.name == new.name), None):
             whose = "the name is already in use"
-            if owner.labels.get("shipstone.instance") != self._instance:
+            if owner.labels.get("shipstone.instance") != self.instance:
                 whose = f"a container that is not Shipstone's has this name: {owner.id[:12]} of image {owner.image}. Rename or remove it"
             raise EngineError(f"cannot create {new.name}: {whose}.")
         self.volumes |= {volume.source for volume in new.spec.volumes if volume.kind == "volume"}
@@ -284,7 +284,7 @@ class MemoryEngine:
     def _tell(self, container_id: str, action: str) -> None:
         """Only of this instance's containers, as docker_rows.event_of."""
         c = self._all[container_id]
-        if c.labels.get("shipstone.instance") == self._instance:
+        if c.labels.get("shipstone.instance") == self.instance:
             self._say(Event("container", action, c.id, c.labels.get("shipstone.site")))
 
     def _say(self, event: Event) -> None:

@@ -92,7 +92,8 @@ class MemoryTraefik:
 
     def view(self, moving: Collection[str]) -> TraefikView:
         """As TraefikApi.view."""
-        counts = {name: len(rows) for name, rows in self._loaded.services.items()}
+        starts = tuple(f"{self._engine.instance}-{site}-" for site in moving)
+        counts = {name: len(rows) for name, rows in self._loaded.services.items() if name.startswith(starts)}
         pins = {site: pin for site, pin in self._loaded.pins.items() if site in moving}
         return TraefikView(reachable=True, pins=pins, services=counts, refused=self._loaded.refused)
 
