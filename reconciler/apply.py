@@ -1,9 +1,10 @@
 """Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
 
+import itertools
 import math
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,6 +26,8 @@ from reconciler.world.pins import PinFile
 LOG_LINES = 20
 PULLS = 32
 """Sites that pull at the same time at the most: many, because a registry that hangs holds all of them, and the engine bounds downloads."""
+STOPS = 8
+"""Containers of one site that are stopped side by side: each may take its whole grace."""
 MAX_BACKOFF = 60.0
 """Seconds between two tries of a site at the most."""
 
@@ -99,9 +102,9 @@ class Apply:
             failpoint("drain")
         with self._lock:
             self._ended.clear()
-            found = {name: steps for name, steps in found.items() if name not in self._busy}
-            self._busy.update(dict.fromkeys(found, self._clock()))
-        pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more}
+            found = {name: steps for name, steps in found.items() if not ({name} | touched(steps)) & self._busy.keys()}
+            self._busy.update(dict.fromkeys({name for one, steps in found.items() for name in {one} | touched(steps)}, self._clock()))
+        pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
             self._workers.submit(partial(self._pin, pins, report))
         for name, steps in found.items():
@@ -159,23 +162,23 @@ class Apply:
         failed: FailedRelease | None = None
         error = ""
         try:
-            for step in steps:
+            for group in _groups(steps):
                 begun = self._clock()
-                match step:
-                    case Pull():
+                match group:
+                    case (Pull() as step,):
                         images[site.release, step.target] = self._images.resolve(step.target)
-                    case GiveUp():
+                    case (GiveUp() as step,):
                         failed = self._give_up(site, step)
                     case _:
-                        self._do(site, step, desired)
-                done.append((step, self._clock() - begun))
+                        self._together(site, group, desired)
+                done += [(step, self._clock() - begun) for step in group]
         except ShipstoneError as problem:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        self._end(Outcome(site.name, tuple(done), error, images, failed), report)
+        self._end(Outcome(site.name, tuple(done), error, images, failed), report, touched(steps))
 
-    def _end(self, outcome: Outcome, report: Report) -> None:
+    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
         failpoint("record")
         report(outcome)
@@ -184,15 +187,35 @@ class Apply:
             if outcome.error:
                 pause = min(2.0 ** min(tries, 10), MAX_BACKOFF) * (0.5 + self._chance() / 2)
                 self._retry[outcome.site] = (tries + 1, self._clock() + pause)
-            self._busy.pop(outcome.site, None)
+            for site in {outcome.site} | others:
+                self._busy.pop(site, None)
             if not self._busy:
                 self._ended.set()
         self._told(outcome)
 
+    def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> None:
+        """Side by side. The first error is raised when all have ended."""
+        errors: list[Exception] = []
+
+        def one(step: Step) -> None:
+            try:
+                self._do(site, step, desired)
+            except Exception as error:  # noqa: BLE001  raised below
+                errors.append(error)
+
+        threads = [threading.Thread(target=one, args=(step,), name="stop", daemon=True) for step in group[1:]]
+        for thread in threads:
+            thread.start()
+        one(group[0])
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:
             case SetPin():
-                self._pins.set({site.name: step.pin})
+                self._pins.set({site.name: step.pin, **dict(step.also)})
             case Start():
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
@@ -235,3 +258,16 @@ class Apply:
             self._files.put_file(digest, read(source), executable)
         else:
             self._files.put_tree(digest, {inside: (read(source), executable) for inside, source, executable in content.files})
+
+
+def touched(steps: Iterable[Step]) -> frozenset[str]:
+    """Other sites whose pins these steps change too."""
+    return frozenset(site for step in steps if isinstance(step, SetPin) for site, _ in step.also)
+
+
+def _groups(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+    """Steps in their order; neighbouring stops, up to STOPS of them, as one."""
+    for stops, rows in itertools.groupby(steps, lambda step: isinstance(step, Stop)):
+        group = tuple(rows)
+        size = STOPS if stops else 1
+        yield from (group[n : n + size] for n in range(0, len(group), size))

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.registered_commands += intents.registered_commands
 
 
 class Output(StrEnum):
@@ -84,7 +83,7 @@ def apply(
 
     Exit 0 when it is so, 1 when something failed or is held.
     """
-    from reconciler import wiring
+    from reconciler import report, wiring
     from reconciler.console import Console, configure_log
     from reconciler.converge import Progress, converge
     from reconciler.world.lock import InstanceLock
@@ -104,10 +103,10 @@ def apply(
         reconciler.close(5.0)
     for site, why in sorted(result.failed.items()):
         console.error(f"{site}: {why}")
-    console.notices(result.plan.notices)
+    console.notices(report.notices(result.plan, desired))
     right = result.total - len(result.failed)
     console.line(f"{right} of {result.total} sites as {desired.revision[:12]} says, after {result.seconds:.1f} s")
-    raise typer.Exit(1 if result.failed else 0)
+    raise typer.Exit(1 if result.failed or desired.notices else 0)
 
 
 @app.command()
@@ -143,7 +142,7 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
     if output is Output.json:
         _print_json(report.status_json(found, desired, time.time()))
     else:
-        Console().status(report.status_rows(found), desired.revision, found.notices)
+        Console().status(report.status_rows(found), desired.revision, report.notices(found, desired))
 
 
 @app.command()
@@ -161,6 +160,7 @@ def validate(config: Config = None, source: Source = None, output: Out = Output.
         _print_json(report.problems_json(desired.problems))
     else:
         Console().problems(desired.problems)
+        Console().notices(desired.notices)
         if not desired.problems:
             count = len(desired.sites)
             typer.echo("1 site is right" if count == 1 else f"{count} sites are right")
@@ -282,6 +282,9 @@ def traefik_restart(config: Config = None) -> None:
     typer.echo("Traefik was replaced")
 
 
+app.registered_commands += intents.registered_commands
+
+
 def main() -> NoReturn:
     """The console script: errors are one line, never a traceback."""
     code = 1
@@ -323,7 +326,7 @@ def _finding(config: Path | None, source: Path | None, output: Output, *, drift_
         causes = frozenset({"drift"}) if drift_only else frozenset({"commit", "drift"})
         _print_json(report.plan_json(found, desired, causes=causes))
     else:
-        for row in report.drift_text(found) if drift_only else report.plan_text(found, desired):
+        for row in report.drift_text(found, desired) if drift_only else report.plan_text(found, desired):
             typer.echo(row)
     raise typer.Exit(report.plan_exit(found, desired, drift_only=drift_only))
 

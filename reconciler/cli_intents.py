@@ -47,7 +47,10 @@ def suspend(site: SiteOrNone = None, every: All = False, config: Config = None) 
 
 @intents.command()
 def resume(site: SiteOrNone = None, every: All = False, config: Config = None) -> None:
-    """End a suspension or a rollback: the repository counts again."""
+    """End a suspension or a rollback.
+
+    The repository counts again.
+    """
     name = _one_or_all(site, every)
     with _desk(config) as desk:
         store = desk.store
@@ -73,9 +76,9 @@ def retry(site: OneSite, config: Config = None) -> None:
 
 @intents.command()
 def restart(site: OneSite, config: Config = None, source: Source = None) -> None:
-    """Replace a site's containers by new ones of the same content.
+    """Replace a site's containers, as a deploy does.
 
-    As a deploy does it: no request is lost.
+    They get the same content, and no request is lost.
     """
     from reconciler.planning.intents import restart as asked
 
@@ -114,17 +117,24 @@ def rollback(
 
 @intents.command()
 def approve(config: Config = None, source: Source = None) -> None:
-    """Let the removals go that wait for it.
+    """Let go what waits: removals, or a replaced branch.
 
-    Exactly those that are listed; what a later commit removes is looked at anew.
+    Exactly what is listed; what a later commit removes is looked at anew.
     """
-    from reconciler.planning.intents import Said
+    from reconciler.planning.intents import ALL, Said
 
     with _desk(config, source) as desk:
-        waiting = sorted(desk.look().held_removals)
-        for name in waiting:
-            desk.say(Said("approve", name))
-    typer.echo(f"approved: the removal of {', '.join(waiting)}" if waiting else "nothing waits for an approval")
+        removed = sorted(desk.look().held_removals)
+        said = [Said("approve", name) for name in removed] + ([Said("history", ALL, desk.waits)] if desk.waits else [])
+        for one in said:
+            desk.say(one)
+        waits = desk.waits
+    if removed:
+        typer.echo(f"approved: the removal of {', '.join(removed)}")
+    if waits:
+        typer.echo(f"approved: the history of {waits[:12]}")
+    if not said:
+        typer.echo("nothing waits for an approval")
 
 
 def settings_of(config: Path | None, source: Path | None) -> "Settings":
@@ -136,11 +146,13 @@ def settings_of(config: Path | None, source: Path | None) -> "Settings":
 
 @dataclass
 class _Desk:
-    """Where a word of a person is written down. `contents`: after a look, what the repository says of each site (a fingerprint)."""
+    """Where a word of a person is written down. After a look: `contents` is what the repository says of each site (a fingerprint),
+    `waits` a commit that needs an approval."""
 
     settings: "Settings"
     store: "Store"
     contents: dict[str, str]
+    waits: str = ""
 
     def say(self, said: "Said") -> None:
         self.store.say(said, time.time())
@@ -160,7 +172,9 @@ class _Desk:
         from reconciler import wiring
 
         reconciler = wiring.reconciler_of(self.settings)
-        desired = reconciler.take(wiring.source_of(self.settings).fetch())
+        revision = wiring.source_of(self.settings).fetch()
+        desired = reconciler.take(revision)
+        self.waits = revision.waits
         self.contents = {name: site.release for name, site in desired.sites.items()}
         return reconciler.plan()
 

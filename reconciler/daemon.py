@@ -109,10 +109,11 @@ class Daemon:
             if self._told.get(name) != now:
                 self._told[name] = now
                 log.info("site", site=name, sync=site.sync, health=site.health, release=site.release, message=now[1])
-        for notice in plan.notices:
+        notices = (*(self._reconciler.desired.notices if self._reconciler.desired else ()), *plan.notices)
+        for notice in notices:
             if notice not in self._notices:
                 log.warning("notice", message=notice)
-        self._notices = frozenset(plan.notices)
+        self._notices = frozenset(notices)
         drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
         for name, text in sorted(drift - self._drift):
             log.warning("drift", site=name, difference=text)

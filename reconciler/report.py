@@ -12,6 +12,11 @@ from reconciler.planning.plan import Plan, SitePlan
 from reconciler.planning.steps import line
 
 
+def notices(plan: Plan, desired: Desired) -> tuple[str, ...]:
+    """What a person should know of the whole."""
+    return (*desired.notices, *plan.notices)
+
+
 def problems_json(problems: Iterable[Problem]) -> dict[str, Any]:
     return {"problems": [problem.as_json() for problem in problems]}
 
@@ -23,6 +28,7 @@ def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozense
         "sites": {name: _site_json(site, causes) for name, site in sorted(plan.sites.items())},
         "problems": [problem.as_json() for problem in desired.problems],
         "foreign": [asdict(claim) for claim in plan.foreign],
+        "notices": list(notices(plan, desired)),
     }
 
 
@@ -41,7 +47,7 @@ def status_json(plan: Plan, desired: Desired, observed_at: float) -> dict[str, A
         for name, site in sorted(plan.sites.items())
     }
     at = dt.datetime.fromtimestamp(observed_at, dt.UTC).isoformat(timespec="seconds")
-    return {"revision": desired.revision, "observed_at": at, "sites": sites, "notices": list(plan.notices)}
+    return {"revision": desired.revision, "observed_at": at, "sites": sites, "notices": list(notices(plan, desired))}
 
 
 def plan_text(plan: Plan, desired: Desired) -> list[str]:
@@ -51,7 +57,7 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
         rows.append("the network is missing: it is made first")
     if plan.proxy in ("missing", "stopped"):
         rows.append(f"Traefik is {plan.proxy}: it is started")
-    rows += plan.notices
+    rows += notices(plan, desired)
     for name, site in sorted(plan.sites.items()):
         if not site.steps and not site.differences and not site.message:
             continue
@@ -61,9 +67,9 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
     return rows or ["nothing to do"]
 
 
-def drift_text(plan: Plan) -> list[str]:
+def drift_text(plan: Plan, desired: Desired) -> list[str]:
     rows = [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
-    return [*rows, *plan.notices] or ["no drift"]
+    return [*rows, *notices(plan, desired)] or ["no drift"]
 
 
 def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
@@ -75,8 +81,12 @@ def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
-    """0 nothing to do, 2 differences, 1 an error or a held site (1 wins)."""
-    if any(site.sync == "held" for site in plan.sites.values()) or any(problem.severity == "error" for problem in desired.problems):
+    """0 nothing to do, 2 differences, 1 an error, a held site or a held history (1 wins)."""
+    if (
+        desired.notices
+        or any(site.sync == "held" for site in plan.sites.values())
+        or any(problem.severity == "error" for problem in desired.problems)
+    ):
         return 1
     if drift_only:
         return 2 if any(row.cause == "drift" for site in plan.sites.values() for row in site.differences) else 0

@@ -3,7 +3,7 @@
 import hashlib
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.middlewares import flat
@@ -47,6 +47,7 @@ class Compiler:
             return self._last[1]
         fleet, problems = self._fleet(revision)
         desired = self._sites(revision, fleet, problems, previous) if fleet else _all_held(revision, previous, problems)
+        desired = replace(desired, notices=(revision.notice,) if revision.notice else ())
         self._last = (revision, desired)
         return desired
 

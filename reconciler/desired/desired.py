@@ -51,7 +51,10 @@ class Content:
 
 @dataclass(frozen=True)
 class Desired:
-    """All of it. A site in `held` has errors in its input: it is kept as it runs; `sites` then has its last good content, if known."""
+    """All of it. A site in `held` has errors in its input: it is kept as it runs; `sites` then has its last good content, if known.
+
+    `notices`: why it is not the newest revision.
+    """
 
     revision: str
     sites: Mapping[str, DesiredSite] = field(hash=False)
@@ -59,6 +62,7 @@ class Desired:
     problems: tuple[Problem, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict, hash=False)
     domain: str = "shipstone.local"
+    notices: tuple[str, ...] = ()
 
     def hosts(self) -> tuple[str, ...]:
         """The base domain, then every site's host names in the order of the sites."""

@@ -17,7 +17,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Revision:
-    """What a source fetched: `entries` by path with `/`, `read` gives a file's bytes at exactly this revision."""
+    """What a source fetched: `entries` by path with `/`, `read` gives a file's bytes at exactly this revision.
+
+    `waits`: the id of a newer one that needs an approval before it is fetched; `notice` says so.
+    """
 
     id: str
     entries: Mapping[str, Entry]
@@ -25,3 +28,5 @@ class Revision:
     author: str = ""
     subject: str = ""
     committed_at: float = 0.0
+    waits: str = ""
+    notice: str = ""

@@ -1,11 +1,13 @@
 """Traefik 3 by labels: release in every name, one router per host and path, a service per release and one per replica."""
 
 import re
+from functools import lru_cache
 
 from reconciler.desired.release import release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Cookie, Route
 
 
+@lru_cache(maxsize=4096)
 def rules(route: Route) -> tuple[str, ...]:
     """One rule per host, so that each is as specific as it looks."""
     return tuple(rule_of(host, route.path) for host in route.hosts)

@@ -61,6 +61,12 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     return Goal(wanted, asked, _rolled_back(name, written, wishes.intents))
 
 
+def kept_out(goal: Goal, runs: DesiredSite | None, rule: str, owner: str) -> Goal:
+    """Held as it `runs`: what it wants to answer to is another site's, which keeps it."""
+    note = f"{rule} is served by {owner}, which keeps it. Take it out of one of the two files, or let {owner} go first."
+    return replace(goal, site=runs, note=note, fallback=True, held=True)
+
+
 def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
     """The release that serves: of several the one with the most ready replicas, as its labels describe it."""
     releases: dict[str, list[Container]] = {}

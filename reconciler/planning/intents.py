@@ -10,14 +10,17 @@ from reconciler.desired.release import content_of, counted
 from reconciler.planning.observed import Container
 from reconciler.planning.past import PastRelease
 
-Kind = Literal["suspend", "restart", "rollback", "approve", "retry"]
+Kind = Literal["suspend", "restart", "rollback", "approve", "retry", "history"]
 ALL = "*"
 """Stands for every site."""
 
 
 @dataclass(frozen=True)
 class Said:
-    """One thing that a person said of one site. `value` is JSON: of a restart and a rollback see their writers below."""
+    """One thing that a person said of one site. `value` is JSON: of a restart and a rollback see their writers below.
+
+    `history` is for the source: the commit that is `value` may take the branch's place, though it shares no history with it.
+    """
 
     kind: Kind
     site: str

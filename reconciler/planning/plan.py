@@ -8,14 +8,15 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
-from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal
+from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
 from reconciler.planning.guard import Guard, removals
+from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, owners, served, wanted
 from reconciler.planning.intents import Intents
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
-from reconciler.planning.steps import Step, Wait, line
+from reconciler.planning.steps import SetPin, Step, Wait, due, line
 
 Sync = Literal["synced", "out-of-sync", "held", "suspended"]
 Health = Literal["healthy", "progressing", "degraded", "missing"]
@@ -101,18 +102,30 @@ def make_plan(
     leaving = by_site.keys() - known
     gone = removals(leaving, len(by_site.keys() | known), guard or Guard(), approved=intents.approved, going=memory.going)
     wishes = Wishes(desired, intents, gone, memory)
-    every = known | by_site.keys() | observed.pins.keys() | memory.failed.keys()
+    every = sorted(known | by_site.keys() | observed.pins.keys() | memory.failed.keys())
+    rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
+    goals = {name: choose_goal(name, wishes, observed, rows[name], names) for name in every}
+    holders = served(by_site)
+    takers = wanted({name: goal.site for name, goal in goals.items()})
+    owner = owners(holders, takers, observed.pins)
+    for name, (rule, other) in intruders(takers, owner).items():
+        unserved = memory.sites.get(name, SiteMemory()).unserved
+        stays = tuple(c for c in rows[name] if c.release not in unserved)
+        goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
+    moves = handovers(holders, owner, observed)
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
-    for name in sorted(every - busy):
-        containers = tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica)))
-        plan, remembered[name] = _site(name, wishes, observed, containers, names, now)
+    for name in every:
+        if name in busy:
+            continue
+        plan, remembered[name] = _site(name, goals[name], wishes, observed, rows[name], names, now, moves.get(name, NOTHING))
         if plan is not None:
             sites[name] = plan
     room = _find_room(sites, observed, memory, busy, names)
     for name, why in room.waits.items():
         sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
         remembered[name] = memory.sites.get(name, SiteMemory())
+    sites = _one_at_a_time(sites, busy)
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
@@ -133,10 +146,27 @@ def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
     return runs | {host: site.name for site in desired.sites.values() for host in site.route.hosts}
 
 
+def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[str, SitePlan]:
+    """A step that changes another site's pin too is done while nothing else is done to that site."""
+    found = dict(sites)
+    for name, site in sites.items():
+        others = {other for step in due(site.steps) if isinstance(step, SetPin) for other, _ in step.also}
+        waiting = {name} if others & busy else others
+        for one in waiting & found.keys():
+            found[one] = replace(found[one], steps=(Wait(name, "while a route changes hands"), *found[one].steps))
+    return found
+
+
 def _site(
-    name: str, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names, now: float
+    name: str,
+    chosen: Goal,
+    wishes: Wishes,
+    observed: Observed,
+    containers: tuple[Container, ...],
+    names: Names,
+    now: float,
+    handover: Handover,
 ) -> tuple[SitePlan | None, SiteMemory]:
-    chosen = choose_goal(name, wishes, observed, containers, names)
     before = wishes.memory.sites.get(name, SiteMemory())
     goal = chosen.site
     if goal is not None:
@@ -164,6 +194,7 @@ def _site(
         names,
         now,
         chosen.note.split("\n")[0] or "removed from the desired state",
+        handover,
         fallback=chosen.fallback,
     )
     at_rest = seen.pin is None and not before.pinned

@@ -12,6 +12,7 @@ from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, NewContainer, Route
 from reconciler.desired.traefik_v3 import middleware_names
+from reconciler.planning.handover import NOTHING, Handover, without, yielding
 from reconciler.planning.labels import applied_of, container_labels, joining_labels, route_of, weight_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
@@ -66,6 +67,8 @@ class Seen:
     now: float
     gone: str = "removed from the desired state"
     """Why there is no goal, where there is none."""
+    handover: Handover = NOTHING
+    """Routes that move to this site from another, or from it to another."""
     fallback: bool = False
     """The goal is what ran before, because what is written cannot be had: it is healed, never given up."""
 
@@ -103,8 +106,10 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     cast = assign(seen)
     alive_leaving = tuple(c for c in cast.leaving if alive(c))
     memory = remember_pin(seen, memory)
-    if not cast.missing and not cast.stopped and not alive_leaving and seen.pin is None:
-        at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "") if memory.begun or not memory.served else memory
+    if not cast.missing and not cast.stopped and not alive_leaving and seen.pin is None and not seen.handover.takes:
+        at_rest = memory
+        if memory.begun or not memory.served or memory.unserved:
+            at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "", unserved=frozenset())
         steps: list[Step] = [_remove(c) for c in cast.leaving]
         if memory.pinned:
             steps.append(Wait("Traefik", "until it has let go of the pin"))
@@ -113,6 +118,8 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
     if complete and is_known(seen, cast):
+        if seen.handover.promised and not _mutual(seen.handover):
+            return keep_serving(seen, memory)
         return finish(seen, cast, alive_leaving, memory)
     return bring_up(seen, cast, alive_leaving, memory)
 
@@ -179,6 +186,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
     if not confirmed(seen, pin):
         steps.append(_wait_for_pin(seen))
+    if seen.handover.waits:
+        steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
     memory = begin(seen, goal, memory)
     idle = [c for c in alive_leaving if c not in serving and (c.release in memory.unserved or drained(seen, memory, goal.timing.drain))]
     if cast.alone:
@@ -228,6 +237,25 @@ def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
 
 
+def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:
+    """Another site will take over some of the routes: until it has, whoever serves them goes on."""
+    serving = serving_now(seen)
+    pin = pin_of(seen, serving, _routes(seen))
+    steps: list[Step] = []
+    if seen.pin != pin:
+        steps.append(SetPin(seen.site, pin, f"requests only to {_who(serving)} until another site takes over"))
+    if not confirmed(seen, pin):
+        steps.append(_wait_for_pin(seen))
+    (rule, _), taker = min(seen.handover.promised.items())
+    steps.append(Wait(taker, f"until it has taken over {rule}"))
+    return Motion(tuple(steps), memory, f"serves until {taker} has taken over {rule}", seen.now + POLL)
+
+
+def _mutual(handover: Handover) -> bool:
+    """Both wait for each other: they exchange routes, and neither can be first without a gap."""
+    return bool(set(handover.promised.values()) & set(handover.takes.values()))
+
+
 def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
     """All that should run is ready and known: switch to it, drain and stop the rest, wait until Traefik forgot it, unpin."""
     steps: list[Step] = []
@@ -236,10 +264,10 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
     timing = seen.goal.timing if seen.goal else None
     message = f"{goal_name} serves"
     parting = cast.leaving if cast.alone else alive_leaving
-    if parting:
-        pin = pin_of(seen, cast.keep, _routes(seen))
+    if parting or seen.handover.shared:
+        pin = pin_of(seen, cast.keep, _routes(seen), take=True)
         if seen.pin != pin:
-            steps.append(SetPin(seen.site, pin, f"the switch: requests to {goal_name}"))
+            steps.append(SetPin(seen.site, pin, f"the switch: requests to {goal_name}", tuple(sorted(seen.handover.also.items()))))
             memory = replace(memory, unserved=memory.unserved - {goal_name})
         message = f"{goal_name} serves; the rest is drained" if confirmed(seen, pin) else f"switching to {goal_name}"
         if not confirmed(seen, pin):
@@ -256,6 +284,8 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
     steps += [_remove(c) for c in cast.leaving if not alive(c)]
     if parting or lingering(seen, cast.keep):
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
+    if seen.handover.shared:
+        steps.append(Wait(seen.handover.shared, "until nothing of it has the routes any more that were taken over from it"))
     steps.append(SetPin(seen.site, None, "labels route again"))
     return Motion(tuple(steps), memory, message, look_at)
 
@@ -281,9 +311,10 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if why := refused(seen, goal):
         return why
+    served = seen.pin is not None and any(seen.pin.services & set(_service_names(seen, c)) for c in mine)
     surplus = () if cast.missing else ("exited", "dead")  # what ended in a whole release was stopped, and is only to be removed
     for c in mine:
-        if c.state not in surplus and (why := trouble(c, served=goal.release not in memory.unserved)):
+        if c.state not in surplus and (why := trouble(c, served=served)):
             return why
     since = max(memory.begun_at, memory.tried_at)
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:
@@ -329,11 +360,12 @@ def serving_now(seen: Seen) -> tuple[Container, ...]:
     return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
 
 
-def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "") -> Pin:
+def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "", *, take: bool = False) -> Pin | None:
     """The pin that sends every rule of `routes` to `serving`, or to nobody where the serving release does not claim that rule.
 
     It names a whole release where all of it serves, none is to join (`growing`) and Traefik lists no more of it than these: an address
     that one of it had may be another site's by now. Else it names each replica by itself.
+    What another site still serves is left out until it is to be taken over (`take`); None where nothing is left.
     """
     serving = tuple(serving)
     releases = {c.release for c in serving}
@@ -352,18 +384,19 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
     first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
     middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
     kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
-    return route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept)
+    pin = route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept)
+    return without(yielding(pin, seen.handover.given), () if take else seen.handover.takes)
 
 
-def confirmed(seen: Seen, pin: Pin) -> bool:
-    """Traefik holds this pin, and its routers are enabled."""
+def confirmed(seen: Seen, pin: Pin | None) -> bool:
+    """Traefik holds this pin, and its routers are enabled; or none, where none is wanted."""
     return seen.pin == pin and seen.traefik.pins.get(seen.site) == pin
 
 
 def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
     if seen.pin is None:
         pinned = memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
-        after = replace(memory, pin=None, pin_since=None, pinned=pinned, unserved=frozenset())
+        after = replace(memory, pin=None, pin_since=None, pinned=pinned)
     elif not confirmed(seen, seen.pin):
         after = replace(memory, pin=None, pin_since=None, pinned=True)
     else:

@@ -18,12 +18,13 @@ class Pull:
 
 @dataclass(frozen=True)
 class SetPin:
-    """Write the site's pin; None removes it."""
+    """Write the site's pin; None removes it. `also`: other sites' pins that change with it, in the same moment."""
 
     step: ClassVar[str] = "pin"
     target: str
     pin: Pin | None
     reason: str
+    also: tuple[tuple[str, Pin], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,14 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
 import datetime as dt
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-import docker
 from docker.errors import APIError
 from docker.utils import version_gte
 
@@ -20,15 +18,14 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer
-from reconciler.world.docker_call import UnreachableError, engine_call
+from reconciler.world.docker_call import Connection
 from reconciler.world.docker_config import container_config
+from reconciler.world.docker_images import DockerImages
 from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
 
 INSPECTORS = 4
-TIMEOUT = 60
-"""Seconds that one call may take, besides a stop's grace and pulls."""
 GRACE = 5.0
 """Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
 PING = 3
@@ -45,23 +42,21 @@ class DockerEngine:
 
     def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str]) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
-        self._clients = threading.local()
-        self._version = ""
+        self._connection = Connection(socket)
+        self._images = DockerImages(self._connection)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
-        self._image_configs: dict[str, dict[str, Any]] = {}
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._on_network = 0
         self._bridge = False
         self._host: tuple[int, str] | None = None
         self._heard = time.time()
-        self._away = -math.inf
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
     def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
-        with self._call("list the containers"):
-            rows = self._client.containers(all=True)
+        with self._connection.call("list the containers"):
+            rows = self._connection.api.containers(all=True)
         self._foreign = tuple(foreign_of(row) for row in rows if row["State"] == "running" and not is_ours(row, self._instance))
         self._on_network = sum(row["State"] in ALIVE and is_on(row, self._network) for row in rows)
         ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
@@ -74,12 +69,12 @@ class DockerEngine:
         if not any(comes_back(c) for c in found):
             return found
         self._takes_connections()
-        settling = time.monotonic() < self._away + GRACE
+        settling = time.monotonic() < self._connection.away + GRACE
         return tuple(replace(c, state="restarting") if settling and comes_back(c) else c for c in found)
 
     def _takes_connections(self) -> None:
         """An engine that goes down stops containers while it still answers on open connections: nothing of that is to be healed."""
-        with self._call("connect"), closing(docker.APIClient(base_url=self._socket, version=self._version, timeout=PING)) as fresh:
+        with self._connection.call("connect"), closing(self._connection.new(PING)) as fresh:
             fresh.ping()
 
     def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
@@ -98,65 +93,34 @@ class DockerEngine:
 
     def capacity(self) -> Capacity:
         if self._host is None:
-            with self._call("ask the engine for its host"):
-                row = self._client.info()
+            with self._connection.call("ask the engine for its host"):
+                row = self._connection.api.info()
             self._host = row["MemTotal"], row["DockerRootDir"]
         memory, disk = room_of(self._socket, *self._host)
         return Capacity(PORTS - self._on_network if self._bridge else None, memory, disk)
 
     def present(self, image: str) -> str | None:
-        """The digest under the name that was written, or the id of an image that no registry knows."""
-        try:
-            with self._call(f"inspect {image}"):
-                row = self._client.inspect_image(image)
-        except NotFoundError:
-            return None
-        if "@" in image:
-            return image
-        repository = _repository(image)
-        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
-        return str(digests[0] if digests else row["Id"])
+        return self._images.present(image)
 
     def resolve(self, image: str, *, timeout: float) -> str:
-        if (reference := self.present(image)) is not None:
-            return reference
-        self._pull(image, timeout)
-        reference = self.present(image)
-        if reference is None:
-            raise EngineError(f"cannot find {image} after it was pulled. Look whether someone removes images on this host.")
-        return reference
+        return self._images.resolve(image, timeout=timeout)
 
     def image_labels(self, reference: str) -> dict[str, str]:
-        return dict(self._image_config(reference).get("Labels") or {})
+        return dict(self._images.config(reference).get("Labels") or {})
 
     def image(self, reference: str) -> StoredImage | None:
-        try:
-            with self._call(f"inspect {reference}"):
-                row = self._client.inspect_image(reference)
-        except NotFoundError:
-            return None
-        with self._call("list the containers"):
-            used = any(container["ImageID"] == row["Id"] for container in self._client.containers(all=True))
-        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
+        return self._images.stored(reference)
 
     def remove_image(self, reference: str) -> bool:
-        with self._call(f"remove the image {reference}"):
-            try:
-                self._client.remove_image(reference)
-            except APIError as error:
-                if error.status_code == 409:
-                    return False
-                if error.status_code != 404:
-                    raise
-        return True
+        return self._images.remove(reference)
 
     def ensure_network(self) -> bool:
         if self.network_exists():
             return False
         labels = {"shipstone.network": self._instance}
-        with self._call(f"make the network {self._network}"):
+        with self._connection.call(f"make the network {self._network}"):
             try:
-                self._client.create_network(self._network, driver="bridge", check_duplicate=True, labels=labels)
+                self._connection.api.create_network(self._network, driver="bridge", check_duplicate=True, labels=labels)
             except APIError as error:
                 if error.status_code != 409:
                     raise
@@ -166,40 +130,42 @@ class DockerEngine:
     def network_exists(self) -> bool:
         """Asked once, and again after an event says that it may have changed."""
         if not self._network_there:
-            with self._call("list the networks"):
-                rows = self._client.networks(names=[self._network])
+            with self._connection.call("list the networks"):
+                rows = self._connection.api.networks(names=[self._network])
             mine = [row for row in rows if row["Name"] == self._network]
             self._network_there = bool(mine)
             self._bridge = any(row["Driver"] == "bridge" for row in mine)
         return self._network_there
 
     def create_and_start(self, new: NewContainer) -> str:
-        with self._call(f"create {new.name}"):
-            check = self._image_config(new.image).get("Healthcheck")
-            modern = version_gte(self._client.api_version, START_INTERVAL_API)
+        with self._connection.call(f"create {new.name}"):
+            check = self._images.config(new.image).get("Healthcheck")
+            modern = version_gte(self._connection.api.api_version, START_INTERVAL_API)
             config = container_config(new, self._file_path, check, start_interval=modern)
             try:
-                made = self._client.create_container_from_config(config, new.name)["Id"]
+                made = self._connection.api.create_container_from_config(config, new.name)["Id"]
             except APIError as error:
                 raise self._owner_of(new.name) or error from None
         failpoint("create")
         try:
-            with self._call(f"start {new.name}"):
-                self._client.start(made)
+            with self._connection.call(f"start {new.name}"):
+                self._connection.api.start(made)
             failpoint("start")
         except EngineError:
-            with self._call(f"remove the half-made {new.name}"):
-                self._client.remove_container(made, force=True)
+            with self._connection.call(f"remove the half-made {new.name}"):
+                self._connection.api.remove_container(made, force=True)
             raise
         return str(made)
 
     def start(self, container_id: str) -> None:
-        with self._call(f"start {container_id[:12]}"):
-            self._client.start(container_id)
+        with self._connection.call(f"start {container_id[:12]}"):
+            self._connection.api.start(container_id)
 
     def _owner_of(self, name: str) -> EngineError | None:
         """Who has the name, where a container that is not ours does."""
-        rows = [row for row in self._client.containers(all=True, filters={"name": f"^/{name}$"}) if not is_ours(row, self._instance)]
+        rows = [
+            row for row in self._connection.api.containers(all=True, filters={"name": f"^/{name}$"}) if not is_ours(row, self._instance)
+        ]
         if not rows:
             return None
         made = dt.datetime.fromtimestamp(rows[0]["Created"], dt.UTC).isoformat(timespec="seconds")
@@ -208,28 +174,28 @@ class DockerEngine:
 
     def stop(self, container_id: str, *, grace: float) -> None:
         try:
-            with self._call(f"stop {container_id[:12]}"):
-                self._client.stop(container_id, timeout=max(0, round(grace)))
+            with self._connection.call(f"stop {container_id[:12]}"):
+                self._connection.api.stop(container_id, timeout=max(0, round(grace)))
         except NotFoundError:
             return
 
     def remove(self, container_id: str) -> None:
         try:
-            with self._call(f"remove {container_id[:12]}"):
-                paused = self._client.inspect_container(container_id)["State"]["Paused"]
-                self._client.remove_container(container_id, force=paused)
+            with self._connection.call(f"remove {container_id[:12]}"):
+                paused = self._connection.api.inspect_container(container_id)["State"]["Paused"]
+                self._connection.api.remove_container(container_id, force=paused)
         except NotFoundError:
             return
 
     def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
-        with self._call(f"read the log of {container_id[:12]}"):
-            text: bytes = self._client.logs(container_id, stdout=True, stderr=True, tail=lines)
+        with self._connection.call(f"read the log of {container_id[:12]}"):
+            text: bytes = self._connection.api.logs(container_id, stdout=True, stderr=True, tail=lines)
         return tuple(text.decode("utf-8", "replace").splitlines()[-lines:])
 
     def events(self) -> Iterator[Event]:
         """Also forgets what was remembered of a container that an event names."""
-        with self._call("listen to the engine's events"):
-            stream = self._client.events(decode=True, since=round(self._heard), filters={"type": ["container", "network"]})
+        with self._connection.call("listen to the engine's events"):
+            stream = self._connection.api.events(decode=True, since=round(self._heard), filters={"type": ["container", "network"]})
             for row in stream:
                 self._heard = row.get("time", self._heard)
                 event = event_of(row, self._instance, self._network)
@@ -244,27 +210,9 @@ class DockerEngine:
 
     def version(self) -> tuple[str, str]:
         """The engine's version and its API's."""
-        with self._call("ask the engine for its version"):
-            row = self._client.version()
+        with self._connection.call("ask the engine for its version"):
+            row = self._connection.api.version()
         return str(row["Version"]), str(row["ApiVersion"])
-
-    @property
-    def _client(self) -> Any:
-        client = getattr(self._clients, "client", None)
-        if client is None:
-            client = self._clients.client = docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=TIMEOUT)
-            self._version = client.api_version
-        return client
-
-    @contextmanager
-    def _call(self, what: str) -> Iterator[None]:
-        try:
-            with engine_call(what, self._socket):
-                yield
-        except UnreachableError:
-            self._clients.client = None
-            self._away = time.monotonic()
-            raise
 
     def _unknown(self, row: dict[str, Any]) -> bool:
         """It was not inspected yet, or the list shows something new of it."""
@@ -275,8 +223,8 @@ class DockerEngine:
     def _inspect(self, row: dict[str, Any]) -> bool:
         """False when it is gone."""
         try:
-            with self._call(f"inspect {row['Id'][:12]}"):
-                inspected: dict[str, Any] = self._client.inspect_container(row["Id"])
+            with self._connection.call(f"inspect {row['Id'][:12]}"):
+                inspected: dict[str, Any] = self._connection.api.inspect_container(row["Id"])
         except NotFoundError:
             return False
         row["State"] = inspected["State"]["Status"]  # newer than the list, and of one moment with the exit code
@@ -287,35 +235,9 @@ class DockerEngine:
     def _live(self, inspected: dict[str, Any]) -> dict[str, Any]:
         if "shipstone.live" not in inspected:
             try:
-                config = self._image_config(inspected["Image"])
+                config = self._images.config(inspected["Image"])
             except NotFoundError:
                 config = {}
             environment = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
             inspected["shipstone.live"] = live_fields(inspected, environment)
         return dict(inspected["shipstone.live"])
-
-    def _image_config(self, reference: str) -> dict[str, Any]:
-        """Of an image that a digest or an id names: it never changes."""
-        if reference not in self._image_configs:
-            with self._call(f"find {reference}"):
-                self._image_configs[reference] = self._client.inspect_image(reference).get("Config") or {}
-        return self._image_configs[reference]
-
-    def _pull(self, image: str, timeout: float) -> None:
-        with self._call(f"pull {image}"):
-            client = docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=round(timeout))
-            try:
-                name, _, tag = (
-                    (image, "", "") if "@" in image else image.rpartition(":") if ":" in image.rsplit("/", 1)[-1] else (image, "", "latest")
-                )
-                for row in client.pull(name, tag=tag or None, stream=True, decode=True):
-                    if "error" in row:
-                        raise EngineError(f"cannot pull {image}: {row['error']}")
-            finally:
-                client.close()
-
-
-def _repository(image: str) -> str:
-    """Without the tag, as RepoDigests has it."""
-    name = image.rsplit(":", 1)[0] if ":" in image.rsplit("/", 1)[-1] else image
-    return name.removeprefix("docker.io/").removeprefix("library/")

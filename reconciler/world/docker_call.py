@@ -1,16 +1,59 @@
-"""Errors of the Docker SDK become ours, in one line."""
+"""Calls of the Docker SDK: a client for each thread, errors that become ours, in one line."""
 
+import math
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import docker
 import requests
 from docker.errors import APIError, DockerException, NotFound
 
 from reconciler.errors import EngineError, NotFoundError
 
+TIMEOUT = 60
+"""Seconds that one call may take, besides a stop's grace and pulls."""
+
 
 class UnreachableError(EngineError):
     """The engine does not answer at all."""
+
+
+class Connection:
+    """The engine behind `socket`. Safe to use from several threads: each has a client of its own.
+
+    `away`: when it last did not answer (monotonic seconds).
+    """
+
+    def __init__(self, socket: str) -> None:
+        self._socket, self._version = socket, ""
+        self._clients = threading.local()
+        self.away = -math.inf
+
+    @property
+    def api(self) -> Any:
+        client = getattr(self._clients, "client", None)
+        if client is None:
+            client = self._clients.client = self.new(TIMEOUT)
+            self._version = client.api_version
+        return client
+
+    def new(self, timeout: float) -> Any:
+        """A client for one purpose, to be closed; `timeout` in seconds."""
+        return docker.APIClient(base_url=self._socket, version=self._version or "auto", timeout=round(timeout))
+
+    @contextmanager
+    def call(self, what: str) -> Iterator[None]:
+        """`what` completes "cannot …"."""
+        try:
+            with engine_call(what, self._socket):
+                yield
+        except UnreachableError:
+            self._clients.client = None
+            self.away = time.monotonic()
+            raise
 
 
 @contextmanager

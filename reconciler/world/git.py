@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,25 +16,40 @@ from reconciler.failpoints import failpoint
 from reconciler.world.git_address import Address, address, printable
 from reconciler.world.git_blobs import Blobs
 from reconciler.world.git_command import Commands, GitError
+from reconciler.world.git_history import Approved, Choice, History
 
 REF = "refs/heads/shipstone"
 LOCK_RETRY = 0.05
 """Seconds between two tries for a mirror that another process fetches into."""
 BRANCHES_SHOWN = 5
+SHORT = 12
+"""Digits of a commit that people get."""
 
 
 class GitSource:
     """Fetches `branch` of `url` into the bare repository `mirror`; `path` is the folder in it that counts ("" is all of it)."""
 
-    def __init__(self, url: str, branch: str, path: str, mirror: Path, *, allow_file: bool = False, timeout: float = 60.0) -> None:
-        """`timeout` is in seconds, for one fetch. What is wrong with the arguments is said by fetch()."""
+    def __init__(
+        self,
+        url: str,
+        branch: str,
+        path: str,
+        mirror: Path,
+        *,
+        allow_file: bool = False,
+        timeout: float = 60.0,
+        approved: Approved = frozenset,
+    ) -> None:
+        """`timeout` is in seconds, for one fetch. `approved`: asked for when a commit has no history in common with the last one.
+        What is wrong with the arguments is said by fetch()."""
         self._settings = (url, branch, path, allow_file)
-        self._mirror, self._timeout = mirror.absolute(), timeout
+        self._mirror, self._timeout, self._approved = mirror.absolute(), timeout, approved
         self._last: Revision | None = None
         self._blobs: Blobs | None = None
 
     def fetch(self) -> Revision:
-        """The newest commit of the branch: the same object as last time where it did not change. Raises SourceError."""
+        """The newest commit of the branch, or the last one whose history goes on in it: the same object as last time where nothing
+        changed. Raises SourceError."""
         url, branch, path, allow_file = self._settings
         where = address(url, branch, path, allow_file=allow_file)
         commands = Commands(where, self._mirror.parent)
@@ -72,6 +88,7 @@ class GitSource:
         fresh, deadline = self._mirror.with_name(self._mirror.name + ".new"), self._deadline()
         _remove(fresh)
         _receive(fresh, where, commands, deadline)
+        History(where, commands, REF).carry(self._mirror, fresh, deadline)
         _remove(self._mirror)
         fresh.rename(self._mirror)
         blobs.close()
@@ -79,18 +96,26 @@ class GitSource:
         return self._revision(where, commands, blobs, deadline)
 
     def _revision(self, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:
-        """What the mirror's branch points to."""
-        out = commands.run(self._mirror, ["log", "-1", "--format=%H%x00%an%x00%s%x00%ct", REF, "--"], deadline)
-        commit, author, subject, committed = out.decode("utf-8", "replace").strip().split("\0")
-        if self._last is not None and self._last.id == commit:
-            return self._last
+        """What the mirror's branch points to, if it may be taken."""
+        history = History(where, commands, REF)
+        choice = history.choose(self._mirror, self._approved, deadline)
+        if self._last is None or self._last.id != choice.commit:
+            self._last = self._read(choice.commit, where, commands, blobs, deadline)
+        if choice.new:
+            history.take(self._mirror, choice.commit, deadline)
+        if self._last.waits != choice.waits:
+            self._last = replace(self._last, waits=choice.waits, notice=_notice(choice, where))
+        return self._last
+
+    def _read(self, commit: str, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:
+        """One commit and its files."""
+        out = commands.run(self._mirror, ["log", "-1", "--format=%an%x00%s%x00%ct", commit, "--"], deadline)
+        author, subject, committed = out.decode("utf-8", "replace").strip().split("\0")
         entries = _entries(self._mirror, commit, where, commands, deadline)
         with contextlib.suppress(GitError):
             commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
         blobs.close()
-        read = _reader(commit, entries, blobs)
-        self._last = Revision(commit, entries, read, printable(author), printable(subject), float(committed))
-        return self._last
+        return Revision(commit, entries, _reader(commit, entries, blobs), printable(author), printable(subject), float(committed))
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
@@ -118,6 +143,15 @@ def _no_branch(listed: bytes, where: Address) -> SourceError:
     shown = ", ".join(names[:BRANCHES_SHOWN]) + (", …" if len(names) > BRANCHES_SHOWN else "")
     return SourceError(
         f"cannot fetch {where.shown}: it has no branch {where.branch!r}, but {shown}. Set [source] branch to one of these, or push it."
+    )
+
+
+def _notice(choice: Choice, where: Address) -> str:
+    if not choice.waits:
+        return ""
+    return (
+        f"the branch {where.branch} was replaced by an unrelated history ({choice.commit[:SHORT]} → {choice.waits[:SHORT]}): "
+        "nothing is changed. `shipstone approve` takes it."
     )
 
 

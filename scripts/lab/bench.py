@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import bench_cold, bench_neighbours, bench_rollout
 from lab.bench_row import Row, show
-from lab.engine import LabError, an_engine
+from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
 
 ENGINES = {"here": an_engine, "26.1": a_modern_engine}
@@ -20,6 +20,7 @@ def main() -> int:
     chosen = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        need("git")
         with tempfile.TemporaryDirectory(prefix="shipstone-bench-", dir="/var/tmp") as folder:
             if chosen.what == "rollout":
                 return rollout(chosen, Path(folder))

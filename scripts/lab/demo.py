@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 from rich.console import Console
 
-from lab.engine import Engine, LabError, an_engine, stop_engine
+from lab.engine import Engine, LabError, an_engine, need, stop_engine
 from lab.host import Host, take_away, until
 from lab.images import NGINX, TRAEFIK, make_nginx, make_traefik, provide
 from lab.load import Load
@@ -40,6 +40,7 @@ def main() -> int:
             return stop()
         if KEPT.exists():
             raise LabError("cannot begin: an earlier demo was kept. Remove it with scripts/demo --stop.")
+        need("git")
         with an_engine() as engine:
             return show(engine, keep=chosen.keep)
     except (LabError, TimeoutError) as error:

@@ -17,6 +17,20 @@ import docker
 DEFAULT = "unix:///var/run/docker.sock"
 LOCK = Path("/var/tmp")  # noqa: S108  the folder itself is locked, so nothing is left behind
 START_SECONDS = 60
+ANSWER_SECONDS = 20
+"""So long a busy engine may take to say its version."""
+PACKAGES = {
+    "dockerd": "docker.io",
+    "git": "git",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "mmdebstrap": "mmdebstrap",
+    "nsenter": "util-linux",
+    "openssl": "openssl",
+    "ps": "procps",
+    "unshare": "util-linux",
+}
+"""Which package of Debian brings a program."""
 
 
 class LabError(Exception):
@@ -50,22 +64,30 @@ def an_engine() -> Iterator[Engine]:
     if answers(socket):
         yield Engine(socket)
         return
-    with lab_lock():
-        if not shutil.which("dockerd"):
-            install("docker.io", "iptables")
-        if _wait(socket, seconds=5):
-            yield Engine(socket)
-            return
+    if need("dockerd", "iptables") and _wait(socket, seconds=5):
+        yield Engine(socket)
+        return
     with started() as own:
         yield own
 
 
 def answers(socket: str) -> bool:
     try:
-        client = docker.APIClient(base_url=socket, version="auto", timeout=5)
+        client = docker.APIClient(base_url=socket, version="auto", timeout=ANSWER_SECONDS)
         client.close()
     except docker.errors.DockerException:
         return False
+    return True
+
+
+def need(*programs: str) -> bool:
+    """Install what is not there of these, one process at a time; whether something was. Not for a holder of the lab's lock."""
+    if all(shutil.which(program) for program in programs):
+        return False
+    with lab_lock():
+        missing = {PACKAGES[program] for program in programs if not shutil.which(program)}
+        if missing:
+            install(*sorted(missing))
     return True
 
 

@@ -3,8 +3,8 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -18,15 +18,10 @@ import docker
 
 from lab.engine import LabError
 from lab.images import traefik_binary
+from lab.ports import Ports
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
@@ -49,7 +44,7 @@ class Repository:
         self._git("init", "--quiet", "--initial-branch=main", str(self.tree), cwd=folder)
         self._git("remote", "add", "origin", str(self.bare))
 
-    def commit(self, files: Mapping[str, str | None], message: str = "change") -> str:
+    def commit(self, files: Mapping[str, str | None], message: str = "change", *, force: bool = False) -> str:
         """Write files (None deletes one), commit, push to main; the commit."""
         for name, text in files.items():
             path = self.tree / name
@@ -58,13 +53,18 @@ class Repository:
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text)
-        return self.push(message)
+        return self.push(message, force=force)
 
-    def push(self, message: str) -> str:
+    def replace(self, files: Mapping[str, str | None], message: str = "begin anew") -> str:
+        """Commit as commit() does, without a parent, in the place of main."""
+        self._git("checkout", "--quiet", "--orphan", f"anew-{secrets.token_hex(4)}")
+        return self.commit(files, message, force=True)
+
+    def push(self, message: str, *, force: bool = False) -> str:
         """Commit what is in the work tree and push it."""
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", message)
-        self._git("push", "--quiet", "origin", "HEAD:main")
+        self._git("push", "--quiet", *(["--force"] if force else []), "origin", "HEAD:main")
         return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -89,7 +89,8 @@ class Host:
     ) -> None:
         self.folder, self.engine, self.instance = folder, engine, instance
         self.network = network or f"{instance}_net"
-        self.web, self.console, self.tls = free_port(), free_port(), free_port() if tls else 0
+        self._ports = Ports()
+        self.web, self.console, self.tls = self._ports.take(), self._ports.take(), self._ports.take() if tls else 0
         self.repository = Repository(folder / "git")
         self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
         self.static = folder / "traefik.toml"
@@ -128,6 +129,11 @@ traefik = "{self.static}"
 [state]
 dir = "{self.state}"
 """
+
+    @property
+    def domain(self) -> str:
+        """One that no other test on the same engine has."""
+        return f"{self.instance}.test"
 
     def shipstone(self, *arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command with this installation's settings."""
@@ -230,6 +236,7 @@ dir = "{self.state}"
                 stop()
         take_away(self.api, self.instance, self.network)
         self.api.close()
+        self._ports.close()
 
     def detach(self) -> int:
         """Leave the daemon running when this process ends; its pid."""

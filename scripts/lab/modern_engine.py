@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.engine import Engine, LabError, install, lab_lock, started
+from lab.engine import Engine, LabError, lab_lock, need, started
 from lab.network import a_network, run
 
 SUITE = "trixie"
@@ -34,12 +34,13 @@ def a_modern_engine() -> Iterator[Engine]:
 
 def modern_root() -> Path:
     """A folder with the engine's packages and what they need, unpacked; made once."""
+    need("unshare")
     root = CACHE / f"engine-{SUITE}"
+    if not (root / MARK).exists():
+        need("mmdebstrap")
     with lab_lock():
         if (root / MARK).exists():
             return root
-        if not shutil.which("mmdebstrap"):
-            install("mmdebstrap")
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{SUITE}-", dir=CACHE) as fresh:
             try:

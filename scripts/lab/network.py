@@ -5,7 +5,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 
-from lab.engine import LabError, lab_lock
+from lab.engine import LabError, lab_lock, need
 
 
 @contextlib.contextmanager
@@ -14,6 +14,7 @@ def a_network() -> Iterator[tuple[str, str]]:
 
     A second engine needs one: in the host's network it would take docker0 away from the first.
     """
+    need("ip", "nsenter")
     name = f"ship{secrets.token_hex(4)}"
     with lab_lock():
         start = _free()

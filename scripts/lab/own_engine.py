@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.engine import LabError, answers
+from lab.engine import LabError, answers, need
 from lab.host import until
 from lab.network import a_network
 
@@ -48,6 +48,7 @@ class OwnEngine:
 @contextlib.contextmanager
 def own_engine() -> Iterator[OwnEngine]:
     """In a folder with a short name, because a socket's path may not be long; stopped at the end, and nothing left."""
+    need("dockerd", "iptables", "nsenter")
     folder = Path(tempfile.mkdtemp(prefix="shipstone-own-", dir="/var/tmp"))
     with a_network() as (namespace, pool):
         engine = OwnEngine(folder, namespace, pool)

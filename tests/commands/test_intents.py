@@ -74,7 +74,7 @@ def test_a_commit_that_changes_the_site_ends_a_rollback(host: Host, site_text: S
 def test_a_suspended_site_is_left_alone_until_resumed(host: Host, site_text: SiteText) -> None:
     first = deployed(host, site_text("one"))
     host.shipstone("suspend", "shop", check=True)
-    until(lambda: any(row.get("sync") == "suspended" for row in host.log()), "the daemon was told, not polled", 10)
+    until(lambda: any(row.get("sync") == "suspended" for row in host.log()), "the daemon was told, not polled", 20)
     commit = host.repository.commit({"sites/shop.yaml": site_text("two")}, "replace")
     assert host.stop_daemon() == 0
     host.start_daemon()

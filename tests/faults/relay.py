@@ -4,6 +4,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from lab.ports import Ports
+
 
 class Relay:
     """Listens on a port of 127.0.0.1 that stays the same, and passes on to `target`, another port there, while it is open."""
@@ -11,9 +13,10 @@ class Relay:
     def __init__(self) -> None:
         self.target = 0
         self._pairs: list[socket.socket] = []
-        self._listener: socket.socket | None = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        self._listener: socket.socket | None = None
+        self._ports = Ports()
+        self.port = self._ports.take()
+        self.open()
 
     def cut(self) -> None:
         """Nothing listens any more, and what was open is closed."""

@@ -13,7 +13,7 @@ from lab.load import Load
 
 from tests.faults.shop import Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("crash")]
 
 MOMENTS = {
     "fetch": "fetch",
@@ -74,7 +74,7 @@ def test_killed_at_each_step_it_goes_on_at_the_next_start(busy: Busy, moment: st
     for _ in range(min(rounds, 5)):
         host.stop_daemon(signal.SIGKILL)
         commit = busy.release()
-        assert host.start_daemon(SHIPSTONE_FAILPOINT=MOMENTS[moment]).wait(30) == -signal.SIGKILL
+        assert host.start_daemon(SHIPSTONE_FAILPOINT=MOMENTS[moment]).wait(60) == -signal.SIGKILL
         assert busy.load.seen.lost == []
         host.start_daemon()
         busy.settled(commit)
@@ -106,4 +106,4 @@ def test_killed_at_random_moments_while_commits_flow_it_ends_at_the_newest(busy:
         over.set()
         commits.join()
     host.start_daemon()
-    busy.settled(*newest[0])
+    busy.settled(*newest[0])  # releases that were begun and superseded again and again go too

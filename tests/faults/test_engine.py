@@ -10,9 +10,12 @@ from lab.images import make_abrupt
 from lab.load import Load
 from lab.own_engine import OwnEngine, own_engine
 
+from reconciler.desired.spec import ContainerSpec, NewContainer
+from reconciler.errors import EngineError
+from reconciler.world.docker import DockerEngine
 from tests.faults.shop import Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("own-engine")]
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +72,25 @@ def test_an_engine_that_takes_containers_down_is_restarted(shop: Shop, engine: O
     until(lambda: shop.serves() == shop.version, "it serves again", 15)
     shop.settled(commit)
     assert (shop.ids(), len(shop.said("pin"))) == (before, steps)
+
+
+def test_restart_policies_have_some_seconds_after_an_engine_was_away(engine: OwnEngine, abrupt_image: str, instance: str) -> None:
+    """What an engine that starts would start again is about to run; only later it is called ended."""
+    ours = DockerEngine(engine.socket, instance, f"{instance}_net", str)
+    ours.ensure_network()
+    labels = (("shipstone.instance", instance), ("traefik.docker.network", f"{instance}_net"))
+    made = ours.create_and_start(NewContainer(instance, abrupt_image, ContainerSpec(abrupt_image, 80), labels, f"{instance}_net"))
+    ours.stop(made, grace=1)
+    assert state_of(ours) == "exited"
+    engine.stop()
+    with pytest.raises(EngineError):
+        ours.containers()
+    engine.start(live_restore=False)
+    assert state_of(ours) == "restarting"
+    until(lambda: state_of(ours) == "exited", "it is called ended", 15)
+    ours.remove(made)
+
+
+def state_of(engine: DockerEngine) -> str:
+    (container,) = engine.containers()
+    return container.state

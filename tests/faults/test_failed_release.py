@@ -14,7 +14,7 @@ from lab.load import Load
 
 from tests.faults.shop import ROLLOUT, Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("failed-release")]
 
 EXITS = "command: [/faulty, exit, '3']"
 FAILURES = {
@@ -44,7 +44,7 @@ class Old:
         """Waits until one more than `failures` releases failed and only this one is there; the whole reason."""
         until(lambda: len(self.shop.said("release failed")) > failures, "given up", 40)
         until(lambda: self.shop.ids() == self.ids, "only the old release is there", 30)
-        until(lambda: self.shop.host.status()["sites"]["shop"]["health"] == "healthy", "it is at rest", 10)
+        until(lambda: self.shop.host.status()["sites"]["shop"]["health"] == "healthy", "it is at rest", 30)
         assert self.shop.serves() == self.version
         return str(self.shop.said("release failed")[-1]["reason"])
 

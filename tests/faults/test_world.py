@@ -11,7 +11,7 @@ from lab.load import Load
 
 from tests.faults.shop import Shop, a_shop
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("world")]
 
 Hand = Callable[[Host, str], Any]
 HANDS: dict[str, tuple[Hand, str, bool]] = {

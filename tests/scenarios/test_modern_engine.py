@@ -11,7 +11,7 @@ from lab.load import Load
 
 from tests.conftest import SiteText
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("modern-engine")]
 
 
 @pytest.fixture
@@ -42,5 +42,5 @@ def test_a_site_is_deployed_replaced_under_load_and_removed(host: Host, site_tex
     assert len(host.containers("shop", running=True)) == 2
     host.repository.commit({"sites/shop.yaml": None}, "remove")
     until(lambda: host.containers("shop") == [], "the site is gone", 40)
-    until(lambda: host.get("shop.test.local")[0] == 404, "nothing answers for it", 10)
+    until(lambda: host.get("shop.test.local")[0] == 404, "nothing answers for it", 30)
     assert host.get("other.test.local") == (200, "other")

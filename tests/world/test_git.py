@@ -8,14 +8,17 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from lab.ports import Ports
 
+from reconciler.desired.revision import Revision
 from reconciler.errors import SourceError
 from reconciler.world.git import GitSource
 from reconciler.world.git_address import address, redacted
@@ -109,10 +112,11 @@ def test_only_changed_files_have_new_ids(upstream: Upstream, source: GitSource) 
 
 
 def test_bytes_stay_those_of_the_commit_after_later_pushes(upstream: Upstream, source: GitSource) -> None:
-    """Also after a force push that the old commit is no part of."""
+    """Also after a force push that the old commit is no part of: with a common history it is taken like any other."""
+    upstream.push({"b": "1"})
     upstream.push({"a": "old\r\n\0é"})
     first = source.fetch()
-    upstream.git("checkout", "-q", "--orphan", "again")
+    upstream.git("reset", "-q", "--hard", "HEAD~1")
     commit = upstream.push({"a": "new"}, force=True)
     second = source.fetch()
     assert second.id == commit
@@ -274,6 +278,101 @@ def test_a_damaged_mirror_is_made_anew(upstream: Upstream, source: GitSource, mi
     assert revision.read("a") == b"2"
     run("-C", str(mirror), "fsck", "--strict")
     assert not mirror.with_name("mirror.git.new").exists()
+
+
+@dataclass
+class Replaced:
+    """A branch whose history was replaced by another after `first` had been taken. `approved` is what a person let in."""
+
+    upstream: Upstream
+    mirror: Path
+    first: Revision
+    second: str
+    approved: set[str] = field(default_factory=set)
+
+    def source(self, branch: str = "main") -> GitSource:
+        return GitSource(str(self.upstream.bare), branch, "", self.mirror, allow_file=True, approved=lambda: self.approved)
+
+    def notice(self, commit: str) -> str:
+        return (
+            f"the branch main was replaced by an unrelated history ({self.first.id[:12]} → {commit[:12]}): "
+            "nothing is changed. `shipstone approve` takes it."
+        )
+
+
+@pytest.fixture
+def replaced(upstream: Upstream, source: GitSource, mirror: Path) -> Replaced:
+    upstream.push({"a": "0"})
+    upstream.push({"a": "1"})
+    first = source.fetch()
+    return Replaced(upstream, mirror, first, unrelated(upstream))
+
+
+def unrelated(upstream: Upstream) -> str:
+    upstream.git("checkout", "-q", "--orphan", f"again{time.monotonic_ns()}")
+    return upstream.push({"a": "2"}, force=True)
+
+
+def test_an_unrelated_history_is_held(replaced: Replaced, source: GitSource) -> None:
+    """Fetched or not, also by the next process; the last commit is still read."""
+    for each in (source, replaced.source()):
+        revision = each.fetch()
+        assert (revision.id, revision.waits, revision.notice) == (replaced.first.id, replaced.second, replaced.notice(replaced.second))
+        assert revision.read("a") == b"1"
+        assert each.fetch() is revision
+    third = replaced.upstream.push({"a": "3"})
+    revision = source.fetch()
+    assert (revision.id, revision.notice) == (replaced.first.id, replaced.notice(third))
+
+
+def test_an_approved_history_is_taken_with_what_descends_from_it(replaced: Replaced) -> None:
+    """And no other one; from then on it is the history that counts."""
+    source = replaced.source()
+    replaced.approved |= {"f" * 40, replaced.second}
+    third = replaced.upstream.push({"a": "3"})
+    revision = source.fetch()
+    assert (revision.id, revision.waits, revision.notice, revision.read("a")) == (third, "", "", b"3")
+    replaced.approved.clear()
+    assert replaced.source().fetch().id == third
+    other = unrelated(replaced.upstream)
+    replaced.approved.add(replaced.second)
+    revision = source.fetch()
+    assert (revision.id, revision.waits) == (third, other)
+
+
+def test_a_history_that_comes_back_needs_no_approval(replaced: Replaced) -> None:
+    source = replaced.source()
+    assert source.fetch().waits
+    replaced.upstream.git("checkout", "-q", replaced.first.id)
+    fourth = replaced.upstream.push({"a": "4"}, force=True)
+    revision = source.fetch()
+    assert (revision.id, revision.waits, revision.notice) == (fourth, "", "")
+
+
+def test_another_branch_in_the_settings_is_meant(replaced: Replaced) -> None:
+    """The host's administrator wrote it."""
+    replaced.upstream.git("push", "-q", str(replaced.upstream.bare), "HEAD:refs/heads/next")
+    assert replaced.source("next").fetch().id == replaced.second
+    assert replaced.source().fetch().id == replaced.first.id
+
+
+@pytest.mark.parametrize("damage", [damage_head, damage_ref], ids=lambda damage: damage.__name__)
+def test_a_mirror_made_anew_still_holds_what_was_taken(replaced: Replaced, damage: Callable[[Path], None]) -> None:
+    """Where the damaged one can still be read."""
+    damage(replaced.mirror)
+    revision = replaced.source().fetch()
+    assert (revision.id, revision.waits, revision.read("a")) == (replaced.first.id, replaced.second, b"1")
+    run("-C", str(replaced.mirror), "fsck", "--strict")
+    assert not (replaced.mirror / "taken.bundle").exists()
+
+
+def test_a_mirror_that_is_lost_forgets(replaced: Replaced) -> None:
+    """As on a new host: the newest is taken, and what it removes is looked at."""
+    damage_all(replaced.mirror)
+    source = replaced.source()
+    assert source.fetch().id == replaced.second
+    other = unrelated(replaced.upstream)
+    assert source.fetch().waits == other
 
 
 def test_a_lost_blob_is_said_and_found_again_by_the_next_fetch(upstream: Upstream, source: GitSource, mirror: Path) -> None:
@@ -465,14 +564,14 @@ def test_a_server_that_never_answers_meets_the_deadline(silent: int, mirror: Pat
     started = time.monotonic()
     url = f"{scheme}://127.0.0.1:{silent}/x.git"
     assert "no answer within 1 s" in refusal(GitSource(url, "main", "", mirror, allow_file=True, timeout=1.0))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
     assert f":{silent}/" not in listed
 
 
 def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> None:
     """Others on the host can read command lines."""
-    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=1.5)
+    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=4.0)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(refusal, source)
         listed = ""
@@ -480,7 +579,7 @@ def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> Non
             listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
         assert f":{silent}/" in listed
         assert "s3cr3t" not in listed
-        assert "no answer within 1.5 s" in fetching.result()
+        assert "no answer within 4 s" in fetching.result()
 
 
 def test_two_processes_do_not_fetch_into_one_mirror_at_once(upstream: Upstream, mirror: Path) -> None:
@@ -492,7 +591,7 @@ def test_two_processes_do_not_fetch_into_one_mirror_at_once(upstream: Upstream, 
 
 
 def test_waiting_for_another_fetch_ends_at_the_deadline(upstream: Upstream, silent: int, mirror: Path) -> None:
-    slow = GitSource(f"git://127.0.0.1:{silent}/x", "main", "", mirror, allow_file=True, timeout=2.0)
+    slow = GitSource(f"git://127.0.0.1:{silent}/x", "main", "", mirror, allow_file=True, timeout=5.0)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(refusal, slow)
         while not (mirror / "HEAD").exists() and not fetching.done():
@@ -516,8 +615,11 @@ def test_a_thousand_files_are_listed_and_read_quickly(upstream: Upstream, source
     started = time.monotonic()
     revision = source.fetch()
     assert all(revision.read(path) for path in revision.entries)
+    took, started = time.monotonic() - started, time.monotonic()
     assert len(revision.entries) == 1000
-    assert time.monotonic() - started < 3
+    for _ in range(30):
+        run("--version")
+    assert took < (time.monotonic() - started) / 30 * 1000
 
 
 def test_a_long_life_leaves_no_open_files_or_processes(upstream: Upstream, source: GitSource) -> None:
@@ -549,8 +651,8 @@ def test_the_environment_and_configuration_of_a_user_do_not_reach_git(
 def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
     """A real `git daemon`: first fetch, a new commit, gone."""
     first = upstream.push({"a": "1"})
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    ports = Ports()
+    port = ports.take()
     command = [
         "git",
         "daemon",
@@ -572,8 +674,9 @@ def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
         assert "there is no repository, or no right to see it" in refusal(missing)
     finally:
         os.killpg(server.pid, 15)
-        server.wait(5)
+        server.wait(20)
         source.close()
+        ports.close()
     assert "cannot be reached" in refusal(source)
 
 
@@ -640,7 +743,7 @@ def test_a_server_whose_certificate_is_not_trusted(private: int, mirror: Path, m
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

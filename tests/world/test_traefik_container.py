@@ -1,4 +1,7 @@
-"""Traefik as a container of ours: made, left alone, said to be out of date, and replaced only when asked."""
+"""Traefik as a container of ours: made, left alone, said to be out of date, and replaced only when asked.
+
+It routes what else is on the engine too, so host names are each test's own.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ def managed(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str
     provide(api, TRAEFIK, make_traefik)
     api.close()
     with a_host(tmp_path, docker_socket, instance, manage=True) as host:
-        host.repository.commit({"shipstone.yaml": "domain: test.local\n", "sites/shop.yaml": site_text("one")}, "create")
+        host.repository.commit({"shipstone.yaml": f"domain: {instance}.test\n", "sites/shop.yaml": site_text("one")}, "create")
         host.shipstone("apply", check=True)
         yield host
 
@@ -37,13 +40,13 @@ def test_a_site_answers_by_tls_where_the_host_has_a_port_for_it(
     provide(api, TRAEFIK, make_traefik)
     api.close()
     with a_host(tmp_path, docker_socket, instance, manage=True, tls=True) as host:
-        files = {"shipstone.yaml": "domain: test.local\n", "sites/shop.yaml": site_text("one", extra="tls: true")}
+        files = {"shipstone.yaml": f"domain: {instance}.test\n", "sites/shop.yaml": site_text("one", extra="tls: true")}
         host.repository.commit({**files, "sites/plain.yaml": site_text("two")}, "create")
         host.shipstone("apply", check=True)
-        assert until(lambda: host.get("shop.test.local", tls=True) == (200, "one"), "the site answers by TLS", 10)
-        assert host.get("shop.test.local")[0] == 404
-        assert host.get("plain.test.local") == (200, "two")
-        assert host.get("plain.test.local", tls=True)[0] == 404
+        assert until(lambda: host.get(f"shop.{host.instance}.test", tls=True) == (200, "one"), "the site answers by TLS", 30)
+        assert host.get(f"shop.{host.instance}.test")[0] == 404
+        assert host.get(f"plain.{host.instance}.test") == (200, "two")
+        assert host.get(f"plain.{host.instance}.test", tls=True)[0] == 404
 
 
 def traefik_id(host: Host) -> str:
@@ -52,7 +55,7 @@ def traefik_id(host: Host) -> str:
 
 def test_plan_says_that_it_will_be_started_and_apply_starts_it_once(managed: Host) -> None:
     """Missing and stopped are told apart; what runs is left alone."""
-    assert until(lambda: managed.get("shop.test.local") == (200, "one"), "the site answers", 10)
+    assert until(lambda: managed.get(f"shop.{managed.instance}.test") == (200, "one"), "the site answers", 30)
     before = traefik_id(managed)
     managed.shipstone("apply", check=True)
     assert traefik_id(managed) == before
@@ -65,21 +68,23 @@ def test_plan_says_that_it_will_be_started_and_apply_starts_it_once(managed: Hos
     managed.api.remove_container(before, force=True)
     assert "Traefik is missing: it is started" in managed.shipstone("plan").stdout
     managed.shipstone("apply", check=True)
-    assert until(lambda: managed.get("shop.test.local") == (200, "one"), "the site answers again", 10)
+    assert until(lambda: managed.get(f"shop.{managed.instance}.test") == (200, "one"), "the site answers again", 30)
 
 
 def test_a_changed_static_configuration_waits_for_an_explicit_word(managed: Host, site_text: SiteText) -> None:
     """It is said by every command that looks; only traefik-restart does it."""
     before = traefik_id(managed)
-    managed.repository.commit({"shipstone.yaml": "domain: other.local\n", "sites/shop.yaml": site_text("two")}, "another domain")
+    managed.repository.commit(
+        {"shipstone.yaml": f"domain: {managed.instance}.other\n", "sites/shop.yaml": site_text("two")}, "another domain"
+    )
     assert "restart needed: " in managed.shipstone("apply", check=True).stderr
     assert "restart needed: " in managed.shipstone("status").stderr
     assert traefik_id(managed) == before
-    assert managed.get("shop.other.local") == (200, "two")
+    assert managed.get(f"shop.{managed.instance}.other") == (200, "two")
     assert managed.shipstone("traefik-restart", check=True).stdout == "Traefik was replaced\n"
     assert traefik_id(managed) != before
     assert "restart needed" not in managed.shipstone("status").stderr
-    assert until(lambda: managed.get("shop.other.local") == (200, "two"), "the site answers again", 10)
+    assert until(lambda: managed.get(f"shop.{managed.instance}.other") == (200, "two"), "the site answers again", 30)
 
 
 def test_a_restart_that_cannot_work_leaves_it_running(managed: Host) -> None:

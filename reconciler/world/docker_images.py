@@ -1,0 +1,83 @@
+"""Images on the Docker Engine: found, pulled, looked into."""
+
+from contextlib import closing
+from typing import Any
+
+from docker.errors import APIError
+
+from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.images import StoredImage
+from reconciler.world.docker_call import Connection
+
+
+class DockerImages:
+    """Those of the engine behind `connection`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._configs: dict[str, dict[str, Any]] = {}
+
+    def present(self, image: str) -> str | None:
+        """The digest under the name that was written, or the id of an image that no registry knows."""
+        try:
+            with self._connection.call(f"inspect {image}"):
+                row = self._connection.api.inspect_image(image)
+        except NotFoundError:
+            return None
+        if "@" in image:
+            return image
+        repository = _repository(image)
+        digests = [digest for digest in row.get("RepoDigests") or () if digest.split("@")[0] == repository]
+        return str(digests[0] if digests else row["Id"])
+
+    def resolve(self, image: str, *, timeout: float) -> str:
+        if (reference := self.present(image)) is not None:
+            return reference
+        self._pull(image, timeout)
+        reference = self.present(image)
+        if reference is None:
+            raise EngineError(f"cannot find {image} after it was pulled. Look whether someone removes images on this host.")
+        return reference
+
+    def config(self, reference: str) -> dict[str, Any]:
+        """Of an image that a digest or an id names: it never changes."""
+        if reference not in self._configs:
+            with self._connection.call(f"find {reference}"):
+                self._configs[reference] = self._connection.api.inspect_image(reference).get("Config") or {}
+        return self._configs[reference]
+
+    def stored(self, reference: str) -> StoredImage | None:
+        try:
+            with self._connection.call(f"inspect {reference}"):
+                row = self._connection.api.inspect_image(reference)
+        except NotFoundError:
+            return None
+        with self._connection.call("list the containers"):
+            used = any(container["ImageID"] == row["Id"] for container in self._connection.api.containers(all=True))
+        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
+
+    def remove(self, reference: str) -> bool:
+        with self._connection.call(f"remove the image {reference}"):
+            try:
+                self._connection.api.remove_image(reference)
+            except APIError as error:
+                if error.status_code == 409:
+                    return False
+                if error.status_code != 404:
+                    raise
+        return True
+
+    def _pull(self, image: str, timeout: float) -> None:
+        name, tag = image, "" if "@" in image else "latest"
+        if "@" not in image and ":" in image.rsplit("/", 1)[-1]:
+            name, _, tag = image.rpartition(":")
+        with self._connection.call(f"pull {image}"), closing(self._connection.new(timeout)) as client:
+            for row in client.pull(name, tag=tag or None, stream=True, decode=True):
+                if "error" in row:
+                    raise EngineError(f"cannot pull {image}: {row['error']}")
+
+
+def _repository(image: str) -> str:
+    """Without the tag, as RepoDigests has it."""
+    name = image.rsplit(":", 1)[0] if ":" in image.rsplit("/", 1)[-1] else image
+    return name.removeprefix("docker.io/").removeprefix("library/")

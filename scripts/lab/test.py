@@ -1,0 +1,47 @@
+"""scripts/test: one engine for the whole run, and pytest on it, several tests side by side. Arguments are pytest's."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.engine import LabError, an_engine, need
+
+SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup")
+"""They mostly wait: three keep two cores busy. Tests with one fixture between them are one group, the largest begins."""
+
+
+def main() -> int:
+    try:
+        need("git", "openssl", "ps")
+        with an_engine() as engine:
+            return pytest(sys.argv[1:], engine.socket)
+    except LabError as error:
+        print(f"test: {error}", file=sys.stderr)
+        return 1
+
+
+def pytest(arguments: list[str], socket: str) -> int:
+    """Its exit code. Interrupted or terminated, it ends its tests first: only then may their engine be stopped."""
+    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
+    process = subprocess.Popen(command, env={**os.environ, "DOCKER_HOST": socket})
+    signal.signal(signal.SIGTERM, lambda *_: interrupt(process.pid))
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # the terminal told pytest too
+            continue
+
+
+def interrupt(pid: int) -> None:
+    """As a terminal does it: pytest, and the workers that it started, which take away what their tests made."""
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for each in (*map(int, workers), pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Host names that move between sites: whoever served them serves them until the receiver does, whatever Traefik learns when."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reconciler.errors import EngineError
+from reconciler.planning.handover import intruders, owners
+from tests.planning.test_motion_properties import LEARNS, ROLLOUT, Motion
+
+HOST = "moved.test"
+A_SITE = "image: app:now\nport: 80\nreplicas: 2\n" + ROLLOUT
+learning = st.lists(st.sampled_from(LEARNS), min_size=60, max_size=60)
+
+
+def text(version: str, *hosts: str, image: str = "app:slow") -> str:
+    return A_SITE.replace("app:now", image) + f"environment: {{V: '{version}'}}\nhosts: [{', '.join(hosts)}]\n"
+
+
+MOVES = {
+    "a file is renamed": ({"one": text("1", HOST)}, {"two": text("1", HOST)}),
+    "one of two names moves to a new site": ({"one": text("1", HOST, "one.test")}, {"one": text("1", "one.test"), "two": text("1", HOST)}),
+    "a name moves to a site that runs": (
+        {"one": text("1", HOST, "one.test"), "two": text("1", "two.test")},
+        {"one": text("2", "one.test"), "two": text("2", "two.test", HOST)},
+    ),
+    "the only name moves to a site that runs": (
+        {"one": text("1", HOST), "two": text("1", "two.test")},
+        {"two": text("2", "two.test", HOST)},
+    ),
+    "a name moves while its old site is replaced by another content": (
+        {"one": text("1", HOST, "www.one.test"), "three": text("1", "three.test")},
+        {"one": text("2", "www.one.test"), "three": text("1", "three.test", HOST, image="app:now")},
+    ),
+}
+
+
+def a_world(files: dict[str, str]) -> Motion:
+    world = Motion()
+    world.begin()
+    world.files |= {f"sites/{name}.yaml": text for name, text in files.items()}
+    world.take()
+    world.settle()
+    return world
+
+
+def change(world: Motion, files: dict[str, str]) -> None:
+    sites = {path: body for path, body in world.files.items() if not path.startswith("sites/")}
+    anchor = {path: body for path, body in world.files.items() if path == "sites/anchor.yaml"}
+    world.files = {**sites, **anchor, **{f"sites/{name}.yaml": body for name, body in files.items()}}
+    world.take()
+
+
+def assert_served(world: Motion, host: str) -> set[str]:
+    """By running containers that answer, all of one site; which."""
+    routed = world.traefik.route(host)
+    assert routed, f"{host} is lost: {routed}"
+    by_address = {c.address: c for c in world.engine.containers() if c.address}
+    assert all(address in by_address and world.engine.answers(address, 80) for address in routed), f"{host} goes to {routed}"
+    sites = {by_address[address].site for address in routed}
+    assert len(sites) == 1
+    return sites
+
+
+@pytest.mark.parametrize("move", MOVES)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(learns=learning, killed=st.integers(0, 59), fails=st.sampled_from(["", "create", "stop", "remove", "resolve"]))
+def test_a_name_that_moves_is_served_all_the_time(move: str, learns: list[str], killed: int, fails: str) -> None:
+    """By its old site until the new one is whole, then by that; also when Shipstone is killed on the way or the engine fails once."""
+    before, after = MOVES[move]
+    world = a_world(before)
+    assert_served(world, HOST)
+    if fails:
+        world.engine.fail(fails, EngineError(f"cannot {fails}: no"))
+    change(world, after)
+    order = []
+    for n, what in enumerate(learns):
+        world.do(world.plan(), 1 if n == killed else None)
+        if n == killed:
+            world.forget(failures=False)
+        world.now += 0.4
+        world.traefik_learns(what)
+        order += [site for site in assert_served(world, HOST) if site not in order]
+    world.settle()
+    order += [site for site in assert_served(world, HOST) if site not in order]
+    assert len(order) == 2, f"it moved once: {order}"
+
+
+def test_a_receiver_that_fails_leaves_the_name_to_nobody_else() -> None:
+    """The giver's commit gave it up; until the receiver is given up too, the giver serves."""
+    world = a_world({"one": text("1", HOST, "one.test")})
+    change(world, {"one": text("1", "one.test"), "two": text("1", HOST, image="app:never")})
+    for _ in range(20):
+        world.do(world.plan())
+        world.traefik.refresh()
+        world.now += 0.4
+        assert assert_served(world, HOST) == {"one"}
+    world.now += 20
+    world.settle()
+    assert not world.traefik.route(HOST)
+    assert assert_served(world, "one.test") == {"one"}
+
+
+def test_whoever_serves_a_name_keeps_it_from_a_newcomer() -> None:
+    """Suspended, held or waiting for an approval: what keeps a site keeps its names."""
+    world = a_world({"one": text("1", HOST)})
+    world.say("one", "suspend")
+    change(world, {"two": text("1", HOST)})
+    world.settle()
+    plan = world.plan()
+    assert (plan.sites["two"].sync, plan.sites["two"].steps) == ("held", ())
+    assert "is served by one, which keeps it" in plan.sites["two"].message
+    assert assert_served(world, HOST) == {"one"}
+
+
+def test_of_two_that_want_a_rule_the_one_that_has_it_keeps_it() -> None:
+    key = ("Host(`a.test`)", False)
+    assert owners({key: {"two"}}, {key: {"one", "two"}}, {}) == {key: "two"}
+    assert owners({}, {key: {"one", "two"}}, {}) == {key: "one"}
+    assert intruders({key: {"one", "two"}}, {key: "two"}) == {"one": (key[0], "two")}
+    assert intruders({key: {"one"}}, {key: "one"}) == {}
