@@ -121,11 +121,18 @@ def make_plan(
         plan, remembered[name] = _site(name, goals[name], wishes, observed, rows[name], names, now, moves.get(name, NOTHING))
         if plan is not None:
             sites[name] = plan
+<<<<<<< HEAD
     sites = _one_at_a_time(sites, busy)
+=======
+>>>>>>> h-living
     room = _find_room(sites, observed, memory, busy, names)
     for name, why in room.waits.items():
         sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
         remembered[name] = memory.sites.get(name, SiteMemory())
+<<<<<<< HEAD
+=======
+    sites = _one_at_a_time(sites, busy)
+>>>>>>> h-living
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}

@@ -41,7 +41,7 @@ class DockerEngine:
     """
 
     def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str]) -> None:
-        self._instance, self._network, self._file_path = instance, network, file_path
+        self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
         self._connection = Connection(socket)
         self._images = DockerImages(self._connection)
         self._lock = threading.Lock()
@@ -109,6 +109,7 @@ class DockerEngine:
         return dict(self._images.config(reference).get("Labels") or {})
 
     def image(self, reference: str) -> StoredImage | None:
+<<<<<<< HEAD
         try:
             with self._connection.call(f"inspect {reference}"):
                 row = self._connection.api.inspect_image(reference)
@@ -128,6 +129,12 @@ class DockerEngine:
                 if error.status_code != 404:
                     raise
         return True
+=======
+        return self._images.stored(reference)
+
+    def remove_image(self, reference: str) -> bool:
+        return self._images.remove(reference)
+>>>>>>> h-living
 
     def ensure_network(self) -> bool:
         if self.network_exists():

@@ -3,7 +3,10 @@
 from contextlib import closing
 from typing import Any
 
+from docker.errors import APIError
+
 from reconciler.errors import EngineError, NotFoundError
+from reconciler.planning.images import StoredImage
 from reconciler.world.docker_call import Connection
 
 
@@ -42,6 +45,27 @@ class DockerImages:
             with self._connection.call(f"find {reference}"):
                 self._configs[reference] = self._connection.api.inspect_image(reference).get("Config") or {}
         return self._configs[reference]
+
+    def stored(self, reference: str) -> StoredImage | None:
+        try:
+            with self._connection.call(f"inspect {reference}"):
+                row = self._connection.api.inspect_image(reference)
+        except NotFoundError:
+            return None
+        with self._connection.call("list the containers"):
+            used = any(container["ImageID"] == row["Id"] for container in self._connection.api.containers(all=True))
+        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
+
+    def remove(self, reference: str) -> bool:
+        with self._connection.call(f"remove the image {reference}"):
+            try:
+                self._connection.api.remove_image(reference)
+            except APIError as error:
+                if error.status_code == 409:
+                    return False
+                if error.status_code != 404:
+                    raise
+        return True
 
     def _pull(self, image: str, timeout: float) -> None:
         name, tag = image, "" if "@" in image else "latest"

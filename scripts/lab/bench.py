@@ -8,8 +8,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_rollout
-from lab.bench_row import show
+from lab import bench_cold, bench_neighbours, bench_rollout
+from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
 
@@ -22,7 +22,12 @@ def main() -> int:
     try:
         need("git")
         with tempfile.TemporaryDirectory(prefix="shipstone-bench-", dir="/var/tmp") as folder:
-            return rollout(chosen, Path(folder)) if chosen.what == "rollout" else cold(chosen, Path(folder))
+            if chosen.what == "rollout":
+                return rollout(chosen, Path(folder))
+            with an_engine() as engine:
+                if chosen.what == "neighbours":
+                    return tell(chosen, list(bench_neighbours.measure(engine.socket, Path(folder), chosen.rounds)))
+                return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -34,17 +39,26 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout", help="requests lost by redeploys, beside Docker Compose")
-    rollouts = others.add_parser("rollout", description="Requests lost by redeploys, beside Docker Compose.")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours")
+    rollouts = others.add_parser(
+        "rollout",
+        help="requests lost by redeploys, beside Docker Compose",
+        description="Requests lost by redeploys, beside Docker Compose.",
+    )
     rollouts.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     rollouts.add_argument("--redeploys", type=int, default=20, help="how many for each tool (20)")
     rollouts.add_argument("--engine", choices=ENGINES, default="here", help="which Docker: the one that is here, or 26.1 beside it (here)")
+    beside = others.add_parser(
+        "neighbours",
+        help="whether a slow site and a dead registry hold up another site",
+        description="A commit's way to being live, alone and beside a site in a start of 60 s and one whose registry hangs.",
+    )
+    beside.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+    beside.add_argument("--rounds", type=int, default=7, help="how many of each (7)")
     return parser.parse_args()
 
 
-def cold(chosen: argparse.Namespace, folder: Path) -> int:
-    with an_engine() as engine:
-        rows = list(bench_cold.measure(engine.socket, folder, chosen.sites))
+def tell(chosen: argparse.Namespace, rows: list[Row]) -> int:
     if chosen.json:
         print(json.dumps([{**asdict(row), "good": row.good} for row in rows], indent=2))
     else:
