@@ -205,9 +205,9 @@ class Reconciler:
 def in_motion(
     desired: Desired, containers: tuple[Container, ...], ready: frozenset[str], pins: Collection[str], memory: Memory
 ) -> set[str]:
-    """Sites that are pinned, or whose containers are not simply those that are wanted, all ready."""
+    """Sites that are pinned, whose motion has not come to its end, or whose containers are not simply those that are wanted, all ready."""
     counts: dict[tuple[str, str, str], int] = {}
-    moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned)}
+    moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned or site.begun)}
     for c in containers:
         counts[c.site, c.release, c.service] = counts.get((c.site, c.release, c.service), 0) + 1
         if c.id not in ready or c.site not in desired.sites:
