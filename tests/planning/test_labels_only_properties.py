@@ -177,13 +177,23 @@ class LabelsOnly(RuleBasedStateMachine):
         for site in self.desired.sites.values():
             for host in site.route.hosts:
                 routed = self.traefik.route(host, site.route.path) or ()
-                if routed and all(a in by_address and by_address[a].site == site.name for a in routed):
+                if (
+                    host in self.kept_hosts(site.name)
+                    and routed
+                    and all(a in by_address and by_address[a].site == site.name for a in routed)
+                ):
                     self.serving.add((host, site.route.path, site.name))
 
     # How it is put together.
 
     def of(self, name: str) -> list[Container]:
         return [c for c in self.engine.containers() if c.site == name]
+
+    def kept_hosts(self, name: str) -> set[str]:
+        """What only a failed release answers to goes with it, though a part of it served."""
+        failed = self.failed.get(name)
+        rows = (c for c in self.of(name) if failed is None or c.release != failed.release)
+        return {host for c in rows for host in applied_of(c).route.hosts}
 
     def plan(self) -> Plan:
         containers = self.engine.containers()
@@ -216,6 +226,7 @@ class LabelsOnly(RuleBasedStateMachine):
             case GiveUp():
                 self.failed[name] = FailedRelease(name, step.release, step.reason, self.now)
                 self.memory = replace(self.memory, failed=dict(self.failed))
+                self.serving = {row for row in self.serving if row[2] != name or row[0] in self.kept_hosts(name)}
             case _:
                 raise AssertionError(f"no such step without pins: {step}")
 
