@@ -254,9 +254,8 @@ def doctor(config: Config = None, source: Source = None) -> None:
 
     settings = settings_of(config, source)
 
-    def fetch() -> tuple[str, tuple[str, ...]]:
-        desired = Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
-        return desired.revision, desired.hosts()
+    def fetch() -> "Desired":
+        return Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
 
     console = Console()
     wrong = False

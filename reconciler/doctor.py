@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.errors import ShipstoneError, TraefikError
+from reconciler.planning.guarantee import MEND, guarantee
 from reconciler.settings import Settings
 from reconciler.world.docker import DockerEngine
 from reconciler.world.traefik_api import TraefikApi
@@ -23,18 +25,20 @@ class Finding:
     mend: str = ""
 
 
-def examine(
-    settings: Settings, engine: DockerEngine, traefik: TraefikApi, fetch: Callable[[], tuple[str, tuple[str, ...]]]
-) -> Iterator[Finding]:
-    """Findings in the order in which things depend on each other. `fetch` gives the revision and every host name, or raises."""
+def examine(settings: Settings, engine: DockerEngine, traefik: TraefikApi, fetch: Callable[[], Desired]) -> Iterator[Finding]:
+    """Findings in the order in which things depend on each other. `fetch` gives the desired state, or raises."""
     names: tuple[str, ...] = ()
+    sites: tuple[DesiredSite, ...] = ()
     try:
-        revision, names = fetch()
-        yield Finding("desired state", "ok", f"{revision[:12]}, {len(names)} host names")
+        desired = fetch()
+        names, sites = desired.hosts(), tuple(desired.sites.values())
+        yield Finding("desired state", "ok", f"{desired.revision[:12]}, {len(names)} host names")
     except ShipstoneError as error:
         yield Finding("desired state", "error", str(error), "See [source] in the settings.")
     yield from _engine(settings, engine)
     yield from _traefik(settings, traefik)
+    if not settings.traefik.dynamic_dir:
+        yield _labels_only(engine, sites)
     yield _resolution(names)
 
 
@@ -76,13 +80,22 @@ def _traefik(settings: Settings, traefik: TraefikApi) -> Iterator[Finding]:
     yield _provider(
         "docker provider", "docker" in providers, "Traefik reads the containers' labels", f"Add to its static configuration: {lines}"
     )
-    lines = f'[providers.file] directory = "{settings.traefik.dynamic_dir}", watch = true'
-    yield _provider(
-        "file provider", traefik.sentinel(), "Traefik reads the pins", f"Add to its static configuration: {lines}; then `shipstone apply`."
-    )
+    if settings.traefik.dynamic_dir:
+        lines = f'[providers.file] directory = "{settings.traefik.dynamic_dir}", watch = true'
+        mend = f"Add to its static configuration: {lines}; then `shipstone apply`."
+        yield _provider("file provider", traefik.sentinel(), "Traefik reads the pins", mend)
     wrong = sum(overview.get("http", {}).get(kind, {}).get("errors", 0) for kind in ("routers", "services", "middlewares"))
     mend = "" if not wrong else "Its console shows which routers, services or middlewares are wrong."
     yield Finding("traefik errors", "warning" if wrong else "ok", f"{wrong} in its dynamic configuration", mend)
+
+
+def _labels_only(engine: DockerEngine, sites: tuple[DesiredSite, ...]) -> Finding:
+    """Who is promised what without the file provider."""
+    try:
+        containers = engine.containers()
+    except ShipstoneError:
+        containers = ()
+    return Finding("file provider", "warning", str(guarantee(sites, containers)), MEND)
 
 
 def _provider(what: str, there: bool, found: str, mend: str) -> Finding:

@@ -206,7 +206,7 @@ class Reconciler:
 def in_motion(
     desired: Desired, containers: tuple[Container, ...], ready: frozenset[str], pins: Collection[str], memory: Memory
 ) -> set[str]:
-    """Sites that are pinned, being brought up, or whose containers are not simply those that are wanted, all ready."""
+    """Sites that are pinned, whose motion has not come to its end, or whose containers are not simply those that are wanted, all ready."""
     counts: dict[tuple[str, str, str], int] = {}
     moving = {*pins, *(name for name, site in memory.sites.items() if site.pinned or site.begun)}
     for c in containers:

@@ -6,9 +6,9 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reconciler.errors import SettingsError
@@ -77,8 +77,10 @@ class TraefikSettings(Section):
         default="websecure", pattern=r"^[a-zA-Z0-9_-]+$", description="The entry point that sites with `tls` answer on."
     )
     dynamic_dir: str = Field(
-        default="/etc/traefik/dynamic", description="The folder of Traefik's file provider, where the pins are written."
+        default="/etc/traefik/dynamic",
+        description="The folder of Traefik's file provider, where the pins are written; empty: it has none, labels alone route.",
     )
+    settle: Seconds = Field(default=2.5, description="With an empty dynamic_dir: longer than Traefik's providersThrottleDuration.")
     manage: bool = Field(default=False, description="Run Traefik itself as a container.")
     image: str = Field(default="traefik:v3.7", description="The image of a managed Traefik.")
     http_address: str = Field(default="", description="The host's address on which a managed Traefik serves sites; empty is all.")
@@ -87,6 +89,12 @@ class TraefikSettings(Section):
         default=0, ge=0, le=65535, description="The host's port for sites with `tls`; 0: the generated Traefik has no such entry point."
     )
     console_port: int = Field(default=8080, ge=1, le=65535, description="The port on 127.0.0.1 of a managed Traefik's console and API.")
+
+    @model_validator(mode="after")
+    def _managed_with_pins(self) -> Self:
+        if self.manage and not self.dynamic_dir:
+            raise ValueError("manage = true needs a dynamic_dir: a managed Traefik always has the file provider. Name a folder")
+        return self
 
 
 class FilesSettings(Section):

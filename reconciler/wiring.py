@@ -73,7 +73,7 @@ def policy_of(settings: Settings) -> Policy:
 
 def names_of(settings: Settings) -> Names:
     t = settings.traefik
-    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint)
+    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint, pins=bool(t.dynamic_dir), settle=t.settle)
 
 
 def source_of(settings: Settings) -> Source:
@@ -104,7 +104,8 @@ def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
         return TraefikStatic(network, inside, f":{API_PORT}", DYNAMIC_DIR, domain)
     ports = {t.entrypoint: t.http_port} | ({t.tls_entrypoint: t.https_port} if t.https_port else {})
     points = {name: f"{t.http_address}:{port}" for name, port in ports.items()}
-    return TraefikStatic(network, points, f"127.0.0.1:{t.console_port}", str(Path(t.dynamic_dir).absolute()), domain, socket)
+    folder = str(Path(t.dynamic_dir).absolute()) if t.dynamic_dir else ""
+    return TraefikStatic(network, points, f"127.0.0.1:{t.console_port}", folder, domain, socket)
 
 
 def traefik_api(settings: Settings) -> TraefikApi:
@@ -141,7 +142,7 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     paths = paths_of(settings)
     engine = engine_of(settings)
     t = settings.traefik
-    pins = PinFile(Path(t.dynamic_dir), settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
+    pins = PinFile(Path(t.dynamic_dir) if t.dynamic_dir else None, settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)
     proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)

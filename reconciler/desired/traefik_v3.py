@@ -6,6 +6,10 @@ from functools import lru_cache
 from reconciler.desired.release import release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Cookie, Route
 
+SPAN = 1_000_000
+"""So many releases of one site can follow each other where each has to outrank the one before. Rules have some hundred characters: the
+highest priority stays below what 32 bits hold."""
+
 
 @lru_cache(maxsize=4096)
 def rules(route: Route) -> tuple[str, ...]:
@@ -29,6 +33,16 @@ def label_priority(rule: str) -> int:
     return 2 * len(rule)
 
 
+def rising_priority(rule: str, rank: int) -> int:
+    """Where there are no pins: above every lower rank of the same rule, and below any longer rule."""
+    return SPAN * len(rule) + min(rank, SPAN - 1)
+
+
+def rank_in(rule: str, priority: int) -> int | None:
+    """The inverse of rising_priority; None for a router that label_priority made."""
+    return priority - SPAN * len(rule) if priority >= SPAN else None
+
+
 def pin_priority(rule: str) -> int:
     """One above the label routers with the same rule, and below those of any longer one."""
     return label_priority(rule) + 1
@@ -40,9 +54,20 @@ def middleware_names(instance: str, site: str, release: str, route: Route) -> tu
 
 
 def routing_labels(
-    instance: str, site: str, release: str, service: str, replica: int, spec: ContainerSpec, route: Route, *, network: str, entry_point: str
+    instance: str,
+    site: str,
+    release: str,
+    service: str,
+    replica: int,
+    spec: ContainerSpec,
+    route: Route,
+    *,
+    network: str,
+    entry_point: str,
+    rank: int | None = None,
 ) -> dict[str, str]:
-    """The `traefik.*` labels of one replica; `entry_point` is the one with TLS where the route has it."""
+    """The `traefik.*` labels of one replica; `entry_point` is the one with TLS where the route has it; `rank`: of the release, where
+    there are no pins."""
     whole = release_name(instance, site, release)
     alone = replica_name(instance, site, release, service, replica)
     labels = {
@@ -62,7 +87,7 @@ def routing_labels(
     for n, rule in enumerate(rules(route)):
         router = f"traefik.http.routers.{whole}-{n}"
         labels[f"{router}.rule"] = rule
-        labels[f"{router}.priority"] = str(label_priority(rule))
+        labels[f"{router}.priority"] = str(label_priority(rule) if rank is None else rising_priority(rule, rank))
         labels[f"{router}.entrypoints"] = entry_point
         labels[f"{router}.service"] = whole
         if names:

@@ -6,6 +6,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.guard import Removals
 from reconciler.planning.intents import Intents, as_asked
 from reconciler.planning.labels import site_from_labels
+from reconciler.planning.labels_only import fitting
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed
 from reconciler.planning.rollout import Names, alive
@@ -41,15 +42,20 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     desired, held = wishes.desired, wishes.desired.held.get(name, "")
     written = desired.sites.get(name)
     wanted = as_asked(written, wishes.intents, containers) if written else None
+    failed = wishes.memory.failed.get(name)
+    if wanted is not None and not names.pins and (failed is None or failed.release != wanted.release):
+        wanted = fitting(wanted, containers, observed.answering, names)
     asked = wanted.release if wanted else ""
 
-    def kept(note: str, rows: tuple[Container, ...] = containers, **more: bool) -> Goal:
-        return Goal(running_site(name, observed, rows, names), asked, note, fallback=True, held=bool(held), **more)
+    def kept(note: str, rows: tuple[Container, ...] = containers, *, parked: bool = False) -> Goal:
+        site = running_site(name, observed, rows, names)
+        if site is not None and not names.pins and not parked:
+            site = fitting(site, containers, observed.answering, names, failed.release if failed else "")
+        return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
 
     if wishes.intents.is_suspended(name) or (written is not None and written.suspend):
         unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
         return kept(_suspended(name, written), tuple(c for c in containers if c.release not in unserved), parked=True)
-    failed = wishes.memory.failed.get(name)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)
         why = f"release {failed.release} failed: {failed.reason}"

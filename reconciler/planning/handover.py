@@ -72,7 +72,7 @@ def intruders(takers: Mapping[Key, set[str]], owner: Mapping[Key, str]) -> dict[
 
 def _above(pin: Pin | None, key: Key) -> bool:
     """The pin sends this rule to somebody, and has not given way to another site's."""
-    return pin is not None and bool(_rows(pin).get(key)) and dict(pin.priorities)[key[0]] == pin_priority(key[0])
+    return pin is not None and bool(_rows(pin).get(key)) and dict(pin.priorities)[key[0]] >= pin_priority(key[0])
 
 
 def handovers(holders: Mapping[Key, set[str]], owner: Mapping[Key, str], observed: Observed) -> dict[str, Handover]:

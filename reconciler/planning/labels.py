@@ -25,11 +25,27 @@ class Applied:
 
 
 def container_labels(
-    instance: str, network: str, entry_point: str, site: DesiredSite, service: DesiredService, replica: int, digest: str
+    instance: str,
+    network: str,
+    entry_point: str,
+    site: DesiredSite,
+    service: DesiredService,
+    replica: int,
+    digest: str,
+    rank: int | None = None,
 ) -> dict[str, str]:
-    """All labels of one replica: the user's own, the routing ones and ours."""
+    """All labels of one replica: the user's own, the routing ones and ours; `rank` as in ranks.py."""
     routing = routing_labels(
-        instance, site.name, site.release, service.name, replica, service.spec, site.route, network=network, entry_point=entry_point
+        instance,
+        site.name,
+        site.release,
+        service.name,
+        replica,
+        service.spec,
+        site.route,
+        network=network,
+        entry_point=entry_point,
+        rank=rank,
     )
     applied = Applied(service.spec, site.route, site.timing, site.heal)
     ours = {

@@ -16,6 +16,7 @@ class SiteMemory:
     `unserved`: releases that never took a request.
     `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
     `tries`, `tried_at`: how often in a row containers of it were started, and when last, so that what dies at once is not started for ever.
+    `listed`: without pins the release that is ready and listed by Traefik, all of it, and since when.
     `counts`: the release that was aimed at, and how many replicas of each service, for when its file says it no more.
     """
 
@@ -28,6 +29,7 @@ class SiteMemory:
     served: str = ""
     tries: int = 0
     tried_at: float = 0.0
+    listed: tuple[str, float] | None = None
     counts: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
 
 

@@ -90,7 +90,7 @@ class TraefikView:
 
     `pins`: by site, the pins that Traefik holds and follows; one that it has disabled is not among them.
     `blind`: it has not read the pins for long.
-    `refused`: routers (name with `@provider`) that it has disabled, and why.
+    `refused`: routers (name with `@provider`) that it has disabled, and why. `routers`: those by labels that it follows, by name.
     """
 
     reachable: bool
@@ -98,6 +98,7 @@ class TraefikView:
     services: Mapping[str, int] = field(default_factory=dict, hash=False)
     blind: bool = False
     refused: Mapping[str, str] = field(default_factory=dict, hash=False)
+    routers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning import labels_only
 from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.diff import Difference, committed, counted, drifted
 from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
+from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
 from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, owners, served, wanted
 from reconciler.planning.intents import Intents
@@ -65,6 +67,8 @@ class Plan:
     busy: frozenset[str] = frozenset()
     held_removals: frozenset[str] = frozenset()
     """Sites whose removal waits until a person approves it."""
+    guarantee: Guarantee | None = None
+    """Where Traefik has no file provider: for whom a deploy loses no request all the same."""
 
     @property
     def quiet(self) -> bool:
@@ -75,7 +79,8 @@ class Plan:
     def notices(self) -> tuple[str, ...]:
         """What a person should know and Shipstone will not change by itself."""
         restart = (RESTART,) if self.proxy == "restart needed" else ()
-        return (*restart, *(str(claim) for claim in self.foreign))
+        promise = (f"{self.guarantee} {MEND}",) if self.guarantee else ()
+        return (*restart, *promise, *(str(claim) for claim in self.foreign))
 
     def __str__(self) -> str:
         rows = [f"{name}: {line(step)}" for name, site in sorted(self.sites.items()) for step in site.steps]
@@ -121,23 +126,17 @@ def make_plan(
         plan, remembered[name] = _site(name, goals[name], wishes, observed, rows[name], names, now, moves.get(name, NOTHING))
         if plan is not None:
             sites[name] = plan
-<<<<<<< HEAD
-    sites = _one_at_a_time(sites, busy)
-=======
->>>>>>> h-living
     room = _find_room(sites, observed, memory, busy, names)
     for name, why in room.waits.items():
         sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
         remembered[name] = memory.sites.get(name, SiteMemory())
-<<<<<<< HEAD
-=======
     sites = _one_at_a_time(sites, busy)
->>>>>>> h-living
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
     after = replace(memory, sites=remembered, images=images, going=gone.going, starting=room.needs)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held)
+    promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
+    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise)
 
 
 def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:
@@ -205,7 +204,8 @@ def _site(
         fallback=chosen.fallback,
     )
     at_rest = seen.pin is None and not before.pinned
-    motion = Motion(memory=before) if chosen.parked and at_rest else plan_site(seen, before)
+    plan_motion = plan_site if names.pins else labels_only.plan_site
+    motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
     return _describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
 
 

@@ -17,6 +17,7 @@ from reconciler.planning.labels import applied_of, container_labels, joining_lab
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.pinning import route_pin
+from reconciler.planning.ranks import heights, rank_for
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait
 
 POLL = 0.05
@@ -44,6 +45,10 @@ class Names:
     network: str
     entry_point: str
     tls_entry_point: str = "websecure"
+    pins: bool = True
+    """False where Traefik has no file provider: labels alone route, see labels_only.py."""
+    settle: float = 2.5
+    """Seconds without pins in which Traefik has followed a change of labels, whatever it throttles."""
 
     def entry_of(self, route: Route) -> str:
         """Where the route is answered."""
@@ -200,8 +205,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps += [_stop(c, "superseded before it served") for c in idle]
         steps += [_remove(c) for c in cast.leaving if not alive(c)]
     starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
-    starts += _starts(seen, goal, cast)
-    if any(name in seen.traefik.services for name in _names_of(seen, goal, starts)):
+    starts += starts_of(seen, goal, cast)
+    if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
         steps.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
     look_at = seen.now + POLL
     if starts and (again := next_start(memory)) > seen.now:
@@ -312,6 +317,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     if why := refused(seen, goal):
         return why
     served = seen.pin is not None and any(seen.pin.services & set(_service_names(seen, c)) for c in mine)
+    served = served or not (seen.names.pins or goal.release in memory.unserved)
     surplus = () if cast.missing else ("exited", "dead")  # what ended in a whole release was stopped, and is only to be removed
     for c in mine:
         if c.state not in surplus and (why := trouble(c, served=served)):
@@ -384,7 +390,7 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
     first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
     middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
     kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
-    pin = route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept)
+    pin = route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept, heights(seen.containers))
     return without(yielding(pin, seen.handover.given), () if take else seen.handover.takes)
 
 
@@ -449,14 +455,17 @@ def _routes(seen: Seen) -> tuple[Route, ...]:
     return tuple(dict.fromkeys(routes))
 
 
-def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
+def starts_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
+    """A start for each container that is missing."""
     steps: list[Step] = []
+    rank = rank_for(seen.containers, goal.release, pins=seen.names.pins)
     for service, count in cast.missing:
         used = {c.replica for c in seen.containers if c.release == goal.release and c.service == service.name}
         free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
         for n in free:
             digest = seen.images.get(service.spec.image, service.spec.image)
-            labels = container_labels(seen.names.instance, seen.names.network, seen.names.entry_of(goal.route), goal, service, n, digest)
+            entry_point = seen.names.entry_of(goal.route)
+            labels = container_labels(seen.names.instance, seen.names.network, entry_point, goal, service, n, digest, rank)
             if sibling := next((c for c in seen.containers if c.release == goal.release and c.service == service.name), None):
                 alone = replica_name(seen.names.instance, goal.name, goal.release, service.name, n)
                 labels = joining_labels(sibling, labels, (_alone(seen, sibling), alone))
@@ -466,7 +475,7 @@ def _starts(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
     return steps
 
 
-def _names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[str]:
+def names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[str]:
     """The Traefik services of what is to be started, each by itself."""
     for step in starts:
         if isinstance(step, Start):

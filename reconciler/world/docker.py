@@ -109,32 +109,10 @@ class DockerEngine:
         return dict(self._images.config(reference).get("Labels") or {})
 
     def image(self, reference: str) -> StoredImage | None:
-<<<<<<< HEAD
-        try:
-            with self._connection.call(f"inspect {reference}"):
-                row = self._connection.api.inspect_image(reference)
-        except NotFoundError:
-            return None
-        with self._connection.call("list the containers"):
-            used = any(container["ImageID"] == row["Id"] for container in self._connection.api.containers(all=True))
-        return StoredImage(row["Id"], (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())), used)
-
-    def remove_image(self, reference: str) -> bool:
-        with self._connection.call(f"remove the image {reference}"):
-            try:
-                self._connection.api.remove_image(reference)
-            except APIError as error:
-                if error.status_code == 409:
-                    return False
-                if error.status_code != 404:
-                    raise
-        return True
-=======
         return self._images.stored(reference)
 
     def remove_image(self, reference: str) -> bool:
         return self._images.remove(reference)
->>>>>>> h-living
 
     def ensure_network(self) -> bool:
         if self.network_exists():

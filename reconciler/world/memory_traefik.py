@@ -95,7 +95,8 @@ class MemoryTraefik:
         starts = tuple(f"{self._engine.instance}-{site}-" for site in moving)
         counts = {name: len(rows) for name, rows in self._loaded.services.items() if name.startswith(starts)}
         pins = {site: pin for site, pin in self._loaded.pins.items() if site in moving}
-        return TraefikView(reachable=True, pins=pins, services=counts, refused=self._loaded.refused)
+        labelled = frozenset(name.removesuffix("@docker") for name in self._loaded.routers if name.endswith("@docker"))
+        return TraefikView(reachable=True, pins=pins, services=counts, refused=self._loaded.refused, routers=labelled)
 
     def route(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[str, ...] | None:
         """Addresses that a request may be sent to; empty is 503, None is 404."""

@@ -15,13 +15,13 @@ from reconciler.world.files import write_if_changed
 class PinFile:
     """`<directory>/<instance>.toml`, read afresh in each pass: what is on disk is what counts.
 
-    It need not survive a power cut: without it, labels route.
+    It need not survive a power cut: without it, labels route. Without a directory there are no pins: none is read, none written.
     """
 
     def __init__(
-        self, directory: Path, instance: str, entry_points: Sequence[str], tls_entry_points: Sequence[str] = ("websecure",)
+        self, directory: Path | None, instance: str, entry_points: Sequence[str], tls_entry_points: Sequence[str] = ("websecure",)
     ) -> None:
-        self._path = directory / f"{instance}.toml"
+        self._path = directory / f"{instance}.toml" if directory else None
         self._instance = instance
         self._entry_points, self._tls_entry_points = tuple(entry_points), tuple(tls_entry_points)
         self._lock = threading.Lock()
@@ -40,7 +40,7 @@ class PinFile:
     def age(self) -> float:
         """Seconds since the file was written; 0 when there is none."""
         try:
-            return time.time() - self._path.stat().st_mtime
+            return time.time() - self._path.stat().st_mtime if self._path else 0.0
         except OSError:
             return 0.0
 
@@ -61,12 +61,14 @@ class PinFile:
             failpoint(f"{what}ned")
 
     def _write(self, pins: Mapping[str, Pin]) -> None:
+        if self._path is None:
+            return
         text = render_pins(self._instance, self._entry_points, pins, self._tls_entry_points)
         write_if_changed(self._path, text, durable=False)
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:
         try:
-            text = self._path.read_text(encoding="utf-8", errors="replace")
+            text = self._path.read_text(encoding="utf-8", errors="replace") if self._path else ""
         except FileNotFoundError:
             text = ""
         except OSError as error:

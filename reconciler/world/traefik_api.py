@@ -37,7 +37,8 @@ class TraefikApi:
             if name.endswith("@docker")
         }
         pins = read_pins(self._instance, _of_file(routers), _of_file(services))
-        return TraefikView(reachable=True, pins=pins, services=counts, refused=refused)
+        labelled = frozenset(name.removesuffix("@docker") for name in routers if name.endswith("@docker"))
+        return TraefikView(reachable=True, pins=pins, services=counts, refused=refused, routers=labelled)
 
     def overview(self) -> dict[str, Any]:
         """`/api/overview`: counts, errors and providers. Raises TraefikError."""

@@ -82,10 +82,20 @@ class Repository:
 
 
 class Host:
-    """`folder` holds everything but the containers and the network; those carry `instance` in their names."""
+    """`folder` holds everything but the containers and the network; those carry `instance` in their names. Without `file_provider`
+    Traefik is as someone else may have set it up: labels alone route, and it throttles as it does by default."""
 
     def __init__(
-        self, folder: Path, engine: str, instance: str, network: str = "", *, manage: bool = False, poll: str = "1s", tls: bool = False
+        self,
+        folder: Path,
+        engine: str,
+        instance: str,
+        network: str = "",
+        *,
+        manage: bool = False,
+        poll: str = "1s",
+        tls: bool = False,
+        file_provider: bool = True,
     ) -> None:
         self.folder, self.engine, self.instance = folder, engine, instance
         self.network = network or f"{instance}_net"
@@ -98,6 +108,7 @@ class Host:
         self.hosts.write_text("127.0.0.1 localhost\n")
         self.dynamic.mkdir()
         self.api = docker.APIClient(base_url=engine, version="auto", timeout=60)
+        self._file_provider = file_provider
         self.config.write_text(self._settings(manage, poll))
         self._traefik: subprocess.Popen[bytes] | None = None
         self._daemon: subprocess.Popen[bytes] | None = None
@@ -116,7 +127,7 @@ network = "{self.network}"
 
 [traefik]
 manage = {str(manage).lower()}
-dynamic_dir = "{self.dynamic}"
+dynamic_dir = "{self.dynamic if self._file_provider else ""}"
 http_address = "127.0.0.1"
 http_port = {self.web}
 console_port = {self.console}
@@ -148,6 +159,8 @@ dir = "{self.state}"
         others on this engine may have the same host names."""
         text = self.shipstone("traefik-toml", check=True).stdout
         self.static.write_text(text)
+        if not self._file_provider:
+            text = text.replace('providersThrottleDuration = "100ms"\n', "")
         own = self.folder / "traefik-alone.toml" if alone else self.static
         if alone:
             only = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"

@@ -123,6 +123,18 @@ def test_traefik_toml_is_what_traefik_reads(run: Run, folder: Path) -> None:
     assert data["entryPoints"]["traefik"]["address"] == "127.0.0.1:8080"
 
 
+def test_without_a_folder_for_pins_the_generated_traefik_has_no_file_provider(run: Run, folder: Path) -> None:
+    """A managed one always has it."""
+    nowhere = {"SHIPSTONE_TRAEFIK__DYNAMIC_DIR": ""}
+    assert tomllib.loads(run("traefik-toml", "--source", str(folder), **nowhere).stdout)["providers"].keys() == {
+        "providersThrottleDuration",
+        "docker",
+    }
+    done = run("traefik-toml", "--source", str(folder), SHIPSTONE_TRAEFIK__MANAGE="true", **nowhere)
+    assert done.returncode == 1
+    assert "manage = true needs a dynamic_dir" in done.stderr
+
+
 def test_render_shows_labels_that_traefik_reads(run: Run, folder: Path) -> None:
     found = json.loads(run("render", "--source", str(folder), "hello").stdout)
     labels = found["hello"]["services"]["web"]

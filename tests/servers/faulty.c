@@ -2,8 +2,10 @@
    faulty exit CODE      says why on stderr, and exits
    faulty oom            takes memory until it is killed
    faulty absent PATH    a healthcheck: fails once PATH is there
+   faulty listens PORT   a healthcheck: fails until something listens there
    faulty lasts MS CMD…  runs CMD for that long, then says why and exits with 7
    cc -O2 -static -o faulty faulty.c */
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,10 @@ int main(int n, char **args) {
     if (!strcmp(mode, "oom"))
         for (;;) memset(malloc(1 << 20), 1, 1 << 20);
     if (!strcmp(mode, "absent") && n == 3) return access(args[2], F_OK) == 0;
+    if (!strcmp(mode, "listens") && n == 3) {
+        struct sockaddr_in there = {.sin_family = AF_INET, .sin_port = htons(atoi(args[2])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        return connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&there, sizeof there) != 0;
+    }
     if (!strcmp(mode, "lasts") && n > 3) {
         pid_t child = fork();
         if (!child) { execv(args[3], args + 3); _exit(127); }

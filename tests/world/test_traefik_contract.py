@@ -10,7 +10,7 @@ from lab.host import a_host, until
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Cookie, Middleware, NewContainer, Route
-from reconciler.desired.traefik_v3 import middleware_names
+from reconciler.desired.traefik_v3 import middleware_names, rising_priority
 from reconciler.planning.labels import container_labels
 from reconciler.planning.observed import Pin, TraefikView
 from reconciler.world.docker import DockerEngine
@@ -164,8 +164,27 @@ def test_two_that_define_one_router_differently_take_it_away(stage: Stage) -> No
     router = f"traefik.http.routers.{stage.release(OLD)}-0"
     other = stage.start(OLD, 2, **{f"{router}.rule": "Host(`else.test`)"})
     assert stage.settles(lambda: stage.route("shop.test") is None, "nobody answers")
+    assert stage.view().routers == frozenset()
     stage.engine.stop(other, grace=0)
     assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "it is back")
+
+
+def test_a_release_of_a_higher_rank_goes_before_the_one_before_it(stage: Stage) -> None:
+    """What there is where there are no pins; a pin that knows of it goes before both."""
+    ranks = {OLD: rising_priority(RULE, 3), NEW: rising_priority(RULE, 4)}
+    labels = {release: {f"traefik.http.routers.{stage.release(release)}-0.priority": str(rank)} for release, rank in ranks.items()}
+    stage.start(OLD, 1, **labels[OLD])
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "it answers")
+    new = stage.start(NEW, 1, **labels[NEW])
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-1"}, "the new release goes before it")
+    assert stage.view().routers == {f"{stage.release(OLD)}-0", f"{stage.release(NEW)}-0"}
+    pin = Pin(((RULE, ((stage.release(OLD), 1),)),), ((RULE, ranks[NEW] + 1),))
+    stage.set_pins({"shop": pin})
+    assert stage.settles(lambda: stage.view().pins == {"shop": pin} and stage.route("shop.test") == {f"{OLD}-1"}, "the pin goes first")
+    stage.set_pins({})
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-1"}, "the pin is gone")
+    stage.engine.stop(new, grace=0)
+    assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "the old release serves again")
 
 
 def test_a_pin_goes_before_labels(stage: Stage) -> None:
