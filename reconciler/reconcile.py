@@ -27,7 +27,7 @@ from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.plan import Plan, make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 from reconciler.remembered import Remembered
 from reconciler.world.engine import Engine
 from reconciler.world.pins import PinFile

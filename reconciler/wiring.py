@@ -11,7 +11,7 @@ from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
 from reconciler.planning.guard import Guard
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
 from reconciler.world.directory import DirectorySource

@@ -9,7 +9,7 @@ from reconciler.planning.labels import site_from_labels
 from reconciler.planning.labels_only import fitting
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed
-from reconciler.planning.rollout import Names, alive
+from reconciler.planning.seen import Names, alive
 
 
 @dataclass(frozen=True)

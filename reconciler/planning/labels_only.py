@@ -10,29 +10,15 @@ from dataclasses import replace
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import content_of, counted, release_name
 from reconciler.desired.traefik_v3 import rules
+from reconciler.planning.cast import alone_because, assign, is_known, is_whole
 from reconciler.planning.diff import drifted
+from reconciler.planning.failure import failure
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
-from reconciler.planning.rollout import (
-    CALM,
-    POLL,
-    Cast,
-    Motion,
-    Names,
-    Seen,
-    alive,
-    alone_because,
-    assign,
-    begin,
-    failure,
-    give_up,
-    is_known,
-    is_whole,
-    names_of,
-    next_start,
-    starts_of,
-)
+from reconciler.planning.rollout import give_up
+from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive
+from reconciler.planning.starts import CALM, begin, names_of, next_start, starts_of
 from reconciler.planning.steps import Pull, Remove, StartAgain, Step, Stop, Wait
 
 

@@ -1,10 +1,93 @@
-"""What a pin says: every route of the site to exactly those that may take requests. Pure."""
+"""What a pin says: every route of the site to exactly those that may take requests; and whether Traefik follows it. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from reconciler.desired.release import release_name
 from reconciler.desired.spec import SESSION_COOKIE, Route
-from reconciler.desired.traefik_v3 import host_and_path, pin_priority, rule_of
-from reconciler.planning.observed import Pin, Targets
+from reconciler.desired.traefik_v3 import host_and_path, middleware_names, pin_priority, rule_of
+from reconciler.planning.handover import without, yielding
+from reconciler.planning.labels import route_of, weight_of
+from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import Container, Pin, Targets
+from reconciler.planning.ranks import heights
+from reconciler.planning.seen import Seen, alive, alone_name, service_names
+
+RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
+
+
+def serving_now(seen: Seen) -> tuple[Container, ...]:
+    """Who takes requests now: with a pin those it names, at rest every ready container."""
+    ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
+    if seen.pin is None:
+        return ready
+    pinned = tuple(c for c in ready if seen.pin.services & set(service_names(seen, c)))
+    if pinned:
+        return pinned
+    return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
+
+
+def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "", *, take: bool = False) -> Pin | None:
+    """The pin that sends every rule of `routes` to `serving`, or to nobody where the serving release does not claim that rule.
+
+    It names a whole release where all of it serves, none is to join (`growing`) and Traefik lists no more of it than these: an address
+    that one of it had may be another site's by now. Else it names each replica by itself.
+    What another site still serves is left out until it is to be taken over (`take`); None where nothing is left.
+    """
+    serving = tuple(serving)
+    releases = {c.release for c in serving}
+    of_release = [c for c in seen.containers if c.release in releases and (alive(c) or c.state == "created")]
+    wholes = [release_name(seen.names.instance, seen.site, release) for release in releases]
+    if (
+        len(wholes) == 1
+        and growing not in releases
+        and len(of_release) == len(serving)
+        and seen.traefik.services.get(wholes[0], 0) <= len(serving)
+    ):
+        targets: tuple[tuple[str, int], ...] = ((wholes[0], 1),)
+    else:
+        targets = tuple(sorted((alone_name(seen, c), weight_of(c)) for c in serving))
+    # Where several releases serve, requests are treated as the goal's are.
+    first = min(serving, key=lambda c: (seen.goal is None or c.release != seen.goal.release, c.release), default=None)
+    middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
+    kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
+    pin = route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept, heights(seen.containers))
+    return without(yielding(pin, seen.handover.given), () if take else seen.handover.takes)
+
+
+def confirmed(seen: Seen, pin: Pin | None) -> bool:
+    """Traefik holds this pin, and its routers are enabled; or none, where none is wanted."""
+    return seen.pin == pin and seen.traefik.pins.get(seen.site) == pin
+
+
+def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
+    if seen.pin is None:
+        pinned = memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
+        after = replace(memory, pin=None, pin_since=None, pinned=pinned)
+    elif not confirmed(seen, seen.pin):
+        after = replace(memory, pin=None, pin_since=None, pinned=True)
+    else:
+        after = replace(memory, pin=seen.pin, pin_since=memory.pin_since if memory.pin == seen.pin else seen.now, pinned=True)
+    return memory if after == memory else after
+
+
+def drained(seen: Seen, memory: SiteMemory, seconds: float) -> bool:
+    return memory.pin_since is not None and seen.now >= memory.pin_since + seconds
+
+
+def lingering(seen: Seen, keep: tuple[Container, ...]) -> bool:
+    """Traefik still lists something of this site that is not among those that stay."""
+    if not seen.traefik.reachable:
+        return True
+    there = {name for c in keep for name in service_names(seen, c)}
+    start = f"{seen.names.instance}-{seen.site}-"
+    return any(name.startswith(start) and _is_ours(name[len(start) :]) and name not in there for name in seen.traefik.services)
+
+
+def _is_ours(rest: str) -> bool:
+    """What follows `<instance>-<site>-` in a name begins with a release: another site's longer name does not."""
+    return RELEASE.match(rest) is not None
 
 
 def route_pin(

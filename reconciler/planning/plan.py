@@ -17,7 +17,8 @@ from reconciler.planning.intents import Intents
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
-from reconciler.planning.rollout import Motion, Names, Seen, alive, plan_site
+from reconciler.planning.rollout import plan_site
+from reconciler.planning.seen import Motion, Names, Seen, alive
 from reconciler.planning.steps import SetPin, Step, Wait, due, line
 
 Sync = Literal["synced", "out-of-sync", "held", "suspended"]

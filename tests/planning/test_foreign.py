@@ -8,7 +8,7 @@ from reconciler.planning.foreign import claims
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import ForeignContainer, Observed, TraefikView
 from reconciler.planning.plan import make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 
 SITES = {"shop.test": "shop", "www.shop.test": "shop"}
 

@@ -14,7 +14,7 @@ from reconciler.planning.labels_only import fitting, plan_site
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, TraefikView
 from reconciler.planning.ranks import rank_of
-from reconciler.planning.rollout import Motion, Names, Seen
+from reconciler.planning.seen import Motion, Names, Seen
 from reconciler.planning.steps import GiveUp, Start, StartAgain, Stop, Wait, due, line
 
 NAMES = Names("t", "net", "web", pins=False, settle=2.5)

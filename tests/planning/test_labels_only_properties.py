@@ -16,7 +16,7 @@ from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
 from reconciler.planning.plan import Plan, make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 from reconciler.planning.steps import GiveUp, Pull, Remove, Start, StartAgain, Step, Stop, due
 from reconciler.reconcile import in_motion
 from reconciler.world.memory import Behaviour, MemoryEngine

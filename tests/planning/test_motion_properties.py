@@ -23,7 +23,7 @@ from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.pinning import covers
 from reconciler.planning.plan import Plan, make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
 from reconciler.reconcile import in_motion
 from reconciler.world.memory import Behaviour, MemoryEngine

@@ -10,7 +10,7 @@ from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
 from reconciler.planning.plan import Plan, dated, first_seen, make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 
 NAMES = Names("t", "t_net", "web")
 

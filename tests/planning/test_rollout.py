@@ -7,10 +7,13 @@ import pytest
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Route
+from reconciler.planning.failure import trouble
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
-from reconciler.planning.rollout import CALM, Motion, Names, Seen, next_start, plan_site, trouble
+from reconciler.planning.rollout import plan_site
+from reconciler.planning.seen import Motion, Names, Seen
+from reconciler.planning.starts import CALM, next_start
 from reconciler.planning.steps import GiveUp, SetPin, Start, Stop, due
 
 NAMES = Names("t", "net", "web")

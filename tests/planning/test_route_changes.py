@@ -9,7 +9,8 @@ from reconciler.planning.diff import committed
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
-from reconciler.planning.rollout import Names, Seen, plan_site
+from reconciler.planning.rollout import plan_site
+from reconciler.planning.seen import Names, Seen
 from reconciler.planning.steps import GiveUp, SetPin, Start, due
 
 NAMES = Names("t", "net", "web", "safe")

@@ -14,7 +14,7 @@ from reconciler.desired.revision import Entry, Revision
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
 from reconciler.planning.plan import Plan, make_plan
-from reconciler.planning.rollout import Names
+from reconciler.planning.seen import Names
 from reconciler.planning.steps import Start
 
 NAMES = Names("ship", "ship_net", "web")
