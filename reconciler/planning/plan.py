@@ -182,9 +182,10 @@ def _site(
         before = before if before.counts == counts else replace(before, counts=counts)
         chosen = replace(chosen, site=goal)
     if goal is None and not containers and name not in observed.pins:
-        if not chosen.held and not chosen.parked:
+        if not chosen.note:
             return None, SiteMemory()
-        return SitePlan(name, _sync(chosen, settled=False), "missing", "", "", (), 0, 0, message=chosen.note), before
+        sync = _sync(chosen, settled=False)
+        return SitePlan(name, sync, "missing", "", "", (), 0, 0, message=chosen.note, asked=chosen.asked), before
     heal = goal.heal if goal else True
     drift = tuple(row for c in containers for row in drifted(c, names.instance))
     wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}

@@ -1,0 +1,66 @@
+"""What is known between passes, over a real store: what is kept, and what is over."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.intents import Said, restart
+from reconciler.planning.memory import Memory
+from reconciler.remembered import Remembered
+from reconciler.world.store import Store
+from tests.planning.test_plan import desired, plan, running, site
+
+OLD, NEW = site("shop"), site("shop", "app:2")
+
+
+def with_failure(tmp_path: Path) -> Remembered:
+    store = Store(tmp_path / "s.db")
+    store.remember_failed(FailedRelease("shop", NEW.release, "exited with 1", 5.0))
+    remembered = Remembered(store)
+    remembered.hear()
+    assert remembered.memory.failed.keys() == {"shop"}
+    return remembered
+
+
+def test_a_failed_release_is_not_tried_again_also_where_nothing_else_runs(tmp_path: Path) -> None:
+    """A first release that failed is gone from the engine: what is left of it is that it failed."""
+    for containers in ((), (running(OLD),)):
+        remembered = with_failure(tmp_path)
+        found = plan(desired(NEW), *containers, memory=remembered.memory)
+        assert (found.sites["shop"].steps, found.sites["shop"].asked) == ((), NEW.release)
+        remembered.forget(found, desired(NEW), containers)
+        assert remembered.memory.failed.keys() == {"shop"}
+
+
+def test_it_is_forgotten_when_something_else_is_wanted_or_nothing_any_more(tmp_path: Path) -> None:
+    for written in (desired(site("shop", "app:3")), desired(site("other"))):
+        remembered = with_failure(tmp_path)
+        remembered.forget(plan(written, running(OLD), memory=remembered.memory), written, (running(OLD),))
+        assert remembered.memory == Memory(failed={})
+        assert remembered.hear() is None
+        assert Store(tmp_path / "s.db").failed() == {}
+
+
+def test_a_retry_forgets_it_once(tmp_path: Path) -> None:
+    remembered = with_failure(tmp_path)
+    Store(tmp_path / "s.db").say(Said("retry", "shop"), 1.0)
+    remembered.hear()
+    assert remembered.take_retries() == {"shop"}
+    assert remembered.memory.failed == {}
+    assert remembered.take_retries() == frozenset()
+
+
+def test_what_runs_whole_can_be_gone_back_to_and_an_approval_ends_with_its_removal(tmp_path: Path) -> None:
+    remembered = Remembered(Store(tmp_path / "s.db"))
+    row = running(OLD)
+    remembered.remember_releases(plan(desired(OLD), row), (row,))
+    assert [old.site.release for old in remembered.past["shop"]] == [OLD.release]
+    Store(tmp_path / "s.db").say(Said("approve", "gone"), 1.0)
+    Store(tmp_path / "s.db").say(restart("shop", OLD.release), 1.0)
+    remembered.hear()
+    gone = running(replace(site("gone"), name="gone"))
+    remembered.forget(plan(desired(OLD), row, gone), desired(OLD), (row, gone))
+    assert remembered.intents.approved == {"gone"}
+    remembered.forget(plan(desired(OLD), row), desired(OLD), (row,))
+    assert remembered.intents.approved == frozenset()
+    assert remembered.intents.restarts == {"shop": {OLD.release: 1}}
