@@ -61,10 +61,16 @@ def instance() -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str) -> Iterator[Host]:  # noqa: ARG001  the image is to be there
+def domain() -> str:
+    """Of the sites of `host`. Its Traefik routes nothing else; who tests what others claim has a domain of its own."""
+    return "test.local"
+
+
+@pytest.fixture
+def host(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str, domain: str) -> Iterator[Host]:  # noqa: ARG001  the image
     """An installation with a Traefik of its own, nothing deployed yet."""
     with a_host(tmp_path, docker_socket, instance) as made:
-        made.repository.commit({"shipstone.yaml": "domain: test.local\n"}, "begin")
+        made.repository.commit({"shipstone.yaml": f"domain: {domain}\n"}, "begin")
         made.start_traefik()
         yield made
 
