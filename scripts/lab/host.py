@@ -166,7 +166,10 @@ dir = "{self.state}"
             only = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
             own.write_text(text.replace("[providers.docker]", only))
         with (self.folder / "traefik.log").open("ab") as log:
-            self._traefik = subprocess.Popen([str(traefik_binary()), f"--configFile={own}"], stdout=log, stderr=log, start_new_session=True)
+            command = [str(traefik_binary()), f"--configFile={own}"]
+            # In Traefik DOCKER_HOST counts more than the endpoint of its file.
+            environment = {key: value for key, value in os.environ.items() if key != "DOCKER_HOST"}
+            self._traefik = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
         until(lambda: self.traefik("overview"), "Traefik's API answers")
 
     def traefik(self, path: str) -> Any:
