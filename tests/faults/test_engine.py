@@ -66,12 +66,12 @@ def test_an_engine_that_takes_containers_down_is_restarted(shop: Shop, engine: O
     engine.stop()
     engine.start(live_restore=False)
     shop.settled(commit)
-    before, steps = shop.ids(), len(shop.said("pin"))
+    before, starts = shop.ids(), len(shop.said("start"))
     engine.stop()
     engine.start(live_restore=False)
     until(lambda: shop.serves() == shop.version, "it serves again", 15)
     shop.settled(commit)
-    assert (shop.ids(), len(shop.said("pin"))) == (before, steps)
+    assert (shop.ids(), len(shop.said("start"))) == (before, starts)
 
 
 def test_restart_policies_have_some_seconds_after_an_engine_was_away(engine: OwnEngine, abrupt_image: str, instance: str) -> None:

@@ -56,7 +56,7 @@ def test_the_example_runs_as_it_says(seed: Host) -> None:
     assert lines[2:-1] == [f"{address} {name}" for name in names for address in ("127.0.0.1", "::1")]
     overview = seed.traefik("overview")
     assert set(overview["providers"]) == {"Docker", "File"}
-    for kind, count in (("routers", 2), ("services", 2)):
+    for kind, count in (("routers", 2), ("services", 6)):
         rows = seed.traefik(f"http/{kind}?search={seed.instance}-web&per_page=1000")
         assert [row["status"] for row in rows if row["name"].endswith("@docker")] == ["enabled"] * count
     assert seed.traefik("version")["Version"].startswith("3.7")

@@ -309,8 +309,10 @@ def replaced(upstream: Upstream, source: GitSource, mirror: Path) -> Replaced:
 
 
 def unrelated(upstream: Upstream) -> str:
-    upstream.git("checkout", "-q", "--orphan", f"again{time.monotonic_ns()}")
-    return upstream.push({"a": "2"}, force=True)
+    """A commit that no other is like, even within one second."""
+    now = str(time.monotonic_ns())
+    upstream.git("checkout", "-q", "--orphan", f"again{now}")
+    return upstream.push({"a": "2", "when": now}, force=True)
 
 
 def test_an_unrelated_history_is_held(replaced: Replaced, source: GitSource) -> None:
