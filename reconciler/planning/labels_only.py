@@ -18,8 +18,8 @@ from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
 from reconciler.planning.rollout import give_up
 from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive
-from reconciler.planning.starts import CALM, begin, names_of, next_start, starts_of
-from reconciler.planning.steps import Pull, Remove, StartAgain, Step, Stop, Wait
+from reconciler.planning.starts import begin, due_starts, remove_of, stop_of
+from reconciler.planning.steps import Pull, Step, Wait
 
 
 def fitting(goal: DesiredSite, containers: tuple[Container, ...], ready: Collection[str], names: Names, failed: str = "") -> DesiredSite:
@@ -60,7 +60,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     cast = assign(seen)
     leaving = tuple(c for c in cast.leaving if alive(c))
     if goal is None:
-        steps: list[Step] = [_stop(c, seen.gone) for c in leaving]
+        steps: list[Step] = [stop_of(c, seen.gone) for c in leaving]
         return Motion((*steps, *_removals(cast)), memory, "it is taken away", seen.now + POLL)
     memory = remember(seen, cast, memory)
     listed = memory.listed is not None
@@ -107,26 +107,17 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     memory = begin(seen, goal, memory)
     idle = leaving if cast.alone else tuple(c for c in leaving if c.release in memory.unserved)
     why = f"stop-first: {cast.alone}" if cast.alone else "superseded before it served"
-    steps += [_stop(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]
+    steps += [stop_of(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]
     steps += [] if cast.alone else _removals(cast)
-    starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
-    starts += starts_of(seen, goal, cast)
-    look_at = seen.now + POLL
-    if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
-        steps.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
-    if starts and (again := next_start(memory)) > seen.now:
-        steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
-        look_at = again
-    elif starts and not any(isinstance(step, Wait) for step in steps):
-        soon = seen.now < max(memory.tried_at, next_start(memory)) + CALM
-        memory = replace(memory, tries=memory.tries + 1 if soon else 1, tried_at=seen.now)
+    starts, memory, again = due_starts(seen, goal, cast, steps, memory)
     steps += starts
+    look_at = again or seen.now + POLL
     ready, wanted = sum(c.id in seen.ready for c in cast.keep), sum(service.replicas for service in goal.services)
     steps.append(Wait(goal.release, f"until every replica is ready ({ready} of {wanted}) and Traefik lists it"))
     rest = [c for c in leaving if c not in idle]
     if rest:
         steps.append(Wait("drain", f"{_parting_time(seen, goal, drained=True):g} s"))
-        steps += [_stop(c, f"replaced by {goal.release}") for c in rest]
+        steps += [stop_of(c, f"replaced by {goal.release}") for c in rest]
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {ready} of {wanted} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
@@ -145,7 +136,7 @@ def hand_over(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Si
     if seen.now < until and any(c.release not in memory.unserved for c in parting):
         steps.append(Wait("drain", f"{wait:g} s, so that Traefik has followed its labels and what is in flight can end", until))
         look_at = until
-    steps += [_stop(c, f"replaced by {goal.release}") for c in leaving]
+    steps += [stop_of(c, f"replaced by {goal.release}") for c in leaving]
     steps += _removals(cast)
     return Motion(tuple(steps), memory, f"{goal.release} serves; the rest is drained", look_at)
 
@@ -160,9 +151,5 @@ def _is_begun(seen: Seen, cast: Cast, memory: SiteMemory) -> bool:
     return memory.begun == seen.goal.release or (memory.served != seen.goal.release and not is_whole(seen, cast))
 
 
-def _stop(c: Container, reason: str, *, keep: bool = False) -> Stop:
-    return Stop(c.name, c.id, float(c.labels.get("shipstone.grace", "10")), reason, keep)
-
-
 def _removals(cast: Cast) -> Iterator[Step]:
-    return (Remove(c.name, c.id, f"it is {c.state}") for c in cast.leaving if not alive(c))
+    return (remove_of(c) for c in cast.leaving if not alive(c))

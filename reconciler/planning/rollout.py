@@ -14,8 +14,8 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, routes_of
-from reconciler.planning.starts import CALM, begin, names_of, next_start, starts_of
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, StartAgain, Step, Stop, Wait
+from reconciler.planning.starts import begin, due_starts, remove_of, stop_of
+from reconciler.planning.steps import GiveUp, Pull, SetPin, Step, Wait
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
@@ -27,7 +27,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
         at_rest = memory
         if memory.begun or not memory.served or memory.unserved:
             at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "", unserved=frozenset())
-        steps: list[Step] = [_remove(c) for c in cast.leaving]
+        steps: list[Step] = [remove_of(c) for c in cast.leaving]
         if memory.pinned:
             steps.append(Wait("Traefik", "until it has let go of the pin"))
         return Motion(tuple(steps), at_rest, "labels route again", seen.now + POLL if memory.pinned else None)
@@ -64,29 +64,20 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         if len(idle) < len(alive_leaving):
             until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
             steps.append(Wait("drain", f"{goal.timing.drain:g} s, so that what is in flight can end", until))
-        steps += [_stop(c, f"stop-first: {cast.alone}", keep=c.release not in memory.unserved) for c in alive_leaving]
+        steps += [stop_of(c, f"stop-first: {cast.alone}", keep=c.release not in memory.unserved) for c in alive_leaving]
         idle = list(alive_leaving)
     else:
-        steps += [_stop(c, "superseded before it served") for c in idle]
-        steps += [_remove(c) for c in cast.leaving if not alive(c)]
-    starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
-    starts += starts_of(seen, goal, cast)
-    if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
-        steps.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
-    look_at = seen.now + POLL
-    if starts and (again := next_start(memory)) > seen.now:
-        steps.append(Wait("backoff", "its containers ended soon after they were started, again and again", again))
-        look_at = again if confirmed(seen, pin) else look_at
-    elif starts and not any(isinstance(step, Wait) for step in steps):
-        again = seen.now < max(memory.tried_at, next_start(memory)) + CALM
-        memory = replace(memory, tries=memory.tries + 1 if again else 1, tried_at=seen.now)
+        steps += [stop_of(c, "superseded before it served") for c in idle]
+        steps += [remove_of(c) for c in cast.leaving if not alive(c)]
+    starts, memory, again = due_starts(seen, goal, cast, steps, memory)
     steps += starts
+    look_at = again if again and confirmed(seen, pin) else seen.now + POLL
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     rest = [c for c in alive_leaving if c not in idle]
     if rest:
         steps.append(SetPin(goal.name, pin_of(seen, cast.keep, routes_of(seen)), f"the switch: requests to {goal.release}"))
         steps.append(Wait("drain", f"{goal.timing.min_healthy + goal.timing.drain:g} s"))
-        steps += [_stop(c, f"replaced by {goal.release}") for c in rest]
+        steps += [stop_of(c, f"replaced by {goal.release}") for c in rest]
     steps.append(SetPin(goal.name, None, "labels route again"))
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
@@ -136,8 +127,8 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
                 steps.append(Wait("drain", f"{wait:g} s, so that what is in flight can end", until))
                 look_at = until
         reason = f"replaced by {goal_name}" if seen.goal else seen.gone
-        steps += [_stop(c, reason) for c in alive_leaving]
-    steps += [_remove(c) for c in cast.leaving if not alive(c)]
+        steps += [stop_of(c, reason) for c in alive_leaving]
+    steps += [remove_of(c) for c in cast.leaving if not alive(c)]
     if parting or lingering(seen, cast.keep):
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
     if seen.handover.shared:
@@ -152,15 +143,6 @@ def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
     mine = tuple(c for c in seen.containers if c.release == seen.goal.release)
     step = GiveUp(seen.site, seen.goal.release, tuple(c.id for c in mine), why)
     return Motion((step,), memory, f"{seen.goal.release} failed: {why}", seen.now)
-
-
-def _stop(c: Container, reason: str, *, keep: bool = False) -> Stop:
-    grace = c.labels.get("shipstone.grace", "10")
-    return Stop(c.name, c.id, float(grace), reason, keep)
-
-
-def _remove(c: Container) -> Remove:
-    return Remove(c.name, c.id, f"it is {c.state}")
 
 
 def _wait_for_pin(seen: Seen) -> Wait:

@@ -1,4 +1,4 @@
-"""What is to be started, when, and why. Pure."""
+"""What is to be started, when, and why; and how one is stopped. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -8,9 +8,10 @@ from reconciler.desired.release import container_name, replica_name
 from reconciler.desired.spec import NewContainer
 from reconciler.planning.labels import container_labels, joining_labels
 from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import Container
 from reconciler.planning.ranks import rank_for
 from reconciler.planning.seen import Cast, Seen, alive, alone_name
-from reconciler.planning.steps import Start, Step
+from reconciler.planning.steps import Remove, Start, StartAgain, Step, Stop, Wait
 
 FREE_TRIES = 3
 """So often containers are started without waiting."""
@@ -70,3 +71,31 @@ def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
     if any(c.release == goal.release and c.service == service.name and alive(c) for c in seen.containers):
         return f"{service.replicas} replicas are wanted"
     return "new release" if any(c.release != goal.release for c in seen.containers) else "missing"
+
+
+def due_starts(
+    seen: Seen, goal: DesiredSite, cast: Cast, before: list[Step], memory: SiteMemory
+) -> tuple[list[Step], SiteMemory, float | None]:
+    """What is started after the steps in `before`, with what has to be waited for first; the try is counted when nothing has to.
+    Last, when a wait for the next try ends (monotonic seconds)."""
+    starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
+    starts += starts_of(seen, goal, cast)
+    waits: list[Step] = []
+    if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
+        waits.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
+    again: float | None = None
+    if starts and (at := next_start(memory)) > seen.now:
+        waits.append(Wait("backoff", "its containers ended soon after they were started, again and again", at))
+        again = at
+    elif starts and not any(isinstance(step, Wait) for step in (*before, *waits)):
+        soon = seen.now < max(memory.tried_at, next_start(memory)) + CALM
+        memory = replace(memory, tries=memory.tries + 1 if soon else 1, tried_at=seen.now)
+    return [*waits, *starts], memory, again
+
+
+def stop_of(c: Container, reason: str, *, keep: bool = False) -> Stop:
+    return Stop(c.name, c.id, float(c.labels.get("shipstone.grace", "10")), reason, keep)
+
+
+def remove_of(c: Container) -> Remove:
+    return Remove(c.name, c.id, f"it is {c.state}")
