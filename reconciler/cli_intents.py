@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reconciler.cli_options import Config, Source, settings_of
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 intents = typer.Typer()
 
-Config = Annotated[Path | None, typer.Option("--config", help="The host's settings; /etc/shipstone/config.toml where it is there.")]
-Source = Annotated[Path | None, typer.Option("--source", help="Work on a plain folder instead of the git repository.")]
 OneSite = Annotated[str, typer.Argument(help="The site.")]
 SiteOrNone = Annotated[str | None, typer.Argument(help="The site; or --all.")]
 All = Annotated[bool, typer.Option("--all", help="Every site.")]
@@ -135,13 +134,6 @@ def approve(config: Config = None, source: Source = None) -> None:
         typer.echo(f"approved: the history of {waits[:12]}")
     if not said:
         typer.echo("nothing waits for an approval")
-
-
-def settings_of(config: Path | None, source: Path | None) -> "Settings":
-    """The host's settings, and the folder that --source names."""
-    from reconciler.settings import load_settings
-
-    return load_settings(config, {"source": {"directory": str(source)}} if source else {})
 
 
 @dataclass

@@ -11,9 +11,7 @@ from rich.console import Console as Rich
 from rich.markup import escape
 from rich.table import Table
 
-from reconciler.apply import Outcome
 from reconciler.desired.problem import Problem
-from reconciler.planning.steps import SetPin
 
 COLOURS = {
     "synced": "green",
@@ -91,15 +89,3 @@ def configure_log(level: int = logging.INFO) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
-
-
-def log_outcome(outcome: Outcome) -> None:
-    """One line a step, with what it took."""
-    log = structlog.get_logger()
-    for step, seconds in outcome.done:
-        what = "unpin" if isinstance(step, SetPin) and step.pin is None else step.step
-        log.info(what, site=outcome.site, target=step.target, reason=step.reason, seconds=round(seconds, 3))
-    if outcome.failed:
-        log.error("release failed", site=outcome.site, release=outcome.failed.release, reason=outcome.failed.reason)
-    if outcome.error:
-        log.warning(outcome.error, site=outcome.site)

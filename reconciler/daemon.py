@@ -33,9 +33,6 @@ class Daemon:
         self._stop = threading.Event()
         self._fetched: Revision | None = None
         self._lock = threading.Lock()
-        self._told: dict[str, tuple[str, str]] = {}
-        self._drift: set[tuple[str, str]] = set()
-        self._notices: frozenset[str] = frozenset()
 
     def wake(self) -> None:
         self._wake.set()
@@ -77,6 +74,7 @@ class Daemon:
                 failures += 1
                 pause = min(backoff(failures), SOON)
                 log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
+                self._reconciler.followers.not_passed(said(error))
             again = time.monotonic() + pause
             self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy))
             self._wake.wait(max(0.0, again - time.monotonic()))
@@ -89,36 +87,11 @@ class Daemon:
             revision, self._fetched = self._fetched, None
         if revision is None:
             return
-        before = self._reconciler.desired
-        desired = self._reconciler.take(revision)
-        if before is None or before.revision != desired.revision:
-            log.info("fetched", commit=revision.id, author=revision.author, subject=revision.subject, sites=len(desired.sites))
-            for problem in desired.problems:
-                log.warning(str(problem), code=problem.code)
+        self._reconciler.take(revision)
         self._wrote(self._reconciler)
 
     def _pass(self) -> float:
-        plan = self._reconciler.once()
-        self._tell(plan)
-        return self._pause(plan)
-
-    def _tell(self, plan: Plan) -> None:
-        """What changed since the last pass, in a line each."""
-        for name, site in plan.sites.items():
-            now = (site.sync, site.message.split("\n")[0])
-            if self._told.get(name) != now:
-                self._told[name] = now
-                log.info("site", site=name, sync=site.sync, health=site.health, release=site.release, message=now[1])
-        notices = (*(self._reconciler.desired.notices if self._reconciler.desired else ()), *plan.notices)
-        for notice in notices:
-            if notice not in self._notices:
-                log.warning("notice", message=notice)
-        self._notices = frozenset(notices)
-        drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
-        for name, text in sorted(drift - self._drift):
-            log.warning("drift", site=name, difference=text)
-        busy = {row for row in self._drift if row[0] not in plan.sites}
-        self._drift = drift | busy
+        return self._pause(self._reconciler.once())
 
     def _pause(self, plan: Plan) -> float:
         times = [at for at in (plan.look_at, self._reconciler.next_try()) if at is not None]
@@ -140,6 +113,7 @@ class Daemon:
                 failures += 1
                 pause = max(backoff(failures), min(self._poll, 60.0) if failures > 1 else 0.0)
                 log.warning("cannot fetch; what runs goes on running", error=said(error), again_in=f"{pause:.1f} s")
+                self._reconciler.followers.not_fetched(said(error))
             self._fetch.wait(pause)
 
 

@@ -21,6 +21,7 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.release import content_of
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
+from reconciler.followers import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
@@ -71,6 +72,7 @@ class Reconciler:
         guard: Guard,
         clock: Callable[[], float] = time.monotonic,
         keep_images: int = 0,
+        followers: Collection[Follower] = (),
     ) -> None:
         self.world = world
         self._compiler = compiler
@@ -79,6 +81,7 @@ class Reconciler:
         self._guard = guard
         self._clock = clock
         self.remembered = Remembered(world.store)
+        self.followers = Followers(followers)
         self.moving = 0
         """Sites that had steps, or were busy, at the last pass."""
         self.only: frozenset[str] | None = None
@@ -95,6 +98,7 @@ class Reconciler:
         self.desired = self._compiler.compile(revision, self.desired)
         self._apply.take(revision)
         self._files_seen = False
+        self.followers.fetched(revision, self.desired)
         return self.desired
 
     def choose(self, sites: Collection[str]) -> None:
@@ -120,6 +124,7 @@ class Reconciler:
 
     def once(self) -> Plan:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
+        begun = self._clock()
         self.world.engine.ensure_network()
         self.world.pins.ensure()
         plan = self.plan()
@@ -134,7 +139,9 @@ class Reconciler:
         self.remembered.forget(plan, self._desired(), self._containers)
         self._images_due |= self.remembered.remember_releases(plan, self._containers)
         self._tend_images()
-        return self._chosen(self.remembered.remember_differences(plan))
+        plan = self._chosen(self.remembered.remember_differences(plan))
+        self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun))
+        return plan
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
         """What is there now. Traefik is asked only about sites in motion: pinned, or not as they should be."""
@@ -168,6 +175,7 @@ class Reconciler:
 
     def _done(self, outcome: Outcome) -> None:
         self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
+        self.followers.did(outcome)
 
     def _blind(self) -> bool:
         """Traefik answers, and does not read what is written for it."""
@@ -199,6 +207,7 @@ class Reconciler:
         done = self._apply.close(timeout)
         if self._tending.is_alive():
             self._tending.join(timeout)
+        self.followers.close()
         self.world.store.close()
         return done
 

@@ -32,9 +32,9 @@ def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozense
     }
 
 
-def status_json(plan: Plan, desired: Desired, observed_at: float) -> dict[str, Any]:
-    """The form of `status --output json`."""
-    sites = {
+def status_json(sites: Mapping[str, SitePlan], desired: Desired, observed_at: float, notices: Iterable[str]) -> dict[str, Any]:
+    """The form of `status --output json`; `observed_at` in seconds since 1970."""
+    rows = {
         name: {
             "sync": site.sync,
             "health": site.health,
@@ -44,10 +44,10 @@ def status_json(plan: Plan, desired: Desired, observed_at: float) -> dict[str, A
             "replicas": {"ready": site.ready, "desired": site.wanted},
             "message": site.message,
         }
-        for name, site in sorted(plan.sites.items())
+        for name, site in sorted(sites.items())
     }
     at = dt.datetime.fromtimestamp(observed_at, dt.UTC).isoformat(timespec="seconds")
-    return {"revision": desired.revision, "observed_at": at, "sites": sites, "notices": list(notices(plan, desired))}
+    return {"revision": desired.revision, "observed_at": at, "sites": rows, "notices": list(notices)}
 
 
 def plan_text(plan: Plan, desired: Desired) -> list[str]:

@@ -107,6 +107,14 @@ class StateSettings(Section):
     dir: str = Field(default="/var/lib/shipstone", description="The state folder: git mirror, history, mounted files, lock.")
 
 
+class HttpSettings(Section):
+    listen: str = Field(
+        default="127.0.0.1:8484",
+        pattern=r"^(\[[0-9a-fA-F:.]+\]:[0-9]{1,5}|[^:\s]+:[0-9]{1,5})?$",
+        description="Where the page, its API, metrics and webhooks are served: HOST:PORT; empty: nowhere.",
+    )
+
+
 class PolicySettings(Section):
     bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
@@ -133,6 +141,7 @@ class Settings(BaseSettings):
     traefik: TraefikSettings = TraefikSettings()
     files: FilesSettings = FilesSettings()
     state: StateSettings = StateSettings()
+    http: HttpSettings = HttpSettings()
     policy: PolicySettings = PolicySettings()
 
     @field_validator("instance")

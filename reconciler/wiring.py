@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
+from reconciler.followers import Follower
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
@@ -137,8 +139,8 @@ def static_file(settings: Settings) -> Path:
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
 
 
-def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> Reconciler:
-    """Everything that a pass needs."""
+def reconciler_of(settings: Settings, told: Report = lambda _outcome: None, followers: Collection[Follower] = ()) -> Reconciler:
+    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them."""
     paths = paths_of(settings)
     engine = engine_of(settings)
     t = settings.traefik
@@ -148,7 +150,8 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None) -> R
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
     apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
-    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard, keep_images=settings.engine.keep_images)
+    keep = settings.engine.keep_images
+    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

@@ -100,7 +100,7 @@ class Host:
         self.folder, self.engine, self.instance = folder, engine, instance
         self.network = network or f"{instance}_net"
         self._ports = Ports()
-        self.web, self.console, self.tls = self._ports.take(), self._ports.take(), self._ports.take() if tls else 0
+        self.web, self.console, self.page, self.tls = *(self._ports.take() for _ in range(3)), self._ports.take() if tls else 0
         self.repository = Repository(folder / "git")
         self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
         self.static = folder / "traefik.toml"
@@ -136,6 +136,9 @@ https_port = {self.tls}
 [files]
 hosts = "{self.hosts}"
 traefik = "{self.static}"
+
+[http]
+listen = "127.0.0.1:{self.page}"
 
 [state]
 dir = "{self.state}"

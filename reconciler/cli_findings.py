@@ -1,0 +1,111 @@
+"""Commands that look and change nothing."""
+
+from typing import Annotated, NoReturn
+
+import typer
+
+from reconciler.cli_options import Config, Out, Output, Source, compiled, print_json, settings_of
+from reconciler.errors import ShipstoneError
+
+findings = typer.Typer()
+
+
+@findings.command()
+def plan(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say what would be done.
+
+    Exit 0 nothing, 2 differences, 1 an error or a held site.
+    """
+    _finding(config, source, output, drift_only=False)
+
+
+@findings.command()
+def drift(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say what someone changed by hand.
+
+    Exit 0 nothing, 2 drift, 1 an error or a held site.
+    """
+    _finding(config, source, output, drift_only=True)
+
+
+@findings.command()
+def status(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Say how every site stands."""
+    import time
+
+    from reconciler import report, wiring
+    from reconciler.console import Console
+
+    settings = settings_of(config, source)
+    reconciler = wiring.reconciler_of(settings)
+    desired = reconciler.take(wiring.source_of(settings).fetch())
+    found = reconciler.plan()
+    if output is Output.json:
+        print_json(report.status_json(found.sites, desired, time.time(), report.notices(found, desired)))
+    else:
+        Console().status(report.status_rows(found), desired.revision, report.notices(found, desired))
+
+
+@findings.command()
+def validate(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+    """Check the desired state.
+
+    Needs no engine. Exit 1 if there are errors.
+    """
+    from reconciler import report
+    from reconciler.console import Console
+    from reconciler.desired.problem import errors
+
+    desired = compiled(config, source)
+    if output is Output.json:
+        print_json(report.problems_json(desired.problems))
+    else:
+        Console().problems(desired.problems)
+        Console().notices(desired.notices)
+        if not desired.problems:
+            count = len(desired.sites)
+            typer.echo("1 site is right" if count == 1 else f"{count} sites are right")
+    raise typer.Exit(1 if errors(desired.problems) else 0)
+
+
+@findings.command()
+def render(
+    config: Config = None, source: Source = None, site: Annotated[str | None, typer.Argument(help="Only this site.")] = None
+) -> None:
+    """Print container specs and labels as JSON.
+
+    What the desired state compiles to, for all sites or one.
+    """
+    from reconciler import wiring
+    from reconciler.planning.labels import container_labels
+
+    settings = settings_of(config, source)
+    desired = compiled(config, source)
+    names = wiring.names_of(settings)
+    rows = {}
+    for name, one in sorted(desired.sites.items()):
+        if site in (None, name):
+            services = {
+                s.name: container_labels(names.instance, names.network, names.entry_of(one.route), one, s, 1, s.spec.image)
+                for s in one.services
+            }
+            rows[name] = {"release": one.release, "hosts": list(one.route.hosts), "services": services}
+    if site is not None and not rows:
+        raise ShipstoneError(f"cannot render {site}: there is no such site. `shipstone render` lists all of them.")
+    print_json(rows)
+
+
+def _finding(config: Config, source: Source, output: Output, *, drift_only: bool) -> NoReturn:
+    from reconciler import report, wiring
+
+    settings = settings_of(config, source)
+    reconciler = wiring.reconciler_of(settings)
+    desired = reconciler.take(wiring.source_of(settings).fetch())
+    found = reconciler.plan()
+    if output is Output.json:
+        causes = frozenset({"drift"}) if drift_only else frozenset({"commit", "drift"})
+        print_json(report.plan_json(found, desired, causes=causes))
+    else:
+        for row in report.drift_text(found, desired) if drift_only else report.plan_text(found, desired):
+            typer.echo(row)
+    raise typer.Exit(report.plan_exit(found, desired, drift_only=drift_only))

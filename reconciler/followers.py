@@ -1,0 +1,79 @@
+"""Whoever is told of what happens: log, history, metrics, notices, commit status, page. One that fails never fails the pass."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
+
+from reconciler.apply import Outcome
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.planning.plan import Plan
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass: what was desired, and what was found and decided. `at` is the time of day in seconds since 1970 when it ended,
+    `seconds` what it took. Sites whose steps were being done are not in the plan's `sites`, but `busy`."""
+
+    plan: Plan
+    desired: Desired
+    at: float
+    seconds: float
+
+
+class Follower:
+    """Hears of everything and does nothing; each follower overrides what it wants to hear. Each call must return soon: what takes
+    longer than a write into a local file belongs into a thread of the follower's own."""
+
+    def fetched(self, revision: Revision, desired: Desired) -> None:
+        """The source answered; the revision may be the one that was there already. Called by the thread of the passes."""
+
+    def not_fetched(self, why: str) -> None:
+        """The source did not answer. Called by the fetching thread."""
+
+    def passed(self, done: Pass) -> None:
+        """A pass came to its end; its steps are being done. Called by the thread of the passes."""
+
+    def not_passed(self, why: str) -> None:
+        """A pass failed. Called by the thread of the passes."""
+
+    def did(self, outcome: Outcome) -> None:
+        """A site's steps ended. Called by the workers."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class Followers(Follower):
+    """All of them, each told of everything in their order."""
+
+    def __init__(self, followers: Iterable[Follower] = ()) -> None:
+        self._followers = tuple(followers)
+
+    def fetched(self, revision: Revision, desired: Desired) -> None:
+        self._each(lambda one: one.fetched(revision, desired))
+
+    def not_fetched(self, why: str) -> None:
+        self._each(lambda one: one.not_fetched(why))
+
+    def passed(self, done: Pass) -> None:
+        self._each(lambda one: one.passed(done))
+
+    def not_passed(self, why: str) -> None:
+        self._each(lambda one: one.not_passed(why))
+
+    def did(self, outcome: Outcome) -> None:
+        self._each(lambda one: one.did(outcome))
+
+    def close(self) -> None:
+        self._each(lambda one: one.close())
+
+    def _each(self, tell: Callable[[Follower], None]) -> None:
+        for one in self._followers:
+            try:
+                tell(one)
+            except Exception as error:  # noqa: BLE001  what is told to others must not stop the work itself
+                log.warning("cannot tell", follower=type(one).__name__, error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""What Shipstone answers over HTTP."""

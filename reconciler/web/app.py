@@ -1,0 +1,40 @@
+"""The routes. Each part of the page and its API is a file of its own beside this one."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from reconciler import report
+from reconciler.web.latest import Latest
+
+STALE = 120.0
+"""Seconds without a pass, after which Shipstone is not called alive any more: it passes at least every half minute."""
+
+
+def build_app(latest: Latest, more: Iterable[BaseRoute] = (), wall: Callable[[], float] = time.time) -> Starlette:
+    """`more`: what the files beside this one add."""
+
+    def alive() -> bool:
+        done = latest.now.done
+        return done is None or wall() - done.at < STALE
+
+    def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n") if alive() else PlainTextResponse("no pass came to its end for two minutes\n", 503)
+
+    def readyz(_: Request) -> Response:
+        now = latest.now
+        if now.done is None or now.failing or not alive():
+            return PlainTextResponse(f"{now.failing or 'the first pass has not ended yet'}\n", 503)
+        return PlainTextResponse("ready\n")
+
+    def status(_: Request) -> Response:
+        now = latest.now
+        if now.done is None or now.desired is None:
+            return JSONResponse({"revision": "", "observed_at": None, "sites": {}, "notices": []})
+        return JSONResponse(report.status_json(now.sites, now.desired, now.done.at, report.notices(now.done.plan, now.desired)))
+
+    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/api/status", status), *more])

@@ -1,0 +1,68 @@
+"""What is known now, for whoever asks over HTTP."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from reconciler.apply import Outcome
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.followers import Follower, Pass
+from reconciler.planning.plan import SitePlan
+
+
+@dataclass(frozen=True)
+class Now:
+    """`sites`: as the newest pass that planned each saw it. `number` rises with every change. Times are of the day, in seconds since 1970;
+    `failing` says why passes or fetches fail at present, empty where they do not."""
+
+    number: int = 0
+    done: Pass | None = None
+    sites: Mapping[str, SitePlan] = field(default_factory=dict, hash=False)
+    desired: Desired | None = None
+    revision: Revision | None = None
+    fetched_at: float = 0.0
+    failing: str = ""
+    not_fetched: str = ""
+
+
+class Latest(Follower):
+    """Keeps what it hears; `wait` returns when there is something newer."""
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._changed = threading.Condition()
+        self._now = Now()
+
+    @property
+    def now(self) -> Now:
+        return self._now
+
+    def wait(self, number: int, timeout: float) -> Now:
+        """What is known, as soon as its number is another one than `number`, or after `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._now.number != number, timeout)
+            return self._now
+
+    def fetched(self, revision: Revision, desired: Desired) -> None:
+        self._set(revision=revision, desired=desired, fetched_at=self._wall(), not_fetched="")
+
+    def not_fetched(self, why: str) -> None:
+        self._set(not_fetched=why)
+
+    def passed(self, done: Pass) -> None:
+        before = self._now
+        busy = {name: site for name, site in before.sites.items() if name in done.plan.busy and name not in done.plan.sites}
+        self._set(done=done, desired=done.desired, sites={**busy, **done.plan.sites}, failing="")
+
+    def not_passed(self, why: str) -> None:
+        self._set(failing=why)
+
+    def did(self, outcome: Outcome) -> None:  # noqa: ARG002  the next pass says what came of it
+        self._set()
+
+    def _set(self, **changes: object) -> None:
+        with self._changed:
+            self._now = replace(self._now, number=self._now.number + 1, **changes)  # type: ignore[arg-type]
+            self._changed.notify_all()
