@@ -44,10 +44,12 @@ def run(config: Config = None, source: Source = None) -> None:
     from reconciler.console import configure_log
     from reconciler.daemon import Daemon, aside
     from reconciler.journal import Journal
+    from reconciler.supervised import Supervised
     from reconciler.web.app import build_app
     from reconciler.web.latest import Latest
     from reconciler.web.server import serving
     from reconciler.world.lock import InstanceLock
+    from reconciler.world.systemd import notifier_of
 
     settings = settings_of(config, source)
     configure_log()
@@ -59,9 +61,10 @@ def run(config: Config = None, source: Source = None) -> None:
             if daemon is not None:
                 daemon.wake()
 
-        latest = Latest()
-        reconciler = wiring.reconciler_of(settings, told, (Journal(), latest))
-        daemon = Daemon(reconciler, wiring.source_of(settings), settings.source.poll, lambda r: wiring.write_generated(settings, r))
+        latest, notifier = Latest(), notifier_of(os.environ, os.getpid())
+        reconciler = wiring.reconciler_of(settings, told, (Journal(), latest, Supervised(notifier)))
+        source_of = wiring.source_of(settings)
+        daemon = Daemon(reconciler, source_of, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
         for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
             signal.signal(number, aside(job))
         with serving(build_app(latest), settings.http.listen) if settings.http.listen else contextlib.nullcontext():

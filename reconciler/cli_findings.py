@@ -28,6 +28,20 @@ def drift(config: Config = None, source: Source = None, output: Out = Output.tex
     _finding(config, source, output, drift_only=True)
 
 
+@findings.command("report")
+def report_command(config: Config = None) -> None:
+    """Say what someone changed by hand, as the daily timer does.
+
+    Exit 0 whatever it finds: only what cannot be found out is a failure.
+    """
+    from reconciler import report, wiring
+
+    reconciler = wiring.reconciler_of(settings_of(config, None))
+    desired = reconciler.take(wiring.source_of(settings_of(config, None)).fetch())
+    for row in report.drift_text(reconciler.plan(), desired):
+        typer.echo(row)
+
+
 @findings.command()
 def status(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
     """Say how every site stands."""

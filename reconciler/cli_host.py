@@ -10,9 +10,14 @@ from reconciler.cli_options import Config, Source, compiled, print_json, setting
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from reconciler.desired.desired import Desired
+    from reconciler.world.host_setup import Piece
 
 host = typer.Typer()
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 @host.command()
@@ -100,3 +105,72 @@ def traefik_restart(config: Config = None) -> None:
         raise ShipstoneError("cannot restart Traefik: it is not run by Shipstone ([traefik] manage = false). Restart it yourself.")
     proxy.restart()
     typer.echo("Traefik was replaced")
+
+
+@host.command()
+def install(dry_run: DryRun = False) -> None:
+    """Set this host up: user, folders, first settings, units.
+
+    Run again, it mends what is missing. Settings that are there are never written.
+    """
+    from reconciler import install as installation
+    from reconciler.settings import DEFAULT, load_settings
+
+    settings, command = load_settings(None), installation.program()
+    installation.refuse(settings, command, dry_run=dry_run)
+    count = _carried_out(installation.pieces(settings, command), dry_run)
+    if dry_run or not count:
+        typer.echo(_left(count, "installed already"))
+    else:
+        typer.echo(f"next: name the repository in {DEFAULT}, then `shipstone doctor`, then `systemctl restart shipstone`")
+
+
+@host.command()
+def uninstall(dry_run: DryRun = False) -> None:
+    """Take the units away again, and keep all data.
+
+    Sites go on running: their containers belong to Docker.
+    """
+    from reconciler import install as installation
+
+    installation.need_root("uninstall", dry_run=dry_run)
+    count = _carried_out(installation.removals(installation.program()), dry_run)
+    if dry_run or not count:
+        typer.echo(_left(count, "not installed"))
+    else:
+        typer.echo(f"kept: {installation.KEPT}; sites go on running")
+
+
+def _carried_out(wanted: "Iterable[Piece]", dry_run: bool) -> int:
+    """A line for each piece; how many were, or are, to be done."""
+    from reconciler.install import carry_out
+
+    count = 0
+    for done in carry_out(wanted, dry_run=dry_run):
+        count += bool(done.due)
+        verdict = ("to do" if dry_run else "done") if done.due else "as is"
+        typer.echo(f"{verdict:<6} {done.piece.kind:<9} {done.piece.target:<46} {done.due}".rstrip())
+    return count
+
+
+def _left(count: int, nothing: str) -> str:
+    return f"{count} to do: run it without --dry-run" if count else f"nothing to do: {nothing}"
+
+
+@host.command("hosts-write")
+def hosts_write(
+    config: Config = None, to: Annotated[Path, typer.Option(help="The hosts file whose marked block is written.")] = Path("/etc/hosts")
+) -> None:
+    """Take host names that the daemon left into /etc/hosts.
+
+    Each line is checked. shipstone-hosts.service runs this as root.
+    """
+    from reconciler.hosts_write import write_hosts
+    from reconciler.settings import load_settings
+
+    settings = load_settings(config)
+    if not settings.files.hosts or Path(settings.files.hosts).resolve() == to.resolve():
+        typer.echo(f"nothing to do: [files] hosts names no other file than {to}")
+        return
+    changed = write_hosts(Path(settings.files.hosts), to, settings.instance, settings.files.addresses)
+    typer.echo(f"{to}: {'written' if changed else 'as it should be'}")

@@ -26,10 +26,13 @@ Out = Annotated[Output, typer.Option("--output", help="text or json.")]
 
 
 def settings_of(config: Path | None, source: Path | None) -> "Settings":
-    """The host's settings, and the folder that --source names."""
+    """The host's settings, and the folder that --source names. From here on root works as the owner of the state folder."""
     from reconciler.settings import load_settings
+    from reconciler.world.owner import become_owner
 
-    return load_settings(config, {"source": {"directory": str(source)}} if source else {})
+    settings = load_settings(config, {"source": {"directory": str(source)}} if source else {})
+    become_owner(Path(settings.state.dir))
+    return settings
 
 
 def compiled(config: Path | None, source: Path | None) -> "Desired":

@@ -12,6 +12,7 @@ from reconciler.listening import SOON, backoff, breath, listen
 from reconciler.planning.plan import Plan
 from reconciler.reconcile import Reconciler
 from reconciler.world.source import Source
+from reconciler.world.systemd import Notifier
 
 log = structlog.get_logger()
 
@@ -26,8 +27,16 @@ PARK = 25.0
 class Daemon:
     """`shipstone run`: a fetching worker, an events worker and the loop of passes."""
 
-    def __init__(self, reconciler: Reconciler, source: Source, poll: float, wrote: Callable[[Reconciler], None] = lambda _r: None) -> None:
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        source: Source,
+        poll: float,
+        wrote: Callable[[Reconciler], None] = lambda _r: None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self._reconciler, self._source, self._poll, self._wrote = reconciler, source, poll, wrote
+        self._notifier = notifier or Notifier()
         self._wake = threading.Event()
         self._fetch = threading.Event()
         self._stop = threading.Event()
@@ -53,12 +62,12 @@ class Daemon:
         self._wake.set()
 
     def run(self) -> None:
-        """Until stop()."""
+        """Until stop(). The start is over when the engine has answered; a git server that is away does not hold it up."""
         unwatch = self._source.watch(self.fetch_now)
         threading.Thread(target=self._fetching, name="fetch", daemon=True).start()
         events = (self._reconciler.world.engine, self.wake, self._stop)
         threading.Thread(target=listen, args=events, name="events", daemon=True).start()
-        failures = 0
+        failures, ready = 0, False
         fresh_until = time.monotonic() + REINSPECT
         while not self._stop.is_set():
             self._wake.clear()
@@ -67,6 +76,10 @@ class Daemon:
                 self._reconciler.world.engine.resync()
                 fresh_until = time.monotonic() + REINSPECT
             try:
+                if not ready:
+                    self._reconciler.world.engine.containers()
+                    self._notifier.ready()
+                    ready = True
                 self._take()
                 pause = RESYNC if self._reconciler.desired is None else self._pass()
                 failures = 0
@@ -77,10 +90,17 @@ class Daemon:
                 self._reconciler.followers.not_passed(said(error))
             again = time.monotonic() + pause
             self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy))
-            self._wake.wait(max(0.0, again - time.monotonic()))
+            self._sleep(again)
+        self._notifier.stopping()
         unwatch()
         if not self._reconciler.close(PARK):
             log.warning("stopped while steps were under way: the next start takes them up")
+
+    def _sleep(self, until: float) -> None:
+        """Until a wake or that time (monotonic); the watchdog hears that the loop is there, at its turn and as it sleeps."""
+        self._notifier.alive()
+        while (left := until - time.monotonic()) > 0 and not self._wake.wait(min(left, self._notifier.every or left)):
+            self._notifier.alive()
 
     def _take(self) -> None:
         with self._lock:
@@ -111,10 +131,22 @@ class Daemon:
                 pause = self._poll
             except Exception as error:  # noqa: BLE001  what runs goes on running, whatever a git server does
                 failures += 1
+                if failures == 1:
+                    self._begin_with_the_last()
                 pause = max(backoff(failures), min(self._poll, 60.0) if failures > 1 else 0.0)
                 log.warning("cannot fetch; what runs goes on running", error=said(error), again_in=f"{pause:.1f} s")
                 self._reconciler.followers.not_fetched(said(error))
             self._fetch.wait(pause)
+
+    def _begin_with_the_last(self) -> None:
+        """After a start without the git server: what was taken before is still what should run."""
+        with self._lock:
+            known = self._reconciler.desired is not None or self._fetched is not None
+        if not known and (last := self._source.last()) is not None:
+            log.info("begun with the commit that was taken last", commit=last.id)
+            with self._lock:
+                self._fetched = last
+            self.wake()
 
 
 def aside(job: Callable[[], None]) -> Callable[..., None]:

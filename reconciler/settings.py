@@ -37,6 +37,18 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
 
 
+def plain_path(value: str) -> str:
+    """A path that ssh reads as it is written."""
+    if value and not re.fullmatch(r"/[\w./+@-]*", value):
+        raise ValueError("use an absolute path of letters, digits and ._+@-")
+    return value
+
+
+def key_name(value: str) -> str:
+    """A credential's name, or a path."""
+    return value if re.fullmatch(r"[\w.-]*", value) else plain_path(value)
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,6 +58,12 @@ class SourceSettings(Section):
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
+    ssh_key: Annotated[str, AfterValidator(key_name)] = Field(
+        default="", description="The private key for ssh: a name in /etc/shipstone/credentials, or a path; empty: the user's own keys."
+    )
+    known_hosts: Annotated[str, AfterValidator(plain_path)] = Field(
+        default="", description="The only file whose host keys count for ssh; empty: the user's own and the system's."
+    )
     allow_file: bool = Field(default=False, description="Allow a repository on this host's disk.")
     directory: str = Field(default="", description="A plain folder instead of a repository; what --source sets.")
 

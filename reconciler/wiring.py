@@ -21,10 +21,12 @@ from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
+from reconciler.world.git_command import Ssh
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.source import Source
 from reconciler.world.store import Store
+from reconciler.world.systemd import credential
 from reconciler.world.traefik_api import TraefikApi
 from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, TLS_PORT, WEB_PORT, Proxy, TraefikContainer
 from reconciler.world.traefik_unmanaged import UnmanagedTraefik
@@ -89,7 +91,9 @@ def source_of(settings: Settings) -> Source:
         with contextlib.closing(Store(paths.store)) as store:
             return frozenset(row.value for row in store.said() if row.kind == "history")
 
-    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved)
+    key = (Path(s.ssh_key) if "/" in s.ssh_key else credential(s.ssh_key)) if s.ssh_key else None
+    ssh = Ssh(key, Path(s.known_hosts) if s.known_hosts else None)
+    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved, ssh=ssh)
 
 
 def engine_of(settings: Settings) -> DockerEngine:

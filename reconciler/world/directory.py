@@ -66,6 +66,10 @@ class DirectorySource:
             self._last = (digest, Revision(f"folder:{digest[:12]}", entries, _reader(entries, paths)))
         return self._last[1]
 
+    def last(self) -> Revision | None:
+        """Nothing: the folder itself is at hand, or it is not."""
+        return None
+
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Calls `changed` once when the watch stands, and after every change; returns what stops it."""
         stop = threading.Event()

@@ -15,7 +15,7 @@ from reconciler.errors import SourceError
 from reconciler.failpoints import failpoint
 from reconciler.world.git_address import Address, address, printable
 from reconciler.world.git_blobs import Blobs
-from reconciler.world.git_command import Commands, GitError
+from reconciler.world.git_command import Commands, GitError, Ssh
 from reconciler.world.git_history import Approved, Choice, History
 
 REF = "refs/heads/shipstone"
@@ -39,11 +39,12 @@ class GitSource:
         allow_file: bool = False,
         timeout: float = 60.0,
         approved: Approved = frozenset,
+        ssh: Ssh | None = None,
     ) -> None:
-        """`timeout` is in seconds, for one fetch. `approved`: asked for when a commit has no history in common with the last one.
-        What is wrong with the arguments is said by fetch()."""
+        """`timeout` is in seconds, for one fetch. `ssh`: the keys for ssh URLs. `approved`: asked for when a commit has
+        no history in common with the last one. What is wrong with the arguments is said by fetch()."""
         self._settings = (url, branch, path, allow_file)
-        self._mirror, self._timeout, self._approved = mirror.absolute(), timeout, approved
+        self._mirror, self._timeout, self._approved, self._ssh = mirror.absolute(), timeout, approved, ssh or Ssh()
         self._last: Revision | None = None
         self._blobs: Blobs | None = None
 
@@ -52,7 +53,7 @@ class GitSource:
         changed. Raises SourceError."""
         url, branch, path, allow_file = self._settings
         where = address(url, branch, path, allow_file=allow_file)
-        commands = Commands(where, self._mirror.parent)
+        commands = Commands(where, self._mirror.parent, self._ssh)
         self._blobs = self._blobs or Blobs(commands, self._mirror)
         try:
             self._mirror.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +65,19 @@ class GitSource:
         except OSError as error:
             what = f"{error.filename or self._mirror}: {error.strerror or error}"
             raise SourceError(f"cannot fetch {where.shown}: {what}. Make the state folder writable.") from None
+
+    def last(self) -> Revision | None:
+        """What was taken last, out of the mirror; None where it holds nothing, or nothing that can be read."""
+        url, branch, path, allow_file = self._settings
+        with contextlib.suppress(SourceError, GitError, OSError):
+            where, deadline = address(url, branch, path, allow_file=allow_file), self._deadline()
+            commands = Commands(where, self._mirror.parent, self._ssh)
+            self._blobs = self._blobs or Blobs(commands, self._mirror)
+            if self._mirror.exists():
+                with _alone(self._mirror, where, deadline):
+                    if taken := History(where, commands, REF).taken(self._mirror, deadline):
+                        self._last = self._last or self._read(taken, where, commands, self._blobs, deadline)
+        return self._last
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002  part of the Protocol
         """Nothing to watch: a git server is polled."""

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -32,6 +33,7 @@ CONFIG = """\
 \tlowSpeedTime = 30
 """
 SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+"""What holds for every ssh URL; the keys that Ssh names come after it."""
 CREDENTIALS = (
     """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$SHIPSTONE_GIT_USERNAME" "$SHIPSTONE_GIT_PASSWORD"; }; f"""
 )
@@ -40,7 +42,10 @@ GRACE = 5.0
 
 EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"host identification has changed", "the server's host key has changed. Compare it with the server's, then mend known_hosts."),
-    (r"host key verification failed", "the server's host key is unknown. Add it to the known_hosts of the user that runs Shipstone."),
+    (
+        r"host key verification failed",
+        "the server's host key is unknown. Add it to [source] known_hosts, or to that of the user that runs Shipstone.",
+    ),
     (
         r"could not resolve|unable to look up|name or service not known|temporary failure in name resolution",
         "the host name cannot be resolved. Check the URL and this host's name resolution.",
@@ -98,14 +103,38 @@ class GitError(Exception):
         return SourceError(f"{start}git says {printable(redacted(said.strip()))!r}. Try `git ls-remote` with that URL as the same user.")
 
 
+@dataclass(frozen=True)
+class Ssh:
+    """Keys for ssh URLs: `key` is the only one that is offered, `known_hosts` the only file of host keys that counts. Without them
+    those of the user that runs Shipstone."""
+
+    key: Path | None = None
+    known_hosts: Path | None = None
+
+    def command(self) -> str:
+        """What git runs, through a shell."""
+        words = SSH.split()
+        if self.key is not None:
+            words += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-i", str(self.key)]
+        if self.known_hosts is not None:
+            words += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null"]
+        return shlex.join(words)
+
+    def missing(self) -> Path | None:
+        """A file that is named and cannot be read."""
+        return next((path for path in (self.key, self.known_hosts) if path is not None and not os.access(path, os.R_OK)), None)
+
+
 class Commands:
     """Runs git with GitPython on bare repositories below `home`, the folder that also holds our git configuration."""
 
-    def __init__(self, address: Address, home: Path) -> None:
-        self._address, self._home = address, home
+    def __init__(self, address: Address, home: Path, ssh: Ssh | None = None) -> None:
+        self._address, self._home, self._ssh = address, home, ssh or Ssh()
 
     def configure(self) -> None:
-        """Writes our git configuration where it is not yet as it should be. Raises OSError."""
+        """Writes our git configuration where it is not yet as it should be. Raises OSError; SourceError where a key is not there."""
+        if (missing := self._ssh.missing()) is not None:
+            raise SourceError(f"cannot fetch {self._address.shown}: {missing} cannot be read. Put it there, readable for Shipstone's user.")
         config = self._home / "gitconfig"
         if not config.is_file() or config.read_text(encoding="utf-8", errors="replace") != CONFIG:
             fresh = config.with_name("gitconfig.new")
@@ -160,7 +189,7 @@ class Commands:
             "GIT_TEMPLATE_DIR": "",
         }
         if not {"GIT_SSH_COMMAND", "GIT_SSH"} & os.environ.keys():
-            own["GIT_SSH_COMMAND"] = SSH
+            own["GIT_SSH_COMMAND"] = self._ssh.command()
         if self._address.username:
             own |= {"SHIPSTONE_GIT_USERNAME": self._address.username, "SHIPSTONE_GIT_PASSWORD": self._address.password}
         return own

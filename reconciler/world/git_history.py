@@ -33,7 +33,7 @@ class History:
     def choose(self, mirror: Path, approved: Approved, deadline: float) -> Choice:
         """Raises GitError."""
         newest = self._commands.run(mirror, ["log", "-1", "--format=%H", self._newest, "--"], deadline).decode("ascii").strip()
-        taken = self._before(mirror, deadline)
+        taken = self.taken(mirror, deadline)
         if taken == newest:
             return Choice(newest)
         if not taken or self._share(mirror, taken, newest, deadline):
@@ -51,14 +51,14 @@ class History:
         bundle = fresh / "taken.bundle"
         with contextlib.suppress(GitError):
             self._commands.run(old, ["init", "--bare", "--quiet"], deadline)  # what else is missing there comes back
-            if taken := self._before(old, deadline):
+            if taken := self.taken(old, deadline):
                 self._commands.run(old, ["bundle", "create", "--quiet", str(bundle), self._taken], deadline)
                 self._commands.run(fresh, ["bundle", "unbundle", str(bundle)], deadline)
                 self.take(fresh, taken, deadline)
         bundle.unlink(missing_ok=True)
 
-    def _before(self, mirror: Path, deadline: float) -> str:
-        """What was taken last; empty if nothing was."""
+    def taken(self, mirror: Path, deadline: float) -> str:
+        """What was taken last; empty if nothing was. Raises GitError."""
         out = self._commands.run(mirror, ["for-each-ref", "--format=%(objectname)", "--", self._taken], deadline)
         return out.decode("ascii", "replace").strip()
 

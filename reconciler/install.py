@@ -1,0 +1,120 @@
+"""`install` and `uninstall`: what Shipstone is on a host besides its program."""
+
+import os
+import re
+import shutil
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from reconciler.errors import ShipstoneError
+from reconciler.settings import DEFAULT, Settings
+from reconciler.world import host_setup as setup
+from reconciler.world.systemd import CREDENTIALS
+
+USER = "shipstone"
+DOCKER = "docker"
+UNITS = Path("/etc/systemd/system")
+LINK = Path("/usr/local/bin/shipstone")
+STATE = Path("/var/lib/shipstone")
+DAEMON = "shipstone.service"
+AT_ONCE = ("shipstone-hosts.path", "shipstone-report.timer")
+"""Started by the installation itself: they wait for something."""
+AT_BOOT = ("shipstone-hosts.service", DAEMON)
+TEXTS = ("shipstone.service", "shipstone-hosts.path", "shipstone-hosts.service", "shipstone-report.timer", "shipstone-report.service")
+SHUT_AWAY = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  what the units cannot see
+PROGRAM = "/opt/shipstone/bin/shipstone"
+"""In the units as they are written."""
+WRITABLE = "ReadWritePaths=-/etc/traefik/dynamic"
+KEPT = f"{STATE}, {DEFAULT.parent}, and the user {USER} that owns them"
+
+
+@dataclass(frozen=True)
+class Done:
+    """One piece after it was looked at: `due` is what was, or is, to be done for it; empty where it was so already."""
+
+    piece: setup.Piece
+    due: str
+
+
+def program() -> Path:
+    """The command that runs now, as the units will name it."""
+    return Path(sysconfig.get_path("scripts"), "shipstone")
+
+
+def need_root(what: str, *, dry_run: bool) -> None:
+    if not dry_run and os.geteuid() != 0:
+        raise ShipstoneError(f"cannot {what}: this needs root. Run it with sudo, or look first with --dry-run.")
+
+
+def refuse(settings: Settings, command: Path, *, dry_run: bool) -> None:
+    """Raises ShipstoneError where this host, or this way of having installed the program, cannot do it."""
+    need_root("install", dry_run=dry_run)
+    if shutil.which("systemctl") is None:
+        raise ShipstoneError("cannot install: there is no systemd. docs/install.md says what to set up under another service manager.")
+    if not setup.group_exists(DOCKER):
+        raise ShipstoneError("cannot install: there is no group docker. Install Docker first (apt-get install docker.io).")
+    if any(command.is_relative_to(folder) for folder in SHUT_AWAY) or not re.fullmatch(r"/[\w./+-]+", str(command)):
+        raise ShipstoneError(
+            f"cannot install: the service could not see {command}. Make the virtual environment at /opt/shipstone, and install from there."
+        )
+    if Path(settings.state.dir) != STATE:
+        raise ShipstoneError(f"cannot install: [state] dir is {settings.state.dir}. The units keep state in {STATE}: leave it out.")
+    for path in traefik_folders(settings):
+        if not re.fullmatch(r"/[\w./+-]+", str(path)):
+            raise ShipstoneError(f"cannot install: a unit cannot name the folder {path}. Choose one with plain letters in [traefik].")
+
+
+def traefik_folders(settings: Settings) -> tuple[Path, ...]:
+    """What the daemon must be able to write besides its state."""
+    wanted = [Path(settings.traefik.dynamic_dir)] if settings.traefik.dynamic_dir else []
+    wanted += [Path(settings.files.traefik).parent] if settings.files.traefik else []
+    return tuple(dict.fromkeys(path for path in wanted if not path.is_relative_to(STATE)))
+
+
+def pieces(settings: Settings, command: Path) -> tuple[setup.Piece, ...]:
+    """All of an installation, in the order in which things need each other."""
+    return (
+        setup.User(USER, DOCKER, STATE),
+        setup.Folder(DEFAULT.parent, "root", "root", 0o755),
+        setup.Folder(CREDENTIALS, "root", USER, 0o750),
+        setup.FirstSettings(DEFAULT, text_of("config.toml"), USER),
+        setup.Folder(STATE, USER, USER, 0o750, deep=True),
+        *(setup.Folder(path, "root", USER, 0o775) for path in traefik_folders(settings)),
+        setup.Link(LINK, command),
+        *(setup.Unit(UNITS / name, unit_text(name, settings, command)) for name in TEXTS),
+        *(setup.Enabled(name, now=False) for name in AT_BOOT),
+        *(setup.Enabled(name, now=True) for name in AT_ONCE),
+    )
+
+
+def removals(command: Path) -> tuple[setup.Piece, ...]:
+    """What takes an installation away again, and leaves the data, the settings and the containers."""
+    return (
+        *(setup.Disabled(name) for name in (*AT_ONCE, *AT_BOOT)),
+        *(setup.Gone(UNITS / name, "unit") for name in TEXTS),
+        setup.Gone(LINK, "link", command),
+        setup.NotInGroup(USER, DOCKER),
+    )
+
+
+def carry_out(wanted: Iterable[setup.Piece], *, dry_run: bool) -> Iterator[Done]:
+    """Each piece in turn: what is to be done for it, and with `dry_run` that is all."""
+    for piece in wanted:
+        due = piece.due()
+        if due and not dry_run:
+            piece.do()
+        yield Done(piece, due)
+
+
+def text_of(name: str) -> str:
+    """A file beside this package's units."""
+    return files("reconciler").joinpath("systemd", name).read_text(encoding="utf-8")
+
+
+def unit_text(name: str, settings: Settings, command: Path) -> str:
+    """A unit with this host's paths in it."""
+    writable = "ReadWritePaths=" + " ".join(f"-{path}" for path in traefik_folders(settings))
+    return text_of(name).replace(PROGRAM, str(command)).replace(WRITABLE, writable)

@@ -1,0 +1,292 @@
+"""What an installation sets up on a host, piece by piece: each piece says what is to be done for it, and does it."""
+
+import contextlib
+import grp
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from reconciler.errors import ShipstoneError
+from reconciler.world.files import write_if_changed
+
+
+class Piece(Protocol):
+    """`kind` and `target` are for people."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    def due(self) -> str:
+        """What is to be done, in some words; empty when it is so already. Changes nothing."""
+
+    def do(self) -> None:
+        """Do it. Raises ShipstoneError."""
+
+
+@dataclass(frozen=True)
+class User:
+    """A system user without a shell, in one more group."""
+
+    target: str
+    group: str
+    home: Path
+    kind: str = "user"
+
+    def due(self) -> str:
+        if not _user_exists(self.target):
+            return f"a system user without a login, in the group {self.group}"
+        return "" if self.target in grp.getgrnam(self.group).gr_mem else f"into the group {self.group}"
+
+    def do(self) -> None:
+        if not _user_exists(self.target):
+            shell = shutil.which("nologin", path="/usr/sbin:/sbin:/usr/bin") or "/bin/false"
+            kind = ("--system", "--user-group", "--no-create-home")
+            run("useradd", *kind, "--home-dir", str(self.home), "--shell", shell, "--comment", "Shipstone", self.target)
+        run("usermod", "--append", "--groups", self.group, self.target)
+
+
+@dataclass(frozen=True)
+class NotInGroup:
+    """The user stays, because files belong to it; what it may do goes."""
+
+    target: str
+    group: str
+    kind: str = "user"
+
+    def due(self) -> str:
+        there = _user_exists(self.target) and self.target in grp.getgrnam(self.group).gr_mem
+        return f"out of the group {self.group}" if there else ""
+
+    def do(self) -> None:
+        run("gpasswd", "--delete", self.target, self.group)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder with this owner, group and mode; with `deep` all that is in it has the owner and group too."""
+
+    path: Path
+    owner: str
+    group: str
+    mode: int
+    deep: bool = False
+    kind: str = "folder"
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def due(self) -> str:
+        wanted = f"{self.owner}:{self.group} {self.mode:04o}"
+        if not self.path.is_dir():
+            return wanted
+        if _owned(self.path) != (self.owner, self.group) or self.path.stat().st_mode & 0o7777 != self.mode:
+            return f"{wanted}, now {':'.join(_owned(self.path))} {self.path.stat().st_mode & 0o7777:04o}"
+        strange = sum(1 for path in self._inside() if _owned(path) != (self.owner, self.group))
+        return f"{strange} files in it to {self.owner}:{self.group}" if strange else ""
+
+    def do(self) -> None:
+        with _writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            for path in (self.path, *self._inside()):
+                os.chown(path, pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid, follow_symlinks=False)
+            self.path.chmod(self.mode)
+
+    def _inside(self) -> Collection[Path]:
+        return list(self.path.rglob("*")) if self.deep else ()
+
+
+@dataclass(frozen=True)
+class FirstSettings:
+    """A first settings file that its group can read. One that is there is never written; its rights are mended only where the group
+    cannot read it."""
+
+    path: Path
+    text: str
+    group: str
+    kind: str = "settings"
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def due(self) -> str:
+        if not self.path.exists():
+            return f"a first one, root:{self.group} 0640"
+        mode = self.path.stat().st_mode
+        readable = mode & 0o004 or (mode & 0o040 and _owned(self.path)[1] == self.group)
+        return "" if readable else f"root:{self.group} 0640"
+
+    def do(self) -> None:
+        if not self.path.exists():
+            write_if_changed(self.path, self.text, 0o640)
+        with _writing(self.path):
+            shutil.chown(self.path, "root", self.group)
+            self.path.chmod(0o640)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A file for systemd, as this version of Shipstone has it."""
+
+    path: Path
+    text: str
+    kind: str = "unit"
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def due(self) -> str:
+        if not self.path.exists():
+            return "written"
+        return "" if self.path.read_text(encoding="utf-8", errors="replace") == self.text else "written anew"
+
+    def do(self) -> None:
+        write_if_changed(self.path, self.text)
+        reload_systemd()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symlink, where nothing else is."""
+
+    path: Path
+    to: Path
+    kind: str = "link"
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def due(self) -> str:
+        if self.path.is_symlink():
+            return "" if os.readlink(self.path) == str(self.to) else f"→ {self.to}"
+        return "" if self.path.exists() else f"→ {self.to}"
+
+    def do(self) -> None:
+        with _writing(self.path):
+            self.path.unlink(missing_ok=True)
+            self.path.symlink_to(self.to)
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A file or link that is taken away; with `to` only a link to that."""
+
+    path: Path
+    kind: str
+    to: Path | None = None
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+    def due(self) -> str:
+        ours = self.to is None or (self.path.is_symlink() and os.readlink(self.path) == str(self.to))
+        return "removed" if ours and (self.path.exists() or self.path.is_symlink()) else ""
+
+    def do(self) -> None:
+        with _writing(self.path):
+            self.path.unlink()
+        if self.kind == "unit":
+            reload_systemd()
+
+
+@dataclass(frozen=True)
+class Enabled:
+    """A unit that starts with the host; `now`: it is started at once too."""
+
+    target: str
+    now: bool
+    kind: str = "boot"
+
+    def due(self) -> str:
+        enabled = _says("systemctl", "is-enabled", "--quiet", self.target)
+        running = not self.now or not systemd_runs() or _says("systemctl", "is-active", "--quiet", self.target)
+        if enabled and running:
+            return ""
+        return "starts with the host" + (", and now" if self.now and systemd_runs() else "")
+
+    def do(self) -> None:
+        run("systemctl", "--quiet", "enable", *(["--now"] if self.now and systemd_runs() else []), self.target)
+
+
+@dataclass(frozen=True)
+class Disabled:
+    """A unit that is stopped, and starts no more."""
+
+    target: str
+    kind: str = "boot"
+
+    def due(self) -> str:
+        running = systemd_runs() and _says("systemctl", "is-active", "--quiet", self.target)
+        return "stopped, and starts no more" if running or _says("systemctl", "is-enabled", "--quiet", self.target) else ""
+
+    def do(self) -> None:
+        run("systemctl", "--quiet", "disable", *(["--now"] if systemd_runs() else []), self.target)
+
+
+def group_exists(name: str) -> bool:
+    return any(row.gr_name == name for row in grp.getgrall())
+
+
+def systemd_runs() -> bool:
+    """Whether systemd is what runs this host, and not only there as files."""
+    return Path("/run/systemd/system").is_dir()
+
+
+def reload_systemd() -> None:
+    if systemd_runs():
+        run("systemctl", "daemon-reload")
+
+
+def run(*command: str) -> None:
+    """Raises ShipstoneError with what it said."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise ShipstoneError(f"cannot run {command[0]}: {error.strerror}. Install it.") from None
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
+        raise ShipstoneError(f"cannot run `{' '.join(command)}`: {said}. Mend that, and run this again.")
+
+
+def _says(*command: str) -> bool:
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True).returncode == 0
+    return False
+
+
+def _user_exists(name: str) -> bool:
+    with contextlib.suppress(KeyError):
+        pwd.getpwnam(name)
+        return True
+    return False
+
+
+def _owned(path: Path) -> tuple[str, str]:
+    """(owner, group) by name, or by number where that has none."""
+    status = path.lstat()
+    owner, group = str(status.st_uid), str(status.st_gid)
+    with contextlib.suppress(KeyError):
+        owner = pwd.getpwuid(status.st_uid).pw_name
+    with contextlib.suppress(KeyError):
+        group = grp.getgrgid(status.st_gid).gr_name
+    return owner, group
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ShipstoneError(f"cannot change {path}: {error.strerror}. Mend that, and run this again.") from None
