@@ -46,6 +46,7 @@ def run(config: Config = None, source: Source = None) -> None:
     from reconciler.journal import Journal
     from reconciler.supervised import Supervised
     from reconciler.web.app import build_app
+    from reconciler.web.hooks import hook_routes
     from reconciler.web.latest import Latest
     from reconciler.web.server import serving
     from reconciler.world.lock import InstanceLock
@@ -67,7 +68,8 @@ def run(config: Config = None, source: Source = None) -> None:
         daemon = Daemon(reconciler, source_of, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
         for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
             signal.signal(number, aside(job))
-        with serving(build_app(latest), settings.http.listen) if settings.http.listen else contextlib.nullcontext():
+        routes = hook_routes(settings, daemon.fetch_now)
+        with serving(build_app(latest, routes), settings.http.listen) if settings.http.listen else contextlib.nullcontext():
             daemon.run()
 
 

@@ -8,10 +8,21 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reconciler.errors import SettingsError
+from reconciler.secret_files import Environment
 
 DEFAULT = Path("/etc/shipstone/config.toml")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -133,6 +144,10 @@ class HttpSettings(Section):
     )
 
 
+class WebhookSettings(Section):
+    secret: SecretStr = Field(default=SecretStr(""), description="What webhooks are signed with; empty: there are no webhooks.")
+
+
 class PolicySettings(Section):
     bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
@@ -160,6 +175,7 @@ class Settings(BaseSettings):
     files: FilesSettings = FilesSettings()
     state: StateSettings = StateSettings()
     http: HttpSettings = HttpSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     policy: PolicySettings = PolicySettings()
 
     @field_validator("instance")
@@ -172,13 +188,13 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings calls it by name
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by name
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        return Environment(settings_cls), init_settings
 
 
 def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from reconciler.cli import app
 from reconciler.desired.compile import Compiler
@@ -172,6 +172,7 @@ def setting_rows() -> list[str]:
 
 
 def toml_value(value: object) -> str:
+    value = value.get_secret_value() if isinstance(value, SecretStr) else value
     return f"{value:g}" if isinstance(value, float) else json.dumps(value)
 
 

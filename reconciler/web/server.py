@@ -9,6 +9,9 @@ from reconciler.errors import SettingsError
 
 PARK = 3.0
 """Seconds that requests under way have when the daemon stops."""
+MAX_CONNECTIONS = 256
+MAX_HEAD = 64 * 1024
+"""Bytes of a request before its body."""
 
 
 @contextmanager
@@ -16,16 +19,21 @@ def serving(app: object, listen: str) -> Iterator[None]:
     """Answers at `listen` (HOST:PORT) while the block runs. Raises SettingsError where the port cannot be had."""
     import uvicorn
 
+    from reconciler.web.connections import Connection
+
     with _bound(listen) as bound:
         config = uvicorn.Config(
             app,  # type: ignore[arg-type]
+            http=Connection,
+            ws="none",
             log_config=None,
+            log_level="error",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=int(PARK),
             lifespan="off",
-            limit_concurrency=256,
-            h11_max_incomplete_event_size=64 * 1024,
+            limit_concurrency=MAX_CONNECTIONS,
+            h11_max_incomplete_event_size=MAX_HEAD,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, name="http", daemon=True)

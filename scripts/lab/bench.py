@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_neighbours, bench_rollout
+from lab import bench_cold, bench_hooks, bench_neighbours, bench_rollout
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -27,6 +27,8 @@ def main() -> int:
             with an_engine() as engine:
                 if chosen.what == "neighbours":
                     return tell(chosen, list(bench_neighbours.measure(engine.socket, Path(folder), chosen.rounds)))
+                if chosen.what == "hooks":
+                    return tell(chosen, list(bench_hooks.measure(engine.socket, Path(folder), chosen.rounds)))
                 return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -39,7 +41,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks")
     rollouts = others.add_parser(
         "rollout",
         help="requests lost by redeploys, beside Docker Compose",
@@ -55,6 +57,13 @@ def arguments() -> argparse.Namespace:
     )
     beside.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     beside.add_argument("--rounds", type=int, default=7, help="how many of each (7)")
+    hooks = others.add_parser(
+        "hooks",
+        help="what a flood of requests to the webhooks costs",
+        description="1,000 unsigned or oversized requests a second for 10 s: memory, lost requests of a site, a deploy beside it.",
+    )
+    hooks.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+    hooks.add_argument("--rounds", type=int, default=3, help="how many floods (3)")
     return parser.parse_args()
 
 

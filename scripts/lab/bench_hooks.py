@@ -1,0 +1,68 @@
+"""What a flood of requests that no webhook lets in costs: the daemon's memory, the sites' requests, a deploy that runs beside it."""
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+
+from lab.bench_neighbours import DOMAIN, seconds_to_live, site, spread
+from lab.bench_row import Row
+from lab.flood import flooding
+from lab.host import a_host, until
+from lab.images import ABRUPT, make_abrupt, provide
+from lab.load import Load
+
+RATE, SECONDS = 1000, 10.0
+SECRET = "scripts-bench"  # noqa: S105  of this measurement
+MEMORY, BESIDE = 20.0, 1.5
+
+
+def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
+    """`rounds` deploys alone, and as many beside a flood each."""
+    api = docker.APIClient(base_url=engine, version="auto", timeout=60)
+    provide(api, ABRUPT, make_abrupt)
+    api.close()
+    with a_host(folder / "host", engine, f"bench{os.getpid()}", poll="600s") as host:
+        host.repository.commit({"shipstone.yaml": f"domain: {DOMAIN}\n", "sites/shop.yaml": site("shop")}, "a site")
+        host.start_traefik()
+        daemon = host.start_daemon(SHIPSTONE_WEBHOOKS__SECRET=SECRET)
+        until(host.converged, "the site runs", 60)
+        alone = [seconds_to_live(host, daemon, f"alone{n}") for n in range(rounds)]
+        before = resident(daemon)
+        beside, answers, slowest = [], 0, 0.0
+        with Load(host.web, f"shop.{DOMAIN}", clients=4, pause=0.02) as load:
+            for n in range(rounds):
+                with flooding(host.page, RATE, SECONDS) as flooded:
+                    beside.append(seconds_to_live(host, daemon, f"beside{n}"))
+                if flooded.answers.keys() - {"401", "413"}:
+                    yield Row("other answers to the flood", sum(flooded.answers.values()), 0, "", str(dict(flooded.answers)))
+                answers += flooded.answers["401"] + flooded.answers["413"]
+                slowest = max(slowest, flooded.seconds)
+        more = resident(daemon) - before
+        yield Row(
+            "flood: the daemon's memory",
+            more,
+            MEMORY,
+            "MiB",
+            f"{answers} requests refused, {RATE} a second asked for, at most {slowest:.1f} s",
+        )
+        yield Row("flood: requests to the site lost", len(load.seen.lost), 0, "", f"of {load.seen.sent}")
+        a, b = statistics.median(alone), statistics.median(beside)
+        yield Row(
+            "flood: a commit's way, beside / alone", b / a, BESIDE, "×", f"{b:.2f} s ({spread(beside)}); alone {a:.2f} s ({spread(alone)})"
+        )
+
+
+def resident(process: "subprocess.Popen[bytes]") -> float:
+    """MiB now, at the highest of a second: what a pass needs is there before the flood too."""
+    found = 0.0
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        rows = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        found = max(found, next(int(row.split()[1]) for row in rows if row.startswith("VmRSS:")) / 1024)
+        time.sleep(0.05)
+    return found
