@@ -9,10 +9,21 @@ import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from reconciler.errors import SettingsError
+from reconciler.errors import SettingsError, ShipstoneError
+from reconciler.secret_file import one_line, read_secret
 
 DEFAULT = Path("/etc/shipstone/config.toml")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -39,12 +50,42 @@ Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
 
 
+FROM_FILE = "X_file"
+"""Marks a setting that is a secret: instead of X there may be X_file, the file that holds it."""
+Secret = Annotated[SecretStr, FROM_FILE]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_of_files(cls, data: Any) -> Any:
+        """Of each secret X that is given as X_file: what is in the file."""
+        if not isinstance(data, dict):
+            return data
+        given = dict(data)
+        for name, field in cls.model_fields.items():
+            if FROM_FILE not in field.metadata or f"{name}_file" not in given:
+                continue
+            path = Path(str(given.pop(f"{name}_file")))
+            if name in given:
+                raise ValueError(f"{name} and {name}_file are both there. Keep one of them")
+            try:
+                given[name] = one_line(read_secret(path))
+            except FileNotFoundError:
+                raise ValueError(f"{name}_file: there is no file {path}") from None
+            except UnicodeDecodeError:
+                raise ValueError(f"{name}_file: {path} is no text") from None
+            except ShipstoneError as error:
+                raise ValueError(f"{name}_file: {str(error).removesuffix('.')}") from None
+        return given
+
 
 class SourceSettings(Section):
-    url: str = Field(default="", description="The git repository with the desired state: https, ssh, or a path where allow_file is set.")
+    url: Annotated[str, FROM_FILE] = Field(
+        default="", repr=False, description="The git repository with the desired state: https, ssh, or a path where allow_file is set."
+    )
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
@@ -187,6 +228,13 @@ class PolicySettings(Section):
     sites: dict[str, SiteGrant] = Field(default={}, description="By a site's name or a pattern: what such sites may have besides.")
 
 
+class RegistrySettings(Section):
+    """How to log in to one registry."""
+
+    username: str
+    password: Secret
+
+
 class Settings(BaseSettings):
     """All settings; every one has a default but the source."""
 
@@ -199,6 +247,9 @@ class Settings(BaseSettings):
     files: FilesSettings = FilesSettings()
     state: StateSettings = StateSettings()
     policy: PolicySettings = PolicySettings()
+    registries: dict[str, RegistrySettings] = Field(
+        default={}, description="By a registry's name, as ghcr.io or docker.io: username and password, with which its images are pulled."
+    )
 
     @field_validator("instance")
     @classmethod

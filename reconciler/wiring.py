@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
+from reconciler.world.registry_logins import Login, Logins
 from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.traefik_api import TraefikApi
@@ -109,12 +111,15 @@ def source_of(settings: Settings) -> Source:
     return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved)
 
 
+def logins_of(settings: Settings) -> Logins:
+    return Logins({name: Login(row.username, row.password.get_secret_value()) for name, row in settings.registries.items()})
+
+
 def engine_of(settings: Settings) -> DockerEngine:
     files = FileStore(paths_of(settings).files)
     e = settings.engine
-    return DockerEngine(
-        e.socket, settings.instance, e.network, lambda digest: str(files.path(digest)), lambda site: hardening_of(settings, site)
-    )
+    path, hardening = (lambda digest: str(files.path(digest))), partial(hardening_of, settings)
+    return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings))
 
 
 def traefik_static(settings: Settings, domain: str) -> TraefikStatic:

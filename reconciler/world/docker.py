@@ -20,10 +20,11 @@ from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer
 from reconciler.world.docker_call import Connection
 from reconciler.world.docker_config import NONE, Hardening, container_config
-from reconciler.world.docker_images import DockerImages
+from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
+from reconciler.world.registry_logins import Logins
 
 INSPECTORS = 4
 GRACE = 5.0
@@ -49,11 +50,12 @@ class DockerEngine:
         network: str,
         file_path: Callable[[str], str],
         hardening: Callable[[str], Hardening] = lambda _site: NONE,
+        logins: Logins = NOBODY,
     ) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
         self._hardening = hardening
         self._connection = Connection(socket)
-        self._images = DockerImages(self._connection)
+        self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
         self._network_there = False
