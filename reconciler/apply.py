@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from reconciler.desired.bind_mounts import check_bind
 from reconciler.desired.desired import Content, Desired, DesiredSite
+from reconciler.desired.policy import Policy
+from reconciler.desired.refusal import Refusal
 from reconciler.desired.revision import Revision
+from reconciler.desired.spec import ContainerSpec
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.failpoints import failpoint
 from reconciler.images import Images
@@ -64,9 +68,11 @@ class Apply:
         told: Report = lambda _outcome: None,
         pull_timeout: float = 600.0,
         chance: Callable[[], float] = random.random,
+        policy: Policy | None = None,
     ) -> None:
         self._engine, self._pins, self._files = engine, pins, files
         self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
+        self._policy = policy
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
         self._pullers = Workers(PULLS, "pull")
@@ -218,6 +224,7 @@ class Apply:
             case SetPin():
                 self._pins.set({site.name: step.pin, **dict(step.also)})
             case Start():
+                self._may_mount(site.name, step.new.spec)
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
                 self._engine.create_and_start(step.new)
@@ -231,6 +238,15 @@ class Apply:
                 self._engine.start(step.container_id)
             case Remove():
                 self._engine.remove(step.container_id)
+
+    def _may_mount(self, site: str, spec: ContainerSpec) -> None:
+        """Once more, just before: a link on the host may lead elsewhere now than when the file was read."""
+        for volume in spec.volumes if self._policy is not None else ():
+            try:
+                if volume.kind == "bind" and self._policy is not None:
+                    check_bind(volume.source, self._policy.of_site(site), site)
+            except Refusal as refusal:
+                raise EngineError(f"cannot start a container of {site}: {refusal.message}") from None
 
     def _give_up(self, site: SitePlan, step: GiveUp) -> FailedRelease:
         log: list[str] = []

@@ -5,6 +5,7 @@ import ipaddress
 import os
 import re
 import tomllib
+import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,11 +22,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from reconciler.errors import SettingsError
-from reconciler.secret_files import Environment
+from reconciler.errors import SettingsError, ShipstoneError
+from reconciler.secret_file import one_line, read_secret
 
 DEFAULT = Path("/etc/shipstone/config.toml")
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SIZES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 def seconds(value: Any) -> Any:
@@ -60,12 +62,42 @@ def key_name(value: str) -> str:
     return value if re.fullmatch(r"[\w.-]*", value) else plain_path(value)
 
 
+FROM_FILE = "X_file"
+"""Marks a setting that is a secret: instead of X there may be X_file, the file that holds it."""
+Secret = Annotated[SecretStr, FROM_FILE]
+
+
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _secrets_of_files(cls, data: Any) -> Any:
+        """Of each secret X that is given as X_file: what is in the file."""
+        if not isinstance(data, dict):
+            return data
+        given = dict(data)
+        for name, field in cls.model_fields.items():
+            if FROM_FILE not in field.metadata or f"{name}_file" not in given:
+                continue
+            path = Path(str(given.pop(f"{name}_file")))
+            if name in given:
+                raise ValueError(f"{name} and {name}_file are both there. Keep one of them")
+            try:
+                given[name] = one_line(read_secret(path))
+            except FileNotFoundError:
+                raise ValueError(f"{name}_file: there is no file {path}") from None
+            except UnicodeDecodeError:
+                raise ValueError(f"{name}_file: {path} is no text") from None
+            except ShipstoneError as error:
+                raise ValueError(f"{name}_file: {str(error).removesuffix('.')}") from None
+        return given
+
 
 class SourceSettings(Section):
-    url: str = Field(default="", description="The git repository with the desired state: https, ssh, or a path where allow_file is set.")
+    url: Annotated[str, FROM_FILE] = Field(
+        default="", repr=False, description="The git repository with the desired state: https, ssh, or a path where allow_file is set."
+    )
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
@@ -145,7 +177,45 @@ class HttpSettings(Section):
 
 
 class WebhookSettings(Section):
-    secret: SecretStr = Field(default=SecretStr(""), description="What webhooks are signed with; empty: there are no webhooks.")
+    secret: Secret = Field(default=SecretStr(""), description="What webhooks are signed with; empty: there are no webhooks.")
+
+
+def size(value: Any) -> Any:
+    """Bytes, or text such as "512m" (k is 1024)."""
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)([bkmgt]?)", value.lower())):
+        return int(match[1]) * SIZES[match[2] or "b"]
+    return value
+
+
+Size = Annotated[int, BeforeValidator(size), Field(ge=0)]
+Namespace = Literal["pid", "ipc", "uts", "userns"]
+Kind = Literal["chain", "errors", "forwardAuth", "passTLSClientCert", "plugin"]
+HostPorts = Annotated[str, Field(pattern=r"^((\[[0-9A-Fa-f:]+\]|[0-9.]+):)?[0-9]{1,5}(-[0-9]{1,5})?$")]
+
+
+class SiteGrant(Section):
+    """What sites of one name, or of one pattern, get besides the policy's own."""
+
+    hosts: list[str] | None = Field(default=None, description="Patterns of host names that these sites alone may have.")
+    bind_roots: list[str] | None = None
+    capabilities: list[str] | None = None
+    registries: list[str] | None = None
+    images: list[str] | None = None
+    require_tag: bool | None = None
+    require_digest: bool | None = None
+    middlewares: list[Kind] | None = None
+    labels: list[str] | None = None
+    privileged: bool | None = None
+    namespaces: list[Namespace] | None = None
+    devices: list[str] | None = None
+    ports: list[HostPorts] | None = None
+    secrets: list[str] | None = None
+    shared_volumes: list[str] | None = None
+    max_replicas: int | None = Field(default=None, ge=0)
+    max_memory: Size | None = None
+    max_cpus: float | None = Field(default=None, ge=0)
+    max_pids: int | None = Field(default=None, ge=0)
+    no_new_privileges: bool | None = None
 
 
 class PolicySettings(Section):
@@ -157,10 +227,42 @@ class PolicySettings(Section):
     max_removal_share: float = Field(
         default=0.2, ge=0, le=1, description="As max_removals, as a share of all sites; the larger of the two counts."
     )
-    middlewares: list[Literal["chain", "errors", "forwardAuth", "passTLSClientCert", "plugin"]] = Field(
+    middlewares: list[Kind] = Field(
         default=[], description="Middlewares that sites may use although they reach beyond a site's own requests."
     )
     require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
+    require_digest: bool = Field(default=False, description="Refuse images without a digest.")
+    images: list[str] = Field(default=[], description="Patterns of images that sites may run, as ghcr.io/team/*; empty is any.")
+    hosts: list[str] = Field(
+        default=[], description="Patterns of host names that sites may have, with {site} for the site's name; empty is any under a domain."
+    )
+    labels: list[str] = Field(default=[], description="Patterns of traefik.* labels that sites may write themselves.")
+    privileged: bool = Field(default=False, description="Sites may have privileged containers, which are root on this host.")
+    namespaces: list[Namespace] = Field(default=[], description="Which of the host's namespaces containers may share.")
+    devices: list[str] = Field(default=[], description="Patterns of the host's devices that sites may have, as /dev/ttyUSB*.")
+    ports: list[HostPorts] = Field(default=[], description="Ports of this host that sites may publish, as 5432, 8000-8100, 127.0.0.1:9000.")
+    secrets: list[str] = Field(default=[], description="Patterns of secrets of the host that every site may have.")
+    shared_volumes: list[str] = Field(default=[], description="Patterns of volumes that several sites may mount.")
+    max_replicas: int = Field(default=0, ge=0, description="Containers that one site may have in all; 0 is no limit.")
+    max_memory: Size = Field(default=0, description="Memory that one site may have in all, as 2g; 0 is no limit.")
+    max_cpus: float = Field(default=0.0, ge=0, description="CPUs that one site may have in all; 0 is no limit.")
+    max_pids: int = Field(default=0, ge=0, description="Processes that one site may have in all; 0 is no limit.")
+    no_new_privileges: bool = Field(default=True, description="New containers cannot gain rights by setuid programs.")
+    pids_limit: int = Field(default=4096, ge=0, description="Processes of a new container whose site writes no pids_limit; 0 is no limit.")
+    log_max_size: str = Field(
+        default="10m",
+        pattern=r"^([0-9]+[kmg]?)?$",
+        description="A new container's log begins a new file at this size; empty: never.",
+    )
+    log_max_file: int = Field(default=3, ge=1, description="So many log files of a new container are kept.")
+    sites: dict[str, SiteGrant] = Field(default={}, description="By a site's name or a pattern: what such sites may have besides.")
+
+
+class RegistrySettings(Section):
+    """How to log in to one registry."""
+
+    username: str
+    password: Secret
 
 
 class Settings(BaseSettings):
@@ -177,6 +279,9 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
     policy: PolicySettings = PolicySettings()
+    registries: dict[str, RegistrySettings] = Field(
+        default={}, description="By a registry's name, as ghcr.io or docker.io: username and password, with which its images are pulled."
+    )
 
     @field_validator("instance")
     @classmethod
@@ -188,13 +293,13 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings calls it by name
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by name
+        env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return Environment(settings_cls), init_settings
+        return env_settings, init_settings
 
 
 def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
@@ -227,6 +332,9 @@ def _meant(place: tuple[int | str, ...]) -> str:
     """The nearest name in the same section, if one is near."""
     section: Any = Settings
     for part in place[:-1]:
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):  # a table by names: what is in it comes next
+            section = typing.get_args(section)[-1]
+            continue
         section = section.model_fields[str(part)].annotation
     near = difflib.get_close_matches(str(place[-1]), section.model_fields, 1)
     return f" (did you mean {near[0]}?)" if near else ""

@@ -1,29 +1,34 @@
 """Settings become the objects that do the work, in one place."""
 
 import contextlib
+import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from reconciler.apply import Apply, Report
 from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Grant, Limits, Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
 from reconciler.followers import Follower
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
-from reconciler.settings import Settings
+from reconciler.settings import PolicySettings, Settings, SiteGrant
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
+from reconciler.world.docker_config import Hardening
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
 from reconciler.world.git_command import Ssh
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
+from reconciler.world.registry_logins import Login, Logins
 from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.systemd import credential
@@ -63,16 +68,32 @@ def paths_of(settings: Settings) -> Paths:
 
 
 def policy_of(settings: Settings) -> Policy:
-    p = settings.policy
+    p, t = settings.policy, settings.traefik
+    grants = [Grant(site, _given(grant), tuple(grant.hosts or ())) for site, grant in p.sites.items()]
     return Policy(
-        tuple(p.bind_roots),
-        tuple(p.capabilities),
-        tuple(p.domains),
-        tuple(p.registries),
-        require_tag=p.require_tag,
-        middlewares=tuple(p.middlewares),
-        tls=bool(settings.traefik.https_port) or not settings.traefik.manage,
+        domains=tuple(p.domains),
+        hosts=tuple(p.hosts),
+        tls=bool(t.https_port) or not t.manage,
+        taken=tuple({t.http_port, t.https_port, t.console_port} - {0}),
+        grants=tuple(grants),
+        resolve=os.path.realpath,
+        **_given(p),
     )
+
+
+def _given(rules: PolicySettings | SiteGrant) -> dict[str, Any]:
+    """What is set of all that can be set for every site, or for some."""
+    rows = {name: value for name in SiteGrant.model_fields if name != "hosts" and (value := getattr(rules, name)) is not None}
+    most = {name.removeprefix("max_"): rows.pop(name) or None for name in list(rows) if name.startswith("max_")}
+    limits = Limits(**most, default_pids=rules.pids_limit if isinstance(rules, PolicySettings) else 0)
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in rows.items()} | {"limits": limits}
+
+
+def hardening_of(settings: Settings, site: str) -> Hardening:
+    """What new containers of a site get without asking."""
+    p = settings.policy
+    log = (("max-file", str(p.log_max_file)), ("max-size", p.log_max_size)) if p.log_max_size else ()
+    return Hardening(policy_of(settings).of_site(site).no_new_privileges, p.pids_limit, log)
 
 
 def names_of(settings: Settings) -> Names:
@@ -96,9 +117,15 @@ def source_of(settings: Settings) -> Source:
     return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved, ssh=ssh)
 
 
+def logins_of(settings: Settings) -> Logins:
+    return Logins({name: Login(row.username, row.password.get_secret_value()) for name, row in settings.registries.items()})
+
+
 def engine_of(settings: Settings) -> DockerEngine:
     files = FileStore(paths_of(settings).files)
-    return DockerEngine(settings.engine.socket, settings.instance, settings.engine.network, lambda digest: str(files.path(digest)))
+    e = settings.engine
+    path, hardening = (lambda digest: str(files.path(digest))), partial(hardening_of, settings)
+    return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings))
 
 
 def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
@@ -152,10 +179,13 @@ def reconciler_of(settings: Settings, told: Report = lambda _outcome: None, foll
     api = traefik_api(settings)
     proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
     world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
-    apply = Apply(engine, pins, FileStore(paths.files), parallel=settings.engine.parallel, clock=time.monotonic, wall=time.time, told=told)
+    policy = policy_of(settings)
+    files = FileStore(paths.files)
+    parallel = settings.engine.parallel
+    apply = Apply(engine, pins, files, parallel=parallel, clock=time.monotonic, wall=time.time, told=told, policy=policy)
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
     keep = settings.engine.keep_images
-    return Reconciler(world, Compiler(policy_of(settings)), names_of(settings), apply, guard, keep_images=keep, followers=followers)
+    return Reconciler(world, Compiler(policy), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

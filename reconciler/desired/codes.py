@@ -69,6 +69,12 @@ CODES: Mapping[str, str] = MappingProxyType(
         "SS-C27": "a middleware, or an option of one",
         "SS-C28": "a middleware that the policy does not allow",
         "SS-C29": "TLS on a host that has no entry point for it",
+        "SS-N18": "a host name that the policy keeps for other sites, or does not let sites have",
+        "SS-C30": "a device outside the policy",
+        "SS-C31": "a published port that is outside the policy, taken, or cannot be shared",
+        "SS-C32": "an image that the policy does not allow",
+        "SS-C33": "a site beyond the limits of the policy",
+        "SS-C34": "a volume of another site",
         "SS-C25": "a file that is not in the repository or cannot be mounted",
     }
 )

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from reconciler.desired.claims import Claimant, clashes
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
@@ -13,7 +14,7 @@ from reconciler.desired.problem import Problem, errors
 from reconciler.desired.release import fingerprint
 from reconciler.desired.revision import Entry, Revision
 from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Sticky
-from reconciler.desired.spec import Check, ContainerSpec, Cookie, FileMount, Middleware, Route, Volume
+from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, Volume
 
 FLEET_FILE = "shipstone.yaml"
 MAX_CONTENT = 16 * 1024 * 1024
@@ -78,7 +79,7 @@ class Compiler:
                 held[name] = str(bad[0])
         self._parsed = seen
         right = {name: row for name, row in compiled.items() if row.site is not None and name not in held}
-        for name, problem in _claims(right, revision):
+        for name, problem in _clashes(right, _last_good(held, previous), self._policy, revision):
             found.append(problem)
             held.setdefault(name, str(problem))
         sites = {name: row.site for name, row in compiled.items() if row.site is not None and name not in held}
@@ -177,6 +178,10 @@ def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> Containe
         pids_limit=keys.pids_limit,
         labels=_pairs(keys.labels),
         extra_hosts=tuple(f"{name}:{address}" for name, address in _pairs(keys.extra_hosts, ":")),
+        privileged=keys.privileged,
+        namespaces=_namespaces(keys),
+        devices=tuple(Device(*text.split(":")) for text in sorted(keys.devices)),
+        ports=tuple(_port(text) for text in sorted(keys.ports)),
     )
 
 
@@ -205,20 +210,18 @@ def content_digest(content: Content, entries: Mapping[str, Entry]) -> str:
     return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
 
 
-def _claims(rows: Mapping[str, _Compiled], revision: Revision) -> list[tuple[str, Problem]]:
-    """Two files that claim one host and path: both are held, so that the one that runs keeps it."""
-    owners: dict[tuple[str, str], list[str]] = {}
-    for name, row in sorted(rows.items()):
-        for host in row.site.route.hosts if row.site else ():
-            owners.setdefault((host, row.site.route.path if row.site else ""), []).append(name)
+def _clashes(
+    rows: Mapping[str, _Compiled], held: Mapping[str, DesiredSite], policy: Policy, revision: Revision
+) -> list[tuple[str, Problem]]:
+    """Sites that claim the same, with the problem of each. What a held one has counts, too."""
+    claimants = {name: Claimant(site, "") for name, site in held.items()}
+    claimants |= {name: Claimant(row.site, row.file) for name, row in rows.items() if row.site is not None}
     problems = []
-    for (host, path), names in sorted(owners.items()):
-        for name in names if len(names) > 1 else ():
-            others = ", ".join(rows[other].file for other in names if other != name)
-            where = host if path == "/" else host + path
-            message = f"{where} is claimed by {others} too. Take it out of one of the files."
-            line, column = place_of(revision.read(rows[name].file), ("hosts",))
-            problems.append((name, Problem(rows[name].file, line, column, "hosts", "SS-N16", message)))
+    for clash in clashes(claimants, policy):
+        file, site = rows[clash.site].file, rows[clash.site].site
+        paths = [(clash.key,), *(("services", service.name, clash.key) for service in (site.services if site else ()))]
+        line, column = place_of(revision.read(file), *paths)
+        problems.append((clash.site, Problem(file, line, column, clash.key, clash.code, clash.message)))
     return problems
 
 
@@ -259,6 +262,16 @@ def _pairs(value: Mapping[str, str | None] | list[str], separator: str = "=") ->
 def _volume(text: str) -> Volume:
     source, target, *mode = text.split(":")
     return Volume("bind" if source.startswith("/") else "volume", source, target, read_only="ro" in ",".join(mode).split(","))
+
+
+def _namespaces(keys: ServiceKeys) -> tuple[str, ...]:
+    return tuple(name for name, value in (("ipc", keys.ipc), ("pid", keys.pid), ("userns", keys.userns_mode), ("uts", keys.uts)) if value)
+
+
+def _port(text: str) -> Port:
+    rest, _, protocol = text.partition("/")
+    address, host, inside = rest.rsplit(":", 2)
+    return Port(int(host), int(inside), protocol, address.strip("[]"))
 
 
 def _check(check: Healthcheck | None) -> Check | None:

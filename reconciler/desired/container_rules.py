@@ -5,8 +5,9 @@ import re
 import shlex
 from typing import Any
 
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import CLOSED, Policy, Rules, ask, matches
 from reconciler.desired.refusal import Refusal, show
+from reconciler.desired.rights import allowed_label
 from reconciler.desired.scalars import scalar, text
 from reconciler.desired.yaml_text import Plain
 
@@ -39,17 +40,43 @@ def image(value: object) -> str:
     return written
 
 
-def check_image(written: str, policy: Policy) -> str:
+def registry_of(written: str) -> str:
+    """Where an image comes from: docker.io, or the host that its name begins with."""
+    first, slash, _ = written.partition("/")
+    return first if slash and re.search(r"[.:]|^localhost$", first) else "docker.io"
+
+
+def check_image(written: str, rules: Rules) -> str:
     """Refuse an image that the policy does not allow."""
-    match = IMAGE.fullmatch(written)
-    registry = (match["registry"] if match else None) or ""
-    if not re.search(r"[.:]|^localhost$", registry):
-        registry = "docker.io"
+    policy, registry = rules.policy, registry_of(written)
     if policy.registries and registry not in policy.registries:
-        raise Refusal("SS-C12", f"images from {registry} are not allowed here. Use one from {', '.join(policy.registries)}.")
+        allowed = ", ".join(policy.registries)
+        raise Refusal("SS-C12", f"images from {registry} are not allowed here. Use one from {allowed}, or {ask('registries', rules.site)}.")
+    if policy.images and not any(matches(name, policy.images) for name in _spellings(written, registry)):
+        raise Refusal(
+            "SS-C32", f"{show(written)} is none of {', '.join(policy.images)}. Use such an image, or {ask('images', rules.site)}."
+        )
     if policy.require_tag and (problem := floating(written)):
         raise Refusal("SS-C11", problem)
+    if policy.require_digest and "@sha256:" not in written:
+        raise Refusal(
+            "SS-C11",
+            f"{show(written)} has no digest, and this host wants one. Write NAME:TAG@sha256:…, as `docker buildx imagetools` says.",
+        )
     return written
+
+
+def _spellings(written: str, registry: str) -> set[str]:
+    """As patterns may name it: without tag and digest and with the tag, with the registry and, of Docker's own, without."""
+    name, tag = written.partition("@")[0], ""
+    if ":" in name.rsplit("/", 1)[-1]:
+        name, _, tag = name.rpartition(":")
+    names = {name}
+    if registry == "docker.io":
+        path = name.removeprefix("docker.io/")
+        short = path.removeprefix("library/")
+        names = {short, f"docker.io/{path}" if "/" in path else f"docker.io/library/{path}"}
+    return names | {f"{one}:{tag}" for one in names if tag}
 
 
 def floating(written: str) -> str | None:
@@ -61,13 +88,17 @@ def floating(written: str) -> str | None:
     return f"{show(written)} {said}: what it means can change without a commit. Name a version, as in {show(match['name'])}:1.2.3."
 
 
-def label_name(value: object) -> str:
-    """A container label's name, outside what Shipstone, Traefik and Docker read."""
+def label_name(value: object, policy: Policy = CLOSED) -> str:
+    """A container label's name, outside what Shipstone and Docker read, and what Traefik does unless the policy names it."""
     written = text(value)
+    if allowed_label(written, policy) and re.fullmatch(r"[!-<>-~]{1,256}", written):
+        return written
     folded = written.casefold() + "."
     for reserved in RESERVED:
         if folded.startswith(reserved):
-            instead = "Use hosts:, path:, weight: and the like" if reserved == "traefik." else "Use a prefix of your own"
+            instead = "Use a prefix of your own"
+            if reserved == "traefik.":
+                instead = f"Use hosts:, path:, middlewares: and the like, or {ask('labels')}"
             raise Refusal("SS-C09", f"{show(written)} is reserved ({reserved}*): it would change what others rely on. {instead}.")
     if not re.fullmatch(r"[!-~]{1,256}", written) or "=" in written:
         raise Refusal("SS-C24", f"{show(written)} cannot be a label's name. Use letters, digits, '.', '_', '/' and '-'.")
@@ -101,11 +132,11 @@ def capability(value: object) -> str:
     return name
 
 
-def added_capability(value: object, policy: Policy) -> str:
+def added_capability(value: object, rules: Rules) -> str:
     name = capability(value)
-    if name not in {one.upper().removeprefix("CAP_") for one in policy.capabilities}:
-        ask = "Do without it, or ask the host's administrator for [policy] capabilities."
-        raise Refusal("SS-C04", f"{name} is not among the capabilities that sites may have. {ask}")
+    if name not in {one.upper().removeprefix("CAP_") for one in rules.policy.capabilities}:
+        instead = f"Do without it, or {ask('capabilities', rules.site)}."
+        raise Refusal("SS-C04", f"{name} is not among the capabilities that sites may have. {instead}")
     return name
 
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 
-from reconciler.desired import container_rules, mounts, names, scalars
-from reconciler.desired.policy import Rules, check_domain
+from reconciler.desired import container_rules, mounts, names, rights, scalars
+from reconciler.desired.policy import Rules, check_host
 from reconciler.desired.refusal import Refusal
 
 SCALAR = {"type": ["string", "number", "boolean"]}
@@ -53,21 +53,48 @@ def chosen(*choices: str) -> tuple[BeforeValidator, WithJsonSchema]:
 
 
 def _image(value: object, info: ValidationInfo) -> str:
-    return container_rules.check_image(container_rules.image(value), rules(info).policy)
+    return container_rules.check_image(container_rules.image(value), rules(info))
 
 
 def _volume(value: object, info: ValidationInfo) -> str:
-    return mounts.volume(value, rules(info).policy)
+    return mounts.volume(value, rules(info))
 
 
 def _added_capability(value: object, info: ValidationInfo) -> str:
-    return container_rules.added_capability(value, rules(info).policy)
+    return container_rules.added_capability(value, rules(info))
 
 
 def _host(value: object, info: ValidationInfo) -> str:
     name = names.host_name(value)
-    check_domain(name, rules(info))
+    check_host(name, rules(info))
     return name
+
+
+def _label_name(value: object, info: ValidationInfo) -> str:
+    return container_rules.label_name(value, rules(info).policy)
+
+
+def _privileged(value: object, info: ValidationInfo) -> bool:
+    return rights.privileged(written(value), rules(info))
+
+
+def namespace(key: str, name: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def read(value: object, info: ValidationInfo) -> str:
+        return rights.namespace(key, name, value, rules(info))
+
+    return BeforeValidator(read), WithJsonSchema({"type": "string", "enum": ["host"]})
+
+
+def _needed(key: str) -> BeforeValidator:
+    return BeforeValidator(lambda value, info: written(rights.needs(key, value, rules(info))))
+
+
+def _device(value: object, info: ValidationInfo) -> str:
+    return rights.device(value, rules(info))
+
+
+def _published_port(value: object, info: ValidationInfo) -> str:
+    return rights.published_port(value, rules(info))
 
 
 def both_limits(value: Any) -> Any:
@@ -121,7 +148,7 @@ Environment = Annotated[
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": SCALAR}, LINES]}),
 ]
 Labels = Annotated[
-    dict[Annotated[str, BeforeValidator(container_rules.label_name)], Annotated[str, BeforeValidator(container_rules.label_value)]],
+    dict[Annotated[str, BeforeValidator(_label_name)], Annotated[str, BeforeValidator(container_rules.label_value)]],
     after_written(container_rules.pairs("=")),
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": {"type": [*SCALAR["type"], "null"]}}, LINES]}),
 ]
@@ -164,6 +191,13 @@ Files = Annotated[
 ]
 Test = Annotated[list[Word], BeforeValidator(container_rules.check_test), WithJsonSchema({"anyOf": [LINE, {**LINES, "minItems": 1}]})]
 CapAdd = Annotated[list[Annotated[str, BeforeValidator(_added_capability)]], BeforeValidator(written)]
+Privileged = Annotated[bool, BeforeValidator(_privileged), WithJsonSchema({"type": "boolean"})]
+Devices = Annotated[list[Annotated[str, BeforeValidator(_device)]], _needed("devices")]
+Ports = Annotated[
+    list[Annotated[str, BeforeValidator(_published_port)]],
+    _needed("ports"),
+    WithJsonSchema({"type": "array", "items": {**LINE, "examples": ["5432:5432"]}}),
+]
 CapDrop = Annotated[list[Annotated[str, BeforeValidator(container_rules.capability)]], BeforeValidator(written)]
 UlimitName = Annotated[str, BeforeValidator(container_rules.ulimit_name)]
 Memory = Annotated[

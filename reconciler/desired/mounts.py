@@ -4,7 +4,8 @@ import posixpath
 import re
 from typing import Any
 
-from reconciler.desired.policy import Policy, check_bind
+from reconciler.desired.bind_mounts import check_bind
+from reconciler.desired.policy import Rules
 from reconciler.desired.refusal import Refusal, show
 from reconciler.desired.scalars import text
 
@@ -36,7 +37,7 @@ def one_target_each(value: Any) -> Any:
     return value
 
 
-def volume(value: object, policy: Policy) -> str:
+def volume(value: object, rules: Rules) -> str:
     """SOURCE:TARGET[:ro|rw] of a named volume, or of a host's path where the policy allows it; normalised."""
     if isinstance(value, dict):
         raise Refusal("SS-C08", "this is Compose's long form. Write the short one, SOURCE:TARGET or SOURCE:TARGET:ro.")
@@ -48,7 +49,7 @@ def volume(value: object, policy: Policy) -> str:
         raise Refusal("SS-C08", f"{show(written)} is not a volume. Write SOURCE:TARGET or SOURCE:TARGET:ro.")
     source, target = parts[0], absolute(parts[1])
     if source.startswith("/"):
-        source = _bind_source(source, policy)
+        source = _bind_source(source, rules)
     elif "/" in source or source.startswith((".", "~")):
         raise Refusal("SS-C07", f"{show(source)} is relative to nothing on the host. For what is in the repository use files:.")
     elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", source, re.ASCII):
@@ -56,11 +57,11 @@ def volume(value: object, policy: Policy) -> str:
     return ":".join([source, target, *parts[2:]])
 
 
-def _bind_source(source: str, policy: Policy) -> str:
+def _bind_source(source: str, rules: Rules) -> str:
     if ".." in source.split("/") or "\n" in source:
         raise Refusal("SS-C07", f"{show(source)} has '..' in it. Write the path itself.")
     path = "/" + posixpath.normpath(source).lstrip("/")
-    check_bind(path, policy)
+    check_bind(path, rules.policy, rules.site)
     return path
 
 

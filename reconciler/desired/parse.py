@@ -5,6 +5,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from reconciler.desired.complaints import complaint
+from reconciler.desired.limits import beyond_policy
 from reconciler.desired.merge import merged_services
 from reconciler.desired.model import Model
 from reconciler.desired.names import site_name, twins
@@ -39,12 +40,14 @@ def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Si
     top, problems = read_yaml(file, data, empty=EMPTY_SITE)
     if top is None:
         return None, problems
-    site, found = _validate(file, top, Site, Rules(policy, fleet.domain))
+    name = site_name(file)
+    rules = Rules(policy.of_site(name), fleet.domain, name) if isinstance(name, str) else Rules(policy, fleet.domain)
+    site, found = _validate(file, top, Site, rules)
     found += missing_keys(file, top, fleet, found)
     paths = list(dict.fromkeys([(), *service_paths(top)]))
     found += floating_images(file, top, paths) + shared_volumes(file, top, paths)
     if site is not None:
-        found += across(file, top, site, fleet)
+        found += across(file, top, site, fleet) + beyond_policy(file, top, site, fleet, rules)
     return _result(site, problems, found)
 
 

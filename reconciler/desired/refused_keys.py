@@ -8,24 +8,20 @@ _LATER = "is not in this version"
 
 REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "privileged": ("SS-C01", f"{_RIGHTS}; a single capability may be had by cap_add, where the policy allows it."),
-        "network_mode": ("SS-C01", f"would take the container off the network that is routed, or {_RIGHTS.removeprefix('would ')}."),
-        "devices": ("SS-C01", f"{_RIGHTS}."),
+        "network_mode": (
+            "SS-C01",
+            "would take the container off the network that Traefik routes, and no policy allows it. Delete it; what is no HTTP has ports:.",
+        ),
         "device_cgroup_rules": ("SS-C01", f"{_RIGHTS}."),
         "device_requests": ("SS-C01", f"{_RIGHTS}."),
         "gpus": ("SS-C01", f"{_RIGHTS}."),
-        "pid": ("SS-C01", f"{_RIGHTS}."),
-        "ipc": ("SS-C01", f"{_RIGHTS}."),
-        "uts": ("SS-C01", f"{_RIGHTS}."),
         "cgroup": ("SS-C01", f"{_RIGHTS}."),
         "cgroup_parent": ("SS-C01", f"{_RIGHTS}."),
-        "userns_mode": ("SS-C01", f"{_RIGHTS}."),
         "security_opt": ("SS-C01", f"{_RIGHTS}; what hardens is cap_drop, read_only and user."),
         "sysctls": ("SS-C01", f"{_RIGHTS}; limits go into ulimits."),
         "runtime": ("SS-C01", f"{_RIGHTS}."),
         "group_add": ("SS-C01", f"{_RIGHTS}; write user: USER:GROUP."),
         "volumes_from": ("SS-C01", "would open another container's volumes. Name the volume itself in volumes:."),
-        "ports": ("SS-C02", "is not needed: requests come through Traefik. Delete it, and write port: with the port inside the container."),
         "expose": ("SS-C02", "is not needed: requests come through Traefik. Delete it, and write port:."),
         "build": ("SS-C02", "is not done here: images are built elsewhere. Push the image to a registry and write image:."),
         "depends_on": (

@@ -135,6 +135,28 @@ class ServiceKeys(Model):
         default_factory=list, description="Linux capabilities to add; only those that the host's administrator allows."
     )
     cap_drop: keys.CapDrop = Field(default_factory=list, description="Linux capabilities to take away; ALL for all.")
+    privileged: keys.Privileged = Field(
+        default=False, description="All rights on the host; only where its administrator allows it, and hardly ever needed."
+    )
+    pid: Annotated[str | None, *keys.namespace("pid", "pid")] = Field(
+        default=None, description="host: see the host's processes; only where its administrator allows it."
+    )
+    ipc: Annotated[str | None, *keys.namespace("ipc", "ipc")] = Field(
+        default=None, description="host: share the host's memory segments; only where its administrator allows it."
+    )
+    uts: Annotated[str | None, *keys.namespace("uts", "uts")] = Field(
+        default=None, description="host: have the host's own name; only where its administrator allows it."
+    )
+    userns_mode: Annotated[str | None, *keys.namespace("userns_mode", "userns")] = Field(
+        default=None, description="host: the host's users, where the engine maps them; only where its administrator allows it."
+    )
+    devices: keys.Devices = Field(
+        default_factory=list, description="Devices: HOST:CONTAINER[:RIGHTS]; only those that the host's administrator allows."
+    )
+    ports: keys.Ports = Field(
+        default_factory=list,
+        description="Ports of the host, for what is not HTTP: [ADDRESS:]HOST:CONTAINER[/udp]; only those that its administrator allows.",
+    )
     ulimits: Annotated[
         dict[keys.UlimitName, Annotated[Ulimit, BeforeValidator(keys.both_limits, json_schema_input_type=int | Ulimit)]],
         BeforeValidator(keys.written),

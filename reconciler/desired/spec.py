@@ -38,6 +38,25 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Port:
+    """A port of the host that leads to one of the container; `address`: one of the host's, empty for all."""
+
+    host: int
+    inside: int
+    protocol: str = "tcp"
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of the host; `rights` are r, w and m, together."""
+
+    source: str
+    target: str
+    rights: str = "rwm"
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """One service as it is written, with every default filled in. Memory in bytes, durations in seconds."""
 
@@ -66,6 +85,11 @@ class ContainerSpec:
     pids_limit: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
     extra_hosts: tuple[str, ...] = ()
+    privileged: bool = False
+    namespaces: tuple[str, ...] = ()
+    """Which of the host's it shares: ipc, pid, userns, uts."""
+    devices: tuple[Device, ...] = ()
+    ports: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +154,8 @@ def spec_from_json(data: dict[str, Any]) -> ContainerSpec:
     values = known_fields(ContainerSpec, data)
     values["volumes"] = tuple(Volume(**known_fields(Volume, row)) for row in data.get("volumes", ()))
     values["files"] = tuple(FileMount(**known_fields(FileMount, row)) for row in data.get("files", ()))
+    values["devices"] = tuple(Device(**known_fields(Device, row)) for row in data.get("devices", ()))
+    values["ports"] = tuple(Port(**known_fields(Port, row)) for row in data.get("ports", ()))
     if check := data.get("healthcheck"):
         values["healthcheck"] = Check(**known_fields(Check, check))
     return ContainerSpec(**values)

@@ -94,6 +94,11 @@ def _collision(file: str, top: Node, name: str, keys: ServiceKeys) -> Problem | 
     return problem_at(file, place, "SS-C21", f"{path} is mounted {both}. Keep one of them.")
 
 
+def written_at(top: Node, key: str, service: str = ONLY_SERVICE) -> Place:
+    """The place of `key`; the top of the file where it comes from shipstone.yaml or is left out."""
+    return _written(top, key, service) or _top(top)
+
+
 def _written(top: Node, key: str, service: str = ONLY_SERVICE) -> Place | None:
     """The place of `key` in the service, or at the top of the site; None where it comes from shipstone.yaml."""
     places: list[Path] = [("services", service, key), (key,)]

@@ -45,8 +45,12 @@ def alone_because(goal: DesiredSite, leaving: tuple[Container, ...]) -> str:
 
 
 def stop_first_because(timing: Timing, specs: Iterable[ContainerSpec], others: Iterable[Container]) -> str:
-    """Why containers of these specs cannot run beside `others`: their file says so, or both would write to one volume."""
-    others = tuple(others)
+    """Why containers of these specs cannot run beside `others`: their file says so, or both would write to one volume or have one port of
+    the host, whatever the file says."""
+    others, specs = tuple(others), tuple(specs)
+    ports = {port for spec in specs for port in _published(spec)} & {port for c in others for port in _published(applied_of(c).spec)}
+    if ports:
+        return f"both would have port {min(ports)[0]} of the host"
     if not others or timing.order == "start-first":
         return ""
     if timing.order == "stop-first":
@@ -54,6 +58,10 @@ def stop_first_because(timing: Timing, specs: Iterable[ContainerSpec], others: I
     theirs = {source for c in others for source in _written(applied_of(c).spec)}
     both = sorted(theirs & {source for spec in specs for source in _written(spec)})
     return f"both would write to {both[0]}" if both else ""
+
+
+def _published(spec: ContainerSpec) -> Iterable[tuple[int, str]]:
+    return ((port.host, port.protocol) for port in spec.ports)
 
 
 def _written(spec: ContainerSpec) -> Iterable[str]:

@@ -19,17 +19,20 @@ from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer
 from reconciler.world.docker_call import Connection
-from reconciler.world.docker_config import container_config
-from reconciler.world.docker_images import DockerImages
+from reconciler.world.docker_config import NONE, Hardening, container_config
+from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
+from reconciler.world.registry_logins import Logins
 
 INSPECTORS = 4
 GRACE = 5.0
 """Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
 PING = 3
 """Seconds in which an engine that is not on its way down takes a new connection and answers."""
+ROTATING = ("json-file", "local")
+"""Log drivers of the engine that take max-size and max-file."""
 START_INTERVAL_API = "1.44"
 """From this version of its API on an engine may check more often while a container starts."""
 
@@ -40,10 +43,19 @@ class DockerEngine:
     Safe to use from several threads: each has a client of its own.
     """
 
-    def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        socket: str,
+        instance: str,
+        network: str,
+        file_path: Callable[[str], str],
+        hardening: Callable[[str], Hardening] = lambda _site: NONE,
+        logins: Logins = NOBODY,
+    ) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
+        self._hardening = hardening
         self._connection = Connection(socket)
-        self._images = DockerImages(self._connection)
+        self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
         self._network_there = False
@@ -51,6 +63,7 @@ class DockerEngine:
         self._on_network = 0
         self._bridge = False
         self._host: tuple[int, str] | None = None
+        self._log_driver: str | None = None
         self._heard = time.time()
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
@@ -89,7 +102,7 @@ class DockerEngine:
         with self._lock:
             self._inspected.clear()
             self._network_there = False
-            self._host = None
+            self._host = self._log_driver = None
 
     def capacity(self) -> Capacity:
         if self._host is None:
@@ -141,7 +154,8 @@ class DockerEngine:
         with self._connection.call(f"create {new.name}"):
             check = self._images.config(new.image).get("Healthcheck")
             modern = version_gte(self._connection.api.api_version, START_INTERVAL_API)
-            config = container_config(new, self._file_path, check, start_interval=modern)
+            hardening = self._with_rotation(self._hardening(dict(new.labels).get("shipstone.site", "")))
+            config = container_config(new, self._file_path, check, start_interval=modern, hardening=hardening)
             try:
                 made = self._connection.api.create_container_from_config(config, new.name)["Id"]
             except APIError as error:
@@ -160,6 +174,14 @@ class DockerEngine:
     def start(self, container_id: str) -> None:
         with self._connection.call(f"start {container_id[:12]}"):
             self._connection.api.start(container_id)
+
+    def _with_rotation(self, hardening: Hardening) -> Hardening:
+        """Only drivers that keep files of their own rotate them; another one refuses the options."""
+        if not hardening.log:
+            return hardening
+        if self._log_driver is None:
+            self._log_driver = str(self._connection.api.info().get("LoggingDriver", ""))
+        return hardening if self._log_driver in ROTATING else replace(hardening, log=())
 
     def _owner_of(self, name: str) -> EngineError | None:
         """Who has the name, where a container that is not ours does."""

@@ -1,6 +1,7 @@
 """A container as the engine's API takes it, raw: the SDK's own builder drops what it does not know, such as StartInterval."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from reconciler.desired.spec import Check, ContainerSpec, NewContainer
@@ -9,12 +10,34 @@ SECOND = 1_000_000_000
 """Nanoseconds."""
 START_INTERVAL = 0.5
 """Seconds between two checks while a container starts: a check costs about 60 ms of CPU."""
+PIDS_LABEL = "shipstone.pids"
+"""The pids limit that the host gave, where the site wrote none: what is live is compared with it."""
 INTERVAL = 2.0
 """Seconds between two checks where the engine knows no start interval and nobody asked for another."""
 
 
+@dataclass(frozen=True)
+class Hardening:
+    """What the host gives to every new container whose site says nothing else. No part of a release: changing it rolls no site.
+
+    `pids_limit`: 0 for none. `log`: options of the engine's log driver.
+    """
+
+    no_new_privileges: bool = False
+    pids_limit: int = 0
+    log: tuple[tuple[str, str], ...] = ()
+
+
+NONE = Hardening()
+
+
 def container_config(
-    new: NewContainer, file_path: Callable[[str], str], image_check: Mapping[str, Any] | None = None, *, start_interval: bool = False
+    new: NewContainer,
+    file_path: Callable[[str], str],
+    image_check: Mapping[str, Any] | None = None,
+    *,
+    start_interval: bool = False,
+    hardening: Hardening = NONE,
 ) -> dict[str, Any]:
     """The body of POST /containers/create: on the network from the first moment, files of the repository mounted read-only.
 
@@ -25,10 +48,14 @@ def container_config(
         "Image": new.image,
         "Labels": dict(new.labels),
         "Env": [f"{key}={value}" for key, value in spec.environment],
-        "HostConfig": _host_config(spec, new.network, file_path),
+        "HostConfig": _host_config(spec, new.network, file_path) | _hardened(spec, hardening),
         "NetworkingConfig": {"EndpointsConfig": {new.network: {}}},
         "StopTimeout": max(0, round(spec.stop_grace_period)),
     }
+    if spec.ports:
+        body["ExposedPorts"] = {f"{port.inside}/{port.protocol}": {} for port in spec.ports}
+    if spec.pids_limit is None and hardening.pids_limit:
+        body["Labels"] |= {PIDS_LABEL: str(hardening.pids_limit)}
     optional = {
         "Cmd": list(spec.command) if spec.command is not None else None,
         "Entrypoint": list(spec.entrypoint) if spec.entrypoint is not None else None,
@@ -60,7 +87,40 @@ def _host_config(spec: ContainerSpec, network: str, file_path: Callable[[str], s
         "NanoCpus": round(spec.cpus * SECOND) if spec.cpus is not None else None,
         "PidsLimit": spec.pids_limit,
     }
-    return config | {key: value for key, value in optional.items() if value is not None}
+    return config | _rights(spec) | {key: value for key, value in optional.items() if value is not None}
+
+
+def _rights(spec: ContainerSpec) -> dict[str, Any]:
+    """What the policy let the site have of the host; only what is there, so that others are created as ever."""
+    modes = {"ipc": "IpcMode", "pid": "PidMode", "userns": "UsernsMode", "uts": "UTSMode"}
+    config: dict[str, Any] = {modes[name]: "host" for name in spec.namespaces}
+    if spec.privileged:
+        config["Privileged"] = True
+    if spec.devices:
+        config["Devices"] = [
+            {"PathOnHost": device.source, "PathInContainer": device.target, "CgroupPermissions": device.rights} for device in spec.devices
+        ]
+    if spec.ports:
+        config["PortBindings"] = _bindings(spec)
+    return config
+
+
+def _bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:
+    bindings: dict[str, list[dict[str, str]]] = {}
+    for port in spec.ports:
+        bindings.setdefault(f"{port.inside}/{port.protocol}", []).append({"HostIp": port.address, "HostPort": str(port.host)})
+    return bindings
+
+
+def _hardened(spec: ContainerSpec, hardening: Hardening) -> dict[str, Any]:
+    config: dict[str, Any] = {}
+    if hardening.no_new_privileges:
+        config["SecurityOpt"] = ["no-new-privileges"]
+    if spec.pids_limit is None and hardening.pids_limit:
+        config["PidsLimit"] = hardening.pids_limit
+    if hardening.log:
+        config["LogConfig"] = {"Type": "", "Config": dict(hardening.log)}
+    return config
 
 
 def _tmpfs(text: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """Images on the Docker Engine: found, pulled, looked into."""
 
+import re
 from contextlib import closing
 from typing import Any
 
@@ -8,13 +9,18 @@ from docker.errors import APIError
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.planning.images import StoredImage
 from reconciler.world.docker_call import Connection
+from reconciler.world.registry_logins import Logins
+
+NOBODY = Logins({})
+REFUSED = re.compile(r"unauthori[sz]ed|denied|forbidden|authentication|credential|\b40[13]\b|repository does not exist", re.IGNORECASE)
+"""How registries say no to somebody, or to nobody."""
 
 
 class DockerImages:
     """Those of the engine behind `connection`."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, logins: Logins = NOBODY) -> None:
+        self._connection, self._logins = connection, logins
         self._configs: dict[str, dict[str, Any]] = {}
 
     def present(self, image: str) -> str | None:
@@ -71,10 +77,16 @@ class DockerImages:
         name, tag = image, "" if "@" in image else "latest"
         if "@" not in image and ":" in image.rsplit("/", 1)[-1]:
             name, _, tag = image.rpartition(":")
-        with self._connection.call(f"pull {image}"), closing(self._connection.new(timeout)) as client:
-            for row in client.pull(name, tag=tag or None, stream=True, decode=True):
-                if "error" in row:
-                    raise EngineError(f"cannot pull {image}: {row['error']}")
+        credential = self._logins.find(name.partition("@")[0])
+        try:
+            with self._connection.call(f"pull {image}"), closing(self._connection.new(timeout)) as client:
+                for row in client.pull(name, tag=tag or None, stream=True, decode=True, auth_config=credential.config):
+                    if "error" in row:
+                        raise EngineError(f"cannot pull {image}: {row['error']}")
+        except EngineError as error:
+            if not REFUSED.search(str(error)):
+                raise
+            raise EngineError(f"{error}. It was asked {credential.said}.") from None
 
 
 def _repository(image: str) -> str:

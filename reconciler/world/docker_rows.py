@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.planning.observed import Container, ForeignContainer, Health
+from reconciler.world.docker_config import PIDS_LABEL
 from reconciler.world.engine import Event
 
 HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
@@ -64,12 +65,14 @@ def live_fields(inspected: Mapping[str, Any], image_environment: Mapping[str, st
     """What a hand can change on a container that runs; see planning/diff.py."""
     host, config = inspected["HostConfig"], inspected["Config"]
     nano = host.get("NanoCpus") or 0
+    given = (config.get("Labels") or {}).get(PIDS_LABEL)
+    pids = host.get("PidsLimit") or None
     return {
         "networks": tuple(sorted(inspected["NetworkSettings"]["Networks"])),
         "image": config["Image"],
         "restart": host["RestartPolicy"]["Name"],
         "mem_limit": host.get("Memory") or None,
-        "pids_limit": host.get("PidsLimit") or None,
+        "pids_limit": None if str(pids) == given else pids,
         "cpus": nano / 1e9 if nano else None,
         "environment": dict(pair.partition("=")[::2] for pair in config.get("Env") or ()),
         "image_defaults": {"environment": dict(image_environment)},

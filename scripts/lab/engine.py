@@ -20,8 +20,10 @@ START_SECONDS = 60
 ANSWER_SECONDS = 20
 """So long a busy engine may take to say its version."""
 PACKAGES = {
+    "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "git": "git",
+    "htpasswd": "apache2-utils",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",

@@ -59,6 +59,4 @@ def set_up(host: RealHost) -> str:
     host.run(GIT_SERVER)
     host.run(DEPLOY_KEY)
     host.run(SETTINGS)
-    return host.commit(
-        {"shipstone.yaml": f"domain: {DOMAIN}\n", "sites/hello.yaml": SITE, "pages/index.html": "one\n"}, "a first site"
-    )
+    return host.commit({"shipstone.yaml": f"domain: {DOMAIN}\n", "sites/hello.yaml": SITE, "pages/index.html": "one\n"}, "a first site")

@@ -118,3 +118,44 @@ def test_replicas_and_times_make_no_new_release() -> None:
     two = compiled({"sites/a.yaml": SITE + "replicas: 3\nrollout: {drain: 1s}\n"})
     assert one.sites["a"].release == two.sites["a"].release
     assert two.sites["a"].timing.drain == 1.0
+
+
+def with_policy(policy: Policy, *steps: Mapping[str, str]) -> Desired:
+    compiler, desired = Compiler(policy), None
+    for n, files in enumerate(steps):
+        desired = compiler.compile(revision(f"r{n}", files), desired)
+    assert desired is not None
+    return desired
+
+
+def test_two_sites_cannot_mount_one_volume_unless_the_policy_says_so() -> None:
+    files = {f"sites/{name}.yaml": f"{SITE}volumes: [data:/data:ro]\n" for name in ("a", "b")}
+    files["sites/c.yaml"] = f"{SITE}services: {{x: {{volumes: ['data:/x']}}}}\nrollout: {{order: stop-first}}\n"
+    desired = compiled(files)
+    assert sorted(desired.held) == ["a", "b", "c"]
+    assert [(p.file, p.line, p.column, p.code) for p in desired.problems] == [
+        ("sites/a.yaml", 3, 10, "SS-C34"),
+        ("sites/b.yaml", 3, 10, "SS-C34"),
+        ("sites/c.yaml", 3, 25, "SS-C34"),
+    ]
+    assert "the volume data is mounted by sites/b.yaml, sites/c.yaml too. Use a name of its own, as in a-data" in desired.held["a"]
+    assert not with_policy(Policy(shared_volumes=("da*",)), files).held
+
+
+def test_a_volume_of_a_held_site_is_no_newcomers() -> None:
+    mine = f"{SITE}volumes: [data:/data:ro]\n"
+    desired = compiled({"sites/a.yaml": mine}, {"sites/a.yaml": "imgae: x\n", "sites/b.yaml": mine})
+    assert sorted(desired.held) == ["a", "b"]
+    assert "the volume data is mounted by the site a too" in desired.held["b"]
+
+
+def test_two_sites_cannot_publish_one_port_of_the_host() -> None:
+    policy = Policy(ports=("1-65535",))
+
+    def held(one: str, two: str) -> list[str]:
+        return sorted(with_policy(policy, {f"sites/{n}.yaml": f"{SITE}ports: ['{port}']\n" for n, port in (("a", one), ("b", two))}).held)
+
+    assert held("5432:80", "5432:81") == ["a", "b"]
+    assert held("127.0.0.1:5432:80", "5432:81") == ["a", "b"], "all addresses have that one, too"
+    assert held("127.0.0.1:5432:80", "127.0.0.2:5432:81") == []
+    assert held("5432:80", "5432:80/udp") == []

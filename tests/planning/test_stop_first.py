@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import fingerprint
-from reconciler.desired.spec import ContainerSpec, Volume
+from reconciler.desired.spec import ContainerSpec, Port, Volume
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.rollout import plan_site
 from reconciler.planning.steps import SetPin, StartAgain, Stop, due
@@ -84,3 +84,15 @@ def test_a_first_release_and_a_scale_up_stop_nobody() -> None:
     two = replace(OLD, services=(replace(OLD.services[0], replicas=2),))
     for world in (seen(OLD), seen(two, OLD_ONE)):
         assert not any(isinstance(step, Stop) for step in plan_site(world, SiteMemory()).steps)
+
+
+def test_a_port_of_the_host_is_one_containers_whatever_the_file_says() -> None:
+    def publishing(version: str, port: int) -> DesiredSite:
+        spec = ContainerSpec(image="blog:" + version, port=80, ports=(Port(port, 5432),))
+        return DesiredSite(
+            "blog", fingerprint({"web": spec}, ROUTE), ROUTE, (DesiredService("web", spec, 1),), Timing(60, 1, 2, "start-first")
+        )
+
+    old, new, other = publishing("1", 5432), publishing("2", 5432), publishing("3", 5433)
+    assert "stop-first: both would have port 5432 of the host" in str(due(plan_site(seen(new, container(old, 1)), SiteMemory()).steps)[0])
+    assert "stop-first" not in str(due(plan_site(seen(other, container(old, 1)), SiteMemory()).steps)[0])

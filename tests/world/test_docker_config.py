@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.desired.spec import Check, ContainerSpec, NewContainer
-from reconciler.world.docker_config import container_config
+from reconciler.desired.spec import Check, ContainerSpec, Device, NewContainer, Port
+from reconciler.world.docker_config import Hardening, container_config
 
 NEW = NewContainer("x", "image", ContainerSpec("image", 80), (), "net", deadline=60.0)
 TEST = ("CMD", "/check")
@@ -46,3 +46,40 @@ def test_a_healthcheck(check: Check | None, of_image: dict[str, Any] | None, mod
 def test_the_deadline_is_no_part_of_the_release() -> None:
     """Only the engine hears of it: the labels describe what is written."""
     assert replace(NEW, deadline=5.0).spec == NEW.spec
+
+
+def test_what_the_policy_gave_is_asked_of_the_engine_and_nothing_more() -> None:
+    bare = container_config(NEW, str)["HostConfig"]
+    assert not {"Privileged", "PidMode", "IpcMode", "UTSMode", "UsernsMode", "Devices", "PortBindings", "SecurityOpt", "LogConfig"} & set(
+        bare
+    )
+    spec = replace(
+        NEW.spec,
+        privileged=True,
+        namespaces=("ipc", "pid", "userns", "uts"),
+        devices=(Device("/dev/fuse", "/dev/x", "r"),),
+        ports=(Port(5432, 5432, "tcp", "127.0.0.1"), Port(53, 53, "udp")),
+    )
+    body = container_config(replace(NEW, spec=spec), str)
+    given = {key: value for key, value in body["HostConfig"].items() if bare.get(key) != value}
+    assert given == {
+        "Privileged": True,
+        "IpcMode": "host",
+        "PidMode": "host",
+        "UsernsMode": "host",
+        "UTSMode": "host",
+        "Devices": [{"PathOnHost": "/dev/fuse", "PathInContainer": "/dev/x", "CgroupPermissions": "r"}],
+        "PortBindings": {"5432/tcp": [{"HostIp": "127.0.0.1", "HostPort": "5432"}], "53/udp": [{"HostIp": "", "HostPort": "53"}]},
+    }
+    assert body["ExposedPorts"] == {"5432/tcp": {}, "53/udp": {}}
+
+
+def test_what_the_host_gives_without_asking_is_told_to_the_engine_alone() -> None:
+    hardening = Hardening(no_new_privileges=True, pids_limit=100, log=(("max-size", "1m"),))
+    body = container_config(NEW, str, hardening=hardening)
+    host = body["HostConfig"]
+    assert (host["SecurityOpt"], host["PidsLimit"]) == (["no-new-privileges"], 100)
+    assert host["LogConfig"] == {"Type": "", "Config": {"max-size": "1m"}}
+    assert body["Labels"] == {"shipstone.pids": "100"}
+    own = container_config(replace(NEW, spec=replace(NEW.spec, pids_limit=7)), str, hardening=hardening)
+    assert (own["HostConfig"]["PidsLimit"], own["Labels"]) == (7, {}), "what the site says counts"

@@ -1,0 +1,37 @@
+"""Which paths of the host a site may mount."""
+
+import posixpath
+
+from reconciler.desired.policy import Policy, ask
+from reconciler.desired.refusal import Refusal, show
+
+
+def inside(path: str, folder: str) -> bool:
+    """`path` is `folder` or lies below it; both absolute and normalised."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def check_bind(source: str, policy: Policy, site: str = "") -> None:
+    """Refuse a bind mount that the policy does not allow, as it is written or where its links lead; `source` is absolute and normalised."""
+    _check(source, policy, [posixpath.normpath(root) for root in policy.bind_roots], show(source), site)
+    leads = posixpath.normpath(policy.resolve(source))
+    if leads != source:
+        roots = [posixpath.normpath(policy.resolve(posixpath.normpath(root))) for root in policy.bind_roots]
+        _check(leads, policy, roots, f"{show(source)} leads to {show(leads)}, which", site)
+
+
+def _check(source: str, policy: Policy, roots: list[str], what: str, site: str) -> None:
+    for socket in policy.sockets:
+        places = {posixpath.normpath(socket), posixpath.normpath(policy.resolve(socket))}
+        if any(inside(place, source) for place in places):
+            raise Refusal(
+                "SS-C05",
+                f"{what} gives the container the engine ({socket}), and so root on this host. "
+                "No policy allows it: mount a folder that does not hold it.",
+            )
+    if not any(inside(source, root) for root in roots):
+        allowed = f"outside {', '.join(roots)}" if roots else "a folder of the host, and none may be mounted"
+        raise Refusal(
+            "SS-C06",
+            f"{what} is {allowed}. Use a named volume, or files: for what is in the repository, or {ask('bind_roots', site)}.",
+        )

@@ -1,0 +1,79 @@
+"""What the policy says of a site as a whole: how much it may take, which name it has when it writes none, what defaults bring in."""
+
+from collections.abc import Iterator
+
+from reconciler.desired.complaints import problem_at
+from reconciler.desired.container_rules import check_image
+from reconciler.desired.merge import merged_services
+from reconciler.desired.policy import Rules, ask, check_host
+from reconciler.desired.problem import Problem
+from reconciler.desired.refusal import Refusal
+from reconciler.desired.site import Fleet, ServiceKeys, Site
+from reconciler.desired.whole_site import written_at
+from reconciler.desired.yaml_text import Node
+
+KEYS = {"replicas": "replicas", "memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
+"""Of a limit: the key of a service that counts."""
+
+
+def beyond_policy(file: str, top: Node, site: Site, fleet: Fleet, rules: Rules) -> list[Problem]:
+    """Problems that only the whole shows, where its keys by themselves are right."""
+    services = merged_services(site, fleet)
+    problems = [*_limits(file, top, services, rules), *_shared_ports(file, top, services)]
+    try:
+        if site.hosts is None and rules.site and rules.domain is not None:
+            check_host(f"{rules.site}.{rules.domain}", rules)
+    except Refusal as refusal:
+        problems.append(problem_at(file, written_at(top, "hosts"), refusal.code, refusal.message))
+    for name, keys in services.items():
+        place = written_at(top, "image", name)
+        try:
+            if place.key == "" and keys.image:
+                check_image(keys.image, rules)
+        except Refusal as refusal:
+            problems.append(problem_at(file, place, refusal.code, f"image of shipstone.yaml: {refusal.message}"))
+    return list(dict.fromkeys(problems))
+
+
+def _limits(file: str, top: Node, services: dict[str, ServiceKeys], rules: Rules) -> Iterator[Problem]:
+    """Every container of the site counts; one without a limit of its own could take everything."""
+    for limit, key in KEYS.items():
+        most = getattr(rules.policy.limits, limit)
+        if most is None:
+            continue
+        total: float = 0
+        for name, keys in services.items():
+            each = 1 if key == "replicas" else getattr(keys, key) or (rules.policy.limits.default_pids if key == "pids_limit" else 0)
+            if not each and keys.replicas:
+                message = f"this host allows {_amount(limit, most)} to a site, so each container needs a limit. Write {key}:."
+                yield problem_at(file, written_at(top, key, name), "SS-C33", message)
+                break
+            total += keys.replicas * (each or 0)
+        else:
+            if total > most:
+                key_of = next((name for name in services if written_at(top, key, name).key), next(iter(services)))
+                message = (
+                    f"all replicas together may take {_amount(limit, total)}, and this host allows {_amount(limit, most)} to a site. "
+                    f"Take less, or {ask(f'max_{limit}', rules.site)}."
+                )
+                yield problem_at(file, written_at(top, key, key_of), "SS-C33", message)
+
+
+def _amount(limit: str, value: float) -> str:
+    if limit == "memory":
+        return f"{value / 2**20:,.0f} MiB of memory"
+    return f"{value:g} {'processes' if limit == 'pids' else limit}"
+
+
+def _shared_ports(file: str, top: Node, services: dict[str, ServiceKeys]) -> Iterator[Problem]:
+    """A port of the host is one container's."""
+    seen: dict[str, str] = {}
+    for name, keys in services.items():
+        for port in keys.ports:
+            host = port.rsplit(":", 1)[0].rsplit(":", 1)[-1] + "/" + port.rpartition("/")[2]
+            if keys.replicas > 1:
+                message = f"{keys.replicas} replicas cannot share a port of the host. Write replicas: 1, or delete ports:."
+                yield problem_at(file, written_at(top, "ports", name), "SS-C31", message)
+            elif seen.setdefault(host, name) != name:
+                message = f"port {host.partition('/')[0]} is published by the service {seen[host]} too. Use another one."
+                yield problem_at(file, written_at(top, "ports", name), "SS-C31", message)
