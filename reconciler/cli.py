@@ -43,9 +43,10 @@ def run(config: Config = None, source: Source = None) -> None:
     from reconciler import wiring
     from reconciler.console import configure_log
     from reconciler.daemon import Daemon, aside
-    from reconciler.journal import Journal
+    from reconciler.metrics import Metrics
     from reconciler.web.app import build_app
     from reconciler.web.latest import Latest
+    from reconciler.web.metrics import metrics_route
     from reconciler.web.server import serving
     from reconciler.world.lock import InstanceLock
 
@@ -59,12 +60,16 @@ def run(config: Config = None, source: Source = None) -> None:
             if daemon is not None:
                 daemon.wake()
 
-        latest = Latest()
-        reconciler = wiring.reconciler_of(settings, told, (Journal(), latest))
+        latest, metrics = Latest(), Metrics()
+        reconciler = wiring.reconciler_of(settings, told, wiring.followers_of(latest, metrics), metrics.engine_call)
         daemon = Daemon(reconciler, wiring.source_of(settings), settings.source.poll, lambda r: wiring.write_generated(settings, r))
         for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
             signal.signal(number, aside(job))
-        with serving(build_app(latest), settings.http.listen) if settings.http.listen else contextlib.nullcontext():
+        with (
+            serving(build_app(latest, [metrics_route(metrics.registry)]), settings.http.listen)
+            if settings.http.listen
+            else contextlib.nullcontext()
+        ):
             daemon.run()
 
 

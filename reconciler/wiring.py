@@ -12,12 +12,14 @@ from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
 from reconciler.followers import Follower
+from reconciler.journal import Journal
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
+from reconciler.world.docker_call import Observe, unobserved
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
@@ -92,9 +94,14 @@ def source_of(settings: Settings) -> Source:
     return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved)
 
 
-def engine_of(settings: Settings) -> DockerEngine:
-    files = FileStore(paths_of(settings).files)
-    return DockerEngine(settings.engine.socket, settings.instance, settings.engine.network, lambda digest: str(files.path(digest)))
+def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine:
+    files, e = FileStore(paths_of(settings).files), settings.engine
+    return DockerEngine(e.socket, settings.instance, e.network, lambda digest: str(files.path(digest)), observe)
+
+
+def followers_of(*more: Follower) -> tuple[Follower, ...]:
+    """Whom the daemon tells of what happens, besides `more`."""
+    return (Journal(), *more)
 
 
 def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
@@ -139,10 +146,15 @@ def static_file(settings: Settings) -> Path:
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
 
 
-def reconciler_of(settings: Settings, told: Report = lambda _outcome: None, followers: Collection[Follower] = ()) -> Reconciler:
-    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them."""
+def reconciler_of(
+    settings: Settings,
+    told: Report = lambda _outcome: None,
+    followers: Collection[Follower] = (),
+    observe: Observe = unobserved,
+) -> Reconciler:
+    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them, `observe` of calls of the engine."""
     paths = paths_of(settings)
-    engine = engine_of(settings)
+    engine = engine_of(settings, observe)
     t = settings.traefik
     pins = PinFile(Path(t.dynamic_dir) if t.dynamic_dir else None, settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)

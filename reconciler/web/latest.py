@@ -9,7 +9,7 @@ from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import Follower, Pass
-from reconciler.planning.plan import SitePlan
+from reconciler.planning.describe import SitePlan
 
 
 @dataclass(frozen=True)

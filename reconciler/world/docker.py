@@ -18,7 +18,7 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer
-from reconciler.world.docker_call import Connection
+from reconciler.world.docker_call import Connection, Observe, unobserved
 from reconciler.world.docker_config import container_config
 from reconciler.world.docker_images import DockerImages
 from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
@@ -40,9 +40,9 @@ class DockerEngine:
     Safe to use from several threads: each has a client of its own.
     """
 
-    def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str]) -> None:
+    def __init__(self, socket: str, instance: str, network: str, file_path: Callable[[str], str], observe: Observe = unobserved) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
-        self._connection = Connection(socket)
+        self._connection = Connection(socket, observe)
         self._images = DockerImages(self._connection)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
