@@ -1,10 +1,9 @@
 """The command line. Heavy modules are imported where they are used, so that `shipstone --help` is quick."""
 
-import contextlib
 import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,9 +12,6 @@ from reconciler.cli_host import host
 from reconciler.cli_intents import intents
 from reconciler.cli_options import Config, Source, settings_of
 from reconciler.errors import ShipstoneError
-
-if TYPE_CHECKING:
-    from reconciler.apply import Outcome
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -42,35 +38,16 @@ def run(config: Config = None, source: Source = None) -> None:
 
     from reconciler import wiring
     from reconciler.console import configure_log
-    from reconciler.daemon import Daemon, aside
-    from reconciler.journal import Journal
-    from reconciler.supervised import Supervised
-    from reconciler.web.app import build_app
-    from reconciler.web.hooks import hook_routes
-    from reconciler.web.latest import Latest
-    from reconciler.web.server import serving
+    from reconciler.daemon import aside
+    from reconciler.service import service
     from reconciler.world.lock import InstanceLock
-    from reconciler.world.systemd import notifier_of
 
     settings = settings_of(config, source)
     configure_log()
-    paths = wiring.paths_of(settings)
-    with InstanceLock(paths.lock, settings.instance):
-        daemon: Daemon | None = None
-
-        def told(_outcome: "Outcome") -> None:
-            if daemon is not None:
-                daemon.wake()
-
-        latest, notifier = Latest(), notifier_of(os.environ, os.getpid())
-        reconciler = wiring.reconciler_of(settings, told, (Journal(), latest, Supervised(notifier)))
-        source_of = wiring.source_of(settings)
-        daemon = Daemon(reconciler, source_of, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
+    with InstanceLock(wiring.paths_of(settings).lock, settings.instance), service(settings) as daemon:
         for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
             signal.signal(number, aside(job))
-        routes = hook_routes(settings, daemon.fetch_now)
-        with serving(build_app(latest, routes), settings.http.listen) if settings.http.listen else contextlib.nullcontext():
-            daemon.run()
+        daemon.run()
 
 
 @app.command()

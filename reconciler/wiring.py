@@ -21,6 +21,7 @@ from reconciler.reconcile import Reconciler, World
 from reconciler.settings import PolicySettings, Settings, SiteGrant
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
+from reconciler.world.docker_call import Observe, unobserved
 from reconciler.world.docker_config import Hardening
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
@@ -121,11 +122,11 @@ def logins_of(settings: Settings) -> Logins:
     return Logins({name: Login(row.username, row.password.get_secret_value()) for name, row in settings.registries.items()})
 
 
-def engine_of(settings: Settings) -> DockerEngine:
+def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine:
     files = FileStore(paths_of(settings).files)
     e = settings.engine
     path, hardening = (lambda digest: str(files.path(digest))), partial(hardening_of, settings)
-    return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings))
+    return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings), observe)
 
 
 def traefik_static(settings: Settings, domain: str) -> TraefikStatic:
@@ -170,10 +171,15 @@ def static_file(settings: Settings) -> Path:
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
 
 
-def reconciler_of(settings: Settings, told: Report = lambda _outcome: None, followers: Collection[Follower] = ()) -> Reconciler:
-    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them."""
+def reconciler_of(
+    settings: Settings,
+    told: Report = lambda _outcome: None,
+    followers: Collection[Follower] = (),
+    observe: Observe = unobserved,
+) -> Reconciler:
+    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them, `observe` of calls of the engine."""
     paths = paths_of(settings)
-    engine = engine_of(settings)
+    engine = engine_of(settings, observe)
     t = settings.traefik
     pins = PinFile(Path(t.dynamic_dir) if t.dynamic_dir else None, settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)

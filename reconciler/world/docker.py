@@ -18,7 +18,7 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer
-from reconciler.world.docker_call import Connection
+from reconciler.world.docker_call import Connection, Observe, unobserved
 from reconciler.world.docker_config import NONE, Hardening, container_config
 from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
@@ -51,10 +51,11 @@ class DockerEngine:
         file_path: Callable[[str], str],
         hardening: Callable[[str], Hardening] = lambda _site: NONE,
         logins: Logins = NOBODY,
+        observe: Observe = unobserved,
     ) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
         self._hardening = hardening
-        self._connection = Connection(socket)
+        self._connection = Connection(socket, observe)
         self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}

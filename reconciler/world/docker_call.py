@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,18 @@ TIMEOUT = 60
 """Seconds that one call may take, besides a stop's grace and pulls."""
 
 
+Observe = Callable[[str, float, bool], None]
+"""Is told of every call: its first word (create, list, …), its seconds, and whether it failed."""
+
+
+def unobserved(call: str, seconds: float, failed: bool) -> None:
+    """Nobody wants to know."""
+
+
+STREAMS = frozenset({"listen"})
+"""Calls that last as long as somebody listens."""
+
+
 class UnreachableError(EngineError):
     """The engine does not answer at all."""
 
@@ -27,8 +39,8 @@ class Connection:
     `away`: when it last did not answer (monotonic seconds).
     """
 
-    def __init__(self, socket: str) -> None:
-        self.socket, self._version = socket, ""
+    def __init__(self, socket: str, observe: Observe = unobserved) -> None:
+        self.socket, self._version, self._observe = socket, "", observe
         self._clients = threading.local()
         self.away = -math.inf
 
@@ -47,13 +59,22 @@ class Connection:
     @contextmanager
     def call(self, what: str) -> Iterator[None]:
         """`what` completes "cannot …"."""
+        begun, failed = time.monotonic(), True
         try:
             with engine_call(what, self.socket):
                 yield
+            failed = False
         except UnreachableError:
             self._clients.client = None
             self.away = time.monotonic()
             raise
+        except NotFoundError:
+            failed = False  # an answer: it is gone, or was never there
+            raise
+        finally:
+            name = what.split()[0]
+            if name not in STREAMS:
+                self._observe(name, time.monotonic() - begun, failed)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from starlette.testclient import TestClient
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import Pass
-from reconciler.planning.memory import Memory
 from reconciler.planning.describe import SitePlan
+from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.web.app import STALE, build_app
 from reconciler.web.latest import Latest
