@@ -29,7 +29,7 @@ def parse_fleet(file: str, data: bytes, policy: Policy = CLOSED) -> tuple[Fleet 
     """`shipstone.yaml`; None only where there is an error. `policy` holds for its defaults as it does for sites."""
     top, problems = read_yaml(file, data, empty=EMPTY_FLEET)
     if top is None:
-        return None, problems
+        return None, tuple(sorted(problems))
     fleet, found = _validate(file, top, Fleet, Rules(policy))
     found += floating_images(file, top, [("defaults",)]) + shared_volumes(file, top, [("defaults",)])
     return _result(fleet, problems, found)
@@ -39,7 +39,7 @@ def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Si
     """One site's file; None only where there is an error. `fleet` fills in what the site leaves out."""
     top, problems = read_yaml(file, data, empty=EMPTY_SITE)
     if top is None:
-        return None, problems
+        return None, tuple(sorted(problems))
     name = site_name(file)
     rules = Rules(policy.of_site(name), fleet.domain, name) if isinstance(name, str) else Rules(policy, fleet.domain)
     site, found = _validate(file, top, Site, rules)
