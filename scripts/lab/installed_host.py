@@ -1,11 +1,12 @@
 """Shipstone on a real host, set up by the commands of docs/install.md; the git server is the host's own sshd."""
 
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from lab.images import ABRUPT
-from lab.real_host import GIT, RealHost, build_wheel, wheels
+from lab.real_host import GIT, ROOT, RealHost, build_wheel, wheels
 
 DOMAIN = "shipstone.local"
 SITE = f"""image: {ABRUPT}
@@ -47,11 +48,12 @@ def set_up(host: RealHost, steps: Sequence[str]) -> None:
     here, and the git server is this host: nothing else of them is changed."""
     with tempfile.TemporaryDirectory() as folder:
         build_wheel(Path(folder))
-        host.put_folder(wheels(), "/srv/wheels")
-        host.put_folder(Path(folder), "/srv/wheels")
+        shutil.copy2(ROOT / "requirements.lock", folder)
+        host.put_folder(wheels(), "/srv/index")
+        host.put_folder(Path(folder), "/root")
     program, install, repository, start = steps
     host.run(GIT_SERVER)
-    host.run("set -e\n" + program.replace("pip install", "pip install --quiet --no-compile --no-index --find-links /srv/wheels"))
+    host.run(f"set -e; cd /root; export PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/index PIP_NO_COMPILE=1\n{program}")
     host.run("set -e\n" + install)
     host.run("set -e\n" + repository.replace("git.example.com", "localhost"))
     host.run(DEPLOY_KEY)
