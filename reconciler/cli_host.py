@@ -122,7 +122,8 @@ def install(dry_run: DryRun = False) -> None:
     if dry_run or not count:
         typer.echo(_left(count, "installed already"))
     else:
-        typer.echo(f"next: name the repository in {DEFAULT}, then `shipstone doctor`, then `systemctl restart shipstone`")
+        named = settings.source.url or settings.source.directory
+        typer.echo("next: " + ("" if named else f"name the repository in {DEFAULT}, then ") + "`systemctl restart shipstone`")
 
 
 @host.command()

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
 from rich.console import Console as Rich
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reconciler.desired.problem import Problem
+from reconciler.world.journald import JournalLogger, entry
 
 COLOURS = {
     "synced": "green",
@@ -81,11 +83,14 @@ def _coloured(word: str) -> str:
 
 
 def configure_log(level: int = logging.INFO) -> None:
-    """For people on a terminal, one JSON object a line otherwise (SHIPSTONE_LOG=json|console decides)."""
+    """For people on a terminal, one JSON object a line otherwise (SHIPSTONE_LOG=journal|json|console decides)."""
     kind = os.environ.get("SHIPSTONE_LOG") or ("console" if sys.stderr.isatty() else "json")
+    said: list[Any] = [structlog.processors.add_log_level]
+    wrapper = structlog.make_filtering_bound_logger(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level)
+    if kind == "journal":
+        journal = JournalLogger()
+        structlog.configure(processors=[*said, entry], wrapper_class=wrapper, logger_factory=lambda *_: journal)
+        return
     last = structlog.dev.ConsoleRenderer() if kind == "console" else structlog.processors.JSONRenderer(ensure_ascii=False)
-    structlog.configure(
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), last],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
+    said += [structlog.processors.TimeStamper(fmt="iso", utc=True), last]
+    structlog.configure(processors=said, wrapper_class=wrapper, logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))

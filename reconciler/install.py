@@ -12,6 +12,7 @@ from pathlib import Path
 from reconciler.errors import ShipstoneError
 from reconciler.settings import DEFAULT, Settings
 from reconciler.world import host_setup as setup
+from reconciler.world import host_units as units
 from reconciler.world.systemd import CREDENTIALS
 
 USER = "shipstone"
@@ -84,18 +85,18 @@ def pieces(settings: Settings, command: Path) -> tuple[setup.Piece, ...]:
         setup.Folder(STATE, USER, USER, 0o750, deep=True),
         *(setup.Folder(path, "root", USER, 0o775) for path in traefik_folders(settings)),
         setup.Link(LINK, command),
-        *(setup.Unit(UNITS / name, unit_text(name, settings, command)) for name in TEXTS),
-        *(setup.Enabled(name, now=False) for name in AT_BOOT),
-        *(setup.Enabled(name, now=True) for name in AT_ONCE),
+        *(units.Unit(UNITS / name, unit_text(name, settings, command)) for name in TEXTS),
+        *(units.Enabled(name, now=False) for name in AT_BOOT),
+        *(units.Enabled(name, now=True) for name in AT_ONCE),
     )
 
 
 def removals(command: Path) -> tuple[setup.Piece, ...]:
     """What takes an installation away again, and leaves the data, the settings and the containers."""
     return (
-        *(setup.Disabled(name) for name in (*AT_ONCE, *AT_BOOT)),
-        *(setup.Gone(UNITS / name, "unit") for name in TEXTS),
-        setup.Gone(LINK, "link", command),
+        *(units.Disabled(name) for name in (*AT_ONCE, *AT_BOOT)),
+        *(units.NoUnit(UNITS / name) for name in TEXTS),
+        setup.NoLink(LINK, command),
         setup.NotInGroup(USER, DOCKER),
     )
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import shutil
-import subprocess
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -247,13 +245,3 @@ def test_the_example_sites_have_no_problem() -> None:
     desired = Compiler(Policy()).compile(DirectorySource(ROOT / "desired-state").fetch())
     assert [str(problem) for problem in desired.problems] == []
     assert set(desired.sites) == {"web1", "web2"}
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
-def test_systemd_has_nothing_to_say_about_the_unit(tmp_path: Path) -> None:
-    """With a program that exists in the place of the one that is installed later."""
-    unit = text_of("systemd/shipstone.service").replace("/opt/shipstone/.venv/bin/shipstone", shutil.which("true") or "")
-    (tmp_path / "shipstone.service").write_text(unit, encoding="utf-8")
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / "shipstone.service")], capture_output=True, text=True)
-    about = [line for line in done.stderr.splitlines() if "shipstone" in line]
-    assert about == []

@@ -5,14 +5,13 @@ import grp
 import os
 import pwd
 import shutil
-import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.errors import ShipstoneError
 from reconciler.world.files import write_if_changed
+from reconciler.world.host_command import changing, run
 
 
 class Piece(Protocol):
@@ -94,7 +93,7 @@ class Folder:
         return f"{strange} files in it to {self.owner}:{self.group}" if strange else ""
 
     def do(self) -> None:
-        with _writing(self.path):
+        with changing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             for path in (self.path, *self._inside()):
                 os.chown(path, pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid, follow_symlinks=False)
@@ -128,31 +127,9 @@ class FirstSettings:
     def do(self) -> None:
         if not self.path.exists():
             write_if_changed(self.path, self.text, 0o640)
-        with _writing(self.path):
+        with changing(self.path):
             shutil.chown(self.path, "root", self.group)
             self.path.chmod(0o640)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A file for systemd, as this version of Shipstone has it."""
-
-    path: Path
-    text: str
-    kind: str = "unit"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
-
-    def due(self) -> str:
-        if not self.path.exists():
-            return "written"
-        return "" if self.path.read_text(encoding="utf-8", errors="replace") == self.text else "written anew"
-
-    def do(self) -> None:
-        write_if_changed(self.path, self.text)
-        reload_systemd()
 
 
 @dataclass(frozen=True)
@@ -173,97 +150,33 @@ class Link:
         return "" if self.path.exists() else f"→ {self.to}"
 
     def do(self) -> None:
-        with _writing(self.path):
+        with changing(self.path):
             self.path.unlink(missing_ok=True)
             self.path.symlink_to(self.to)
 
 
 @dataclass(frozen=True)
-class Gone:
-    """A file or link that is taken away; with `to` only a link to that."""
+class NoLink:
+    """A symlink to that place is taken away; another one, or a file, stays."""
 
     path: Path
-    kind: str
-    to: Path | None = None
+    to: Path
+    kind: str = "link"
 
     @property
     def target(self) -> str:
         return str(self.path)
 
     def due(self) -> str:
-        ours = self.to is None or (self.path.is_symlink() and os.readlink(self.path) == str(self.to))
-        return "removed" if ours and (self.path.exists() or self.path.is_symlink()) else ""
+        return "removed" if self.path.is_symlink() and os.readlink(self.path) == str(self.to) else ""
 
     def do(self) -> None:
-        with _writing(self.path):
+        with changing(self.path):
             self.path.unlink()
-        if self.kind == "unit":
-            reload_systemd()
-
-
-@dataclass(frozen=True)
-class Enabled:
-    """A unit that starts with the host; `now`: it is started at once too."""
-
-    target: str
-    now: bool
-    kind: str = "boot"
-
-    def due(self) -> str:
-        enabled = _says("systemctl", "is-enabled", "--quiet", self.target)
-        running = not self.now or not systemd_runs() or _says("systemctl", "is-active", "--quiet", self.target)
-        if enabled and running:
-            return ""
-        return "starts with the host" + (", and now" if self.now and systemd_runs() else "")
-
-    def do(self) -> None:
-        run("systemctl", "--quiet", "enable", *(["--now"] if self.now and systemd_runs() else []), self.target)
-
-
-@dataclass(frozen=True)
-class Disabled:
-    """A unit that is stopped, and starts no more."""
-
-    target: str
-    kind: str = "boot"
-
-    def due(self) -> str:
-        running = systemd_runs() and _says("systemctl", "is-active", "--quiet", self.target)
-        return "stopped, and starts no more" if running or _says("systemctl", "is-enabled", "--quiet", self.target) else ""
-
-    def do(self) -> None:
-        run("systemctl", "--quiet", "disable", *(["--now"] if systemd_runs() else []), self.target)
 
 
 def group_exists(name: str) -> bool:
     return any(row.gr_name == name for row in grp.getgrall())
-
-
-def systemd_runs() -> bool:
-    """Whether systemd is what runs this host, and not only there as files."""
-    return Path("/run/systemd/system").is_dir()
-
-
-def reload_systemd() -> None:
-    if systemd_runs():
-        run("systemctl", "daemon-reload")
-
-
-def run(*command: str) -> None:
-    """Raises ShipstoneError with what it said."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True)
-    except OSError as error:
-        raise ShipstoneError(f"cannot run {command[0]}: {error.strerror}. Install it.") from None
-    if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split()) or f"exit code {done.returncode}"
-        raise ShipstoneError(f"cannot run `{' '.join(command)}`: {said}. Mend that, and run this again.")
-
-
-def _says(*command: str) -> bool:
-    with contextlib.suppress(OSError):
-        return subprocess.run(command, capture_output=True).returncode == 0
-    return False
 
 
 def _user_exists(name: str) -> bool:
@@ -282,11 +195,3 @@ def _owned(path: Path) -> tuple[str, str]:
     with contextlib.suppress(KeyError):
         group = grp.getgrgid(status.st_gid).gr_name
     return owner, group
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ShipstoneError(f"cannot change {path}: {error.strerror}. Mend that, and run this again.") from None

@@ -1,20 +1,23 @@
-"""Shipstone on a real host, as docs/install.md has it: the program from wheels, its own `install`, a deploy key, a first site."""
+"""Shipstone on a real host, set up by the commands of docs/install.md; the git server is the host's own sshd."""
 
+import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from lab.images import NGINX, TRAEFIK
-from lab.real_host import GIT, PROGRAM, RealHost, build_wheel, wheels
+from lab.images import ABRUPT
+from lab.real_host import GIT, ROOT, RealHost, build_wheel, wheels
 
 DOMAIN = "shipstone.local"
-SITE = """image: nginx:1.27-alpine
+SITE = f"""image: {ABRUPT}
 port: 80
-files: {/usr/share/nginx/html: pages}
-rollout: {min_healthy: 500ms, drain: 500ms}
+environment: {{{{V: "{{version}}", BOOT_MS: "200", WORK_MS: "5"}}}}
+stop_grace_period: 2s
+rollout: {{{{min_healthy: 500ms, drain: 500ms}}}}
 """
-SSHD = "PasswordAuthentication no\nUsePAM no\n"
 GIT_SERVER = f"""
 rm -f /etc/ssh/ssh_host_rsa_key* /etc/ssh/ssh_host_ecdsa_key*
+printf 'PasswordAuthentication no\\nUsePAM no\\n' > /etc/ssh/sshd_config.d/lab.conf
 useradd --create-home --shell /bin/sh --password '*' git
 git config --system safe.directory '*'
 git init --quiet --bare --initial-branch=main {GIT}
@@ -23,13 +26,11 @@ chown -R git: {GIT}
 systemctl restart ssh
 """
 DEPLOY_KEY = f"""
-ssh-keygen -q -t ed25519 -N "" -C shipstone -f /etc/shipstone/credentials/ssh-key
-chown shipstone: /etc/shipstone/credentials/ssh-key
-ssh-keyscan localhost 2>/dev/null > /etc/shipstone/known_hosts
 mkdir -p /home/git/.ssh
 echo "restrict,command=\\"git-upload-pack {GIT}\\" $(cat /etc/shipstone/credentials/ssh-key.pub)" > /home/git/.ssh/authorized_keys
 chown -R git: /home/git/.ssh && chmod 700 /home/git/.ssh
 """
+"""For this key the server does one thing: it gives out that repository."""
 SETTINGS = f"""
 cd /etc/shipstone
 sed -i 's|^# url = .*|url = "ssh://git@localhost{GIT}"|; s|^# ssh_key|ssh_key|; s|^# known_hosts|known_hosts|' config.toml
@@ -37,26 +38,25 @@ sed -i 's|^# branch = .*|poll = "1s"|' config.toml
 """
 
 
-def put_program(host: RealHost) -> None:
-    """A virtual environment at /opt/shipstone, from wheels alone: no index is asked."""
+def site(version: str) -> str:
+    """A site's file; it answers `version`."""
+    return SITE.format(version=version)
+
+
+def set_up(host: RealHost, steps: Sequence[str]) -> None:
+    """`steps`: the commands of docs/install.md for the program, the host, the repository and the start. The package index is a folder
+    here, and the git server is this host: nothing else of them is changed."""
     with tempfile.TemporaryDirectory() as folder:
         build_wheel(Path(folder))
-        host.put_folder(wheels(), "/srv/wheels")
-        host.put_folder(Path(folder), "/srv/wheels")
-    pip = f"{Path(PROGRAM).parent}/pip --quiet --disable-pip-version-check"
-    host.run(f"python3 -m venv /opt/shipstone && {pip} install --no-compile --no-index --find-links /srv/wheels shipstone")
-
-
-def put_images(host: RealHost) -> None:
-    for image in (NGINX, TRAEFIK):
-        host.load_image(image)
-
-
-def set_up(host: RealHost) -> str:
-    """From the program to a host that only needs `systemctl start shipstone`; the first commit."""
-    host.run(f"{PROGRAM} install")
-    host.put({"etc/ssh/sshd_config.d/lab.conf": SSHD})
+        shutil.copy2(ROOT / "requirements.lock", folder)
+        host.put_folder(wheels(), "/srv/index")
+        host.put_folder(Path(folder), "/root")
+    program, install, repository, start = steps
     host.run(GIT_SERVER)
+    host.run(f"set -e; cd /root; export PIP_NO_INDEX=1 PIP_FIND_LINKS=/srv/index PIP_NO_COMPILE=1\n{program}")
+    host.run("set -e\n" + install)
+    host.run("set -e\n" + repository.replace("git.example.com", "localhost"))
     host.run(DEPLOY_KEY)
     host.run(SETTINGS)
-    return host.commit({"shipstone.yaml": f"domain: {DOMAIN}\n", "sites/hello.yaml": SITE, "pages/index.html": "one\n"}, "a first site")
+    host.commit({"shipstone.yaml": f"domain: {DOMAIN}\n", "sites/hello.yaml": site("one")}, "a first site")
+    host.run("set -e\n" + start)

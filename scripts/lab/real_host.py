@@ -20,7 +20,7 @@ import docker
 
 from lab.engine import LabError, lab_lock, need
 from lab.host import until
-from lab.images import NGINX, TRAEFIK, have, make_nginx, make_traefik, provide
+from lab.images import TRAEFIK, have, make_traefik, provide
 from lab.modern_engine import CACHE
 from lab.network import run
 
@@ -40,6 +40,7 @@ for file in hosts hostname resolv.conf; do umount /etc/$file 2>/dev/null; done
 [ -s /etc/hosts ] || printf '127.0.0.1 localhost\\n::1 localhost\\n' > /etc/hosts
 [ -s /etc/hostname ] || echo host > /etc/hostname
 mount --make-rshared /
+chmod 644 /etc/hosts
 exec /sbin/init
 """
 """What Docker mounts over these files cannot be renamed over, which a host's own files can. Credentials need mounts that are shared."""
@@ -180,13 +181,13 @@ def a_real_host(socket: str, name: str) -> Iterator[RealHost]:
     with lab_lock():
         if not have(api, IMAGE):
             make_host_image(api)
-    for image, make in ((NGINX, make_nginx), (TRAEFIK, make_traefik)):
-        provide(api, image, make)
+    provide(api, TRAEFIK, make_traefik)
     made = api.create_container_from_config(_config(), name=name)["Id"]
     try:
         api.start(made)
         host = RealHost(api, made)
         host.booted()
+        host.load_image(TRAEFIK)
         yield host
     finally:
         api.remove_container(made, force=True, v=True)
@@ -210,6 +211,6 @@ def _config() -> dict[str, Any]:
             "MaskedPaths": [],
             "ReadonlyPaths": [],
             "DeviceCgroupRules": ["a *:* rwm"],
-            "Tmpfs": {"/run": "exec", "/run/lock": "", "/tmp": "exec"},  # noqa: S108  of the host inside
+            "Tmpfs": {"/run": "exec", "/run/lock": "", "/tmp": "exec"},  # noqa: S108
         },
     }

@@ -1,0 +1,203 @@
+"""A host with systemd, Docker and ssh, on which Shipstone was installed as docs/install.md says."""
+
+import json
+
+import pytest
+from lab.host import until
+from lab.installed_host import site
+from lab.real_host import PROGRAM, RealHost
+
+from tests.host.conftest import PAGE
+
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("real_host")]
+
+HELLO = "hello.shipstone.local"
+
+
+def answers(host: RealHost, version: str, seconds: float = 30) -> None:
+    until(lambda: host.get(HELLO) == version, f"{HELLO} answers {version}", seconds)
+
+
+def main_pid(host: RealHost) -> str:
+    return host.unit("shipstone", "MainPID")["MainPID"]
+
+
+def test_a_dry_run_shows_what_is_to_do_and_does_nothing(real_host: RealHost) -> None:
+    unit = "/etc/systemd/system/shipstone-report.timer"
+    real_host.run(f"echo '# mine' >> {unit} && chmod 700 /etc/shipstone/credentials")
+    shown = real_host.run("shipstone install --dry-run").splitlines()
+    assert [line for line in shown if not line.startswith("as is")] == [
+        "to do  folder    /etc/shipstone/credentials                     root:shipstone 0750, now root:shipstone 0700",
+        "to do  unit      /etc/systemd/system/shipstone-report.timer     written anew",
+        "2 to do: run it without --dry-run",
+    ]
+    assert real_host.run(f"tail -1 {unit}") == "# mine"
+    real_host.run("shipstone install")
+    assert real_host.tried(f"grep mine {unit}")[0] == 1
+    assert real_host.run("stat -c %a /etc/shipstone/credentials") == "750"
+
+
+def test_installing_again_changes_nothing(real_host: RealHost) -> None:
+    real_host.run("echo '# mine' >> /etc/shipstone/config.toml")
+    before = real_host.run("find /etc /var/lib/shipstone/hosts -newer /etc/shipstone/config.toml -type f")
+    shown = real_host.run("shipstone install").splitlines()
+    assert {line.split()[0] for line in shown[:-1]} == {"as"}
+    assert shown[-1] == "nothing to do: installed already"
+    assert real_host.run("find /etc /var/lib/shipstone/hosts -newer /etc/shipstone/config.toml -type f") == before
+    assert real_host.run("tail -1 /etc/shipstone/config.toml") == "# mine"
+
+
+def test_it_runs_hardened_and_the_site_answers_by_its_name(real_host: RealHost) -> None:
+    """Over ssh with the deploy key, through the socket and Traefik, from the entry that the hosts helper wrote."""
+    answers(real_host, "one")
+    shown = real_host.unit("shipstone", "User", "NoNewPrivileges", "ProtectSystem", "CapabilityBoundingSet", "StatusText", "SubState")
+    assert shown["User"] == "shipstone"
+    assert (shown["NoNewPrivileges"], shown["ProtectSystem"], shown["CapabilityBoundingSet"]) == ("yes", "strict", "")
+    until(lambda: "1 of 1 sites as" in real_host.unit("shipstone", "StatusText")["StatusText"], "systemd is told so", 20)
+    assert real_host.run("stat -c %U:%G:%a /etc/hosts") == "root:root:644"
+    assert f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines()
+    strangers = real_host.run("find /var/lib/shipstone ! -user shipstone")
+    assert strangers == "", "what root's commands wrote is the service's too"
+
+
+def test_systemd_finds_nothing_to_say_of_the_units(real_host: RealHost) -> None:
+    """It returns 0 for keys that it does not know: what counts is that it is silent."""
+    units = real_host.run("cd /etc/systemd/system && echo shipstone*.service shipstone*.path shipstone*.timer").split()
+    assert len(units) == 5
+    code, said = real_host.tried(f"cd /etc/systemd/system && systemd-analyze verify --man=no {' '.join(units)} 2>&1")
+    assert (code, said) == (0, "")
+    for name in ("shipstone", "shipstone-report", "shipstone-hosts"):
+        at = f"/etc/systemd/system/{name}.service"
+        code, said = real_host.tried(f"systemd-analyze security --no-pager --offline=true --threshold=12 {at} 2>&1 | tail -1; false")
+        assert real_host.tried(f"systemd-analyze security --no-pager --offline=true --threshold=12 {at}")[0] == 0, said
+
+
+def test_a_hand_in_the_hosts_file_is_put_right_and_the_rest_is_kept(real_host: RealHost) -> None:
+    answers(real_host, "one")
+    real_host.run(f"sed -i 's/^127.0.0.1 {HELLO}/192.0.2.1 {HELLO}/' /etc/hosts && echo '192.0.2.9 printer' >> /etc/hosts")
+    until(lambda: f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines(), "healed", 20)
+    assert "192.0.2.9 printer" in real_host.run("cat /etc/hosts").splitlines()
+
+
+def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHost) -> None:
+    """As if the daemon had been taken over: none of it gets into /etc/hosts."""
+    answers(real_host, "one")
+    before = real_host.run("cat /etc/hosts")
+    bad = "'/^::1 hello/a 192.0.2.66 deb.debian.org'"
+    real_host.run(f"sed -i {bad} /var/lib/shipstone/hosts", user="shipstone")
+    refusal = "/var/lib/shipstone/hosts:6: it is not one of 127.0.0.1, ::1 and one host name"
+    until(lambda: refusal in real_host.run("journalctl -u shipstone-hosts -o cat"), "refused", 20)
+    until(lambda: "deb.debian.org" not in real_host.run("cat /var/lib/shipstone/hosts"), "the daemon writes its own again", 20)
+    assert real_host.run("cat /etc/hosts") == before
+
+
+def test_the_journal_finds_a_site_by_its_field(real_host: RealHost) -> None:
+    answers(real_host, "one")
+    rows = [json.loads(line) for line in real_host.run("journalctl -u shipstone -o json SHIPSTONE_SITE=hello").splitlines()]
+    started = [row for row in rows if row.get("SHIPSTONE_EVENT") == "start"]
+    assert started
+    assert started[0]["SHIPSTONE_TARGET"].startswith("shipstone-hello-")
+    assert started[0]["PRIORITY"] == "6"
+    assert started[0]["MESSAGE"].startswith("start site=hello ")
+
+
+def test_root_and_the_service_share_one_state(real_host: RealHost) -> None:
+    """A command of root's works as the service's user, and the daemon hears of it."""
+    answers(real_host, "one")
+    assert real_host.run("shipstone restart hello") == "hello: is restarted"
+    until(lambda: real_host.status()["sites"]["hello"]["release"].endswith("r1"), "restarted", 40)
+    assert real_host.run("find /var/lib/shipstone ! -user shipstone") == ""
+
+
+def test_the_daily_report_runs_under_its_own_unit(real_host: RealHost) -> None:
+    answers(real_host, "one")
+    real_host.run("systemctl start shipstone-report")
+    assert "no drift" in real_host.run("journalctl -u shipstone-report -o cat")
+
+
+def test_a_restart_of_the_service_touches_no_site(real_host: RealHost) -> None:
+    answers(real_host, "one")
+    before = real_host.run("docker ps --no-trunc --quiet | sort")
+    real_host.run("systemctl restart shipstone")
+    until(lambda: "1 of 1 sites" in real_host.unit("shipstone", "StatusText")["StatusText"], "it has looked", 20)
+    real_host.run("systemctl stop shipstone")
+    assert real_host.unit("shipstone", "Result", "SubState") == {"Result": "success", "SubState": "dead"}
+    assert real_host.get(HELLO) == "one"
+    real_host.run("systemctl start shipstone")
+    assert real_host.run("docker ps --no-trunc --quiet | sort") == before
+
+
+def test_an_unknown_host_key_is_refused(real_host: RealHost) -> None:
+    """Whoever answers in the git server's place decides nothing here."""
+    answers(real_host, "one")
+    real_host.run("mv /etc/shipstone/known_hosts /root/ && ssh-keygen -q -t ed25519 -N '' -f /root/other")
+    real_host.run("echo \"localhost $(cut -d' ' -f1,2 /root/other.pub)\" > /etc/shipstone/known_hosts")
+    try:
+        code, said = real_host.tried("shipstone validate")
+        assert code == 1
+        assert "the server's host key has changed" in said
+    finally:
+        real_host.run("mv /root/known_hosts /etc/shipstone/known_hosts")
+    assert real_host.run("shipstone validate") == "1 site is right"
+
+
+def test_a_daemon_that_hangs_is_killed_and_started_again(real_host: RealHost) -> None:
+    """The watchdog, made impatient by a drop-in; the sites do not notice."""
+    answers(real_host, "one")
+    real_host.run("mkdir -p /run/systemd/system/shipstone.service.d")
+    real_host.put({"impatient.conf": "[Service]\nWatchdogSec=3\nRestartSec=100ms\n"}, "/root")
+    real_host.run(
+        "cp /root/impatient.conf /run/systemd/system/shipstone.service.d/ && systemctl daemon-reload && systemctl restart shipstone"
+    )
+    hung = main_pid(real_host)
+    until(lambda: "1 of 1 sites" in real_host.unit("shipstone", "StatusText")["StatusText"], "it has looked", 20)
+    real_host.run(f"kill -STOP {hung}")
+    until(lambda: main_pid(real_host) not in ("0", hung), "another process", 40)
+    assert "Watchdog timeout" in real_host.run("journalctl -u shipstone -o cat")
+    assert real_host.get(HELLO) == "one"
+    real_host.run("rm -r /run/systemd/system/shipstone.service.d && systemctl daemon-reload && systemctl restart shipstone")
+
+
+def test_after_a_reboot_sites_answer_before_git_is_reachable(real_host: RealHost) -> None:
+    """And a container that was lost meanwhile comes back: what was taken last is still what should run."""
+    answers(real_host, "one")
+    commit = real_host.run("git -C /srv/work rev-parse HEAD")
+    real_host.run(
+        "systemctl disable --now --quiet ssh; systemctl stop shipstone; docker rm --force $(docker ps -q --filter label=shipstone.site)"
+    )
+    real_host.reboot()
+    assert real_host.tried("systemctl is-active ssh")[0] != 0
+    answers(real_host, "one")
+    assert real_host.unit("shipstone", "ActiveState") == {"ActiveState": "active"}
+    said = real_host.run("journalctl --boot -u shipstone -o cat")
+    assert f"begun with the commit that was taken last commit={commit}" in said
+    assert f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines()
+    assert real_host.run("ls /etc/traefik/dynamic") == "shipstone.toml"
+    real_host.run("systemctl enable --now --quiet ssh")
+    real_host.commit({"sites/hello.yaml": site("two")}, "another version")
+    answers(real_host, "two", 90)
+
+
+def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_host: RealHost) -> None:
+    served = real_host.get(HELLO)
+    assert served
+    shown = real_host.run("shipstone uninstall").splitlines()
+    assert shown[-1].startswith("kept: /var/lib/shipstone, /etc/shipstone, and the user shipstone")
+    left = real_host.run("ls /etc/systemd/system /usr/local/bin | grep shipstone || true")
+    assert left == ""
+    assert "docker" not in real_host.run("id -Gn shipstone").split()
+    assert real_host.get(HELLO) == served
+    assert real_host.run(f"{PROGRAM} uninstall").splitlines()[-1] == "nothing to do: not installed"
+    real_host.run(f"{PROGRAM} install && systemctl start shipstone")
+    until(lambda: "1 of 1 sites" in real_host.unit("shipstone", "StatusText")["StatusText"], "it goes on", 30)
+    assert real_host.get(HELLO) == served
+
+
+def test_the_steps_by_hand_leave_what_install_leaves(real_host: RealHost) -> None:
+    """The last one here: all of Shipstone goes but its program."""
+    served = real_host.get(HELLO)
+    real_host.run("shipstone uninstall && userdel shipstone && rm -r /etc/shipstone /etc/traefik /var/lib/shipstone")
+    by_hand = PAGE.read_text(encoding="utf-8").partition("## By hand")[2].split("```")[1]
+    real_host.run(f"set -e\n{by_hand}")
+    assert real_host.run("shipstone install --dry-run").splitlines()[-1] == "nothing to do: installed already"
+    assert real_host.get(HELLO) == served
