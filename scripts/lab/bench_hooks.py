@@ -3,7 +3,6 @@
 import os
 import statistics
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
                     yield Row("other answers to the flood", sum(flooded.answers.values()), 0, "", str(dict(flooded.answers)))
                 answers += flooded.answers["401"] + flooded.answers["413"]
                 slowest = max(slowest, flooded.seconds)
-        more = resident(daemon) - before
+        more = resident(daemon, "VmHWM") - before
         yield Row(
             "flood: the daemon's memory",
             more,
@@ -57,12 +56,7 @@ def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
         )
 
 
-def resident(process: "subprocess.Popen[bytes]") -> float:
-    """MiB now, at the highest of a second: what a pass needs is there before the flood too."""
-    found = 0.0
-    end = time.monotonic() + 1
-    while time.monotonic() < end:
-        rows = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        found = max(found, next(int(row.split()[1]) for row in rows if row.startswith("VmRSS:")) / 1024)
-        time.sleep(0.05)
-    return found
+def resident(process: "subprocess.Popen[bytes]", row: str = "VmRSS") -> float:
+    """MiB; VmHWM: the most that it ever was."""
+    rows = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in rows if line.startswith(f"{row}:")) / 1024
