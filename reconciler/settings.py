@@ -33,8 +33,16 @@ def address(value: str) -> str:
     return value
 
 
+def absolute(value: str) -> str:
+    """Empty, or an absolute path."""
+    if value and not value.startswith("/"):
+        raise ValueError("use an absolute path")
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
+AbsolutePath = Annotated[str, AfterValidator(absolute)]
 
 
 class Section(BaseModel):
@@ -46,6 +54,12 @@ class SourceSettings(Section):
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
+    timeout: Seconds = Field(default=60.0, description="One fetch ends after this long, whatever the server does.")
+    ssh_key: AbsolutePath = Field(default="", description="The private key for ssh; empty: those of the user that runs Shipstone.")
+    known_hosts: AbsolutePath = Field(default="", description="The host keys of ssh servers; empty: those that the user and the host know.")
+    credentials_file: AbsolutePath = Field(
+        default="", description="The login for https: lines as https://USER:TOKEN@host, or one token alone."
+    )
     allow_file: bool = Field(default=False, description="Allow a repository on this host's disk.")
     directory: str = Field(default="", description="A plain folder instead of a repository; what --source sets.")
 

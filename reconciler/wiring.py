@@ -1,6 +1,7 @@
 """Settings become the objects that do the work, in one place."""
 
 import contextlib
+import os
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
+from reconciler.world.git_access import Access
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.source import Source
@@ -89,7 +91,8 @@ def source_of(settings: Settings) -> Source:
         with contextlib.closing(Store(paths.store)) as store:
             return frozenset(row.value for row in store.said() if row.kind == "history")
 
-    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved)
+    access = Access(s.ssh_key, s.known_hosts, s.credentials_file).or_credentials(os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, timeout=s.timeout, access=access, approved=approved)
 
 
 def engine_of(settings: Settings) -> DockerEngine:

@@ -6,15 +6,17 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
 from reconciler.world.git_address import Address, printable, redacted
 
 if TYPE_CHECKING:
-    from git.cmd import Git
+    from reconciler.world.git_runner import PinnedGit
 
 CONFIG = """\
 [safe]
@@ -23,6 +25,14 @@ CONFIG = """\
 \tdefaultBranch = shipstone
 [core]
 \thooksPath = /dev/null
+\tattributesFile = /dev/null
+\tfsmonitor = false
+[credential]
+\thelper =
+[fetch]
+\trecurseSubmodules = false
+[submodule]
+\trecurse = false
 [maintenance]
 \tauto = false
 [gc]
@@ -30,17 +40,32 @@ CONFIG = """\
 [http]
 \tlowSpeedLimit = 1000
 \tlowSpeedTime = 30
+\tfollowRedirects = false
 """
-SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
+PASSED = (
+    "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+)  # fmt: skip
+"""What git gets of our own environment: where programs are, whom to trust for TLS, and the way out."""
 CREDENTIALS = (
     """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$SHIPSTONE_GIT_USERNAME" "$SHIPSTONE_GIT_PASSWORD"; }; f"""
 )
+NOTHING: Mapping[str, str] = MappingProxyType({})
 GRACE = 5.0
 """Seconds that a killed git has to be gone."""
 
 EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"host identification has changed", "the server's host key has changed. Compare it with the server's, then mend known_hosts."),
-    (r"host key verification failed", "the server's host key is unknown. Add it to the known_hosts of the user that runs Shipstone."),
+    (
+        r"host key verification failed",
+        "the server's host key is unknown. Add it to [source] known_hosts, or to the known_hosts of the user that runs Shipstone.",
+    ),
+    (r"unprotected private key|bad permissions", "ssh ignores the key because others may read it. Run chmod 600 on it."),
+    (
+        r"error in libcrypto|invalid format|load key .*: ",
+        "the ssh key cannot be read. Set [source] ssh_key to a private key without a passphrase.",
+    ),
+    (r"returned error: 30[1278]", "the server sends to another address. Set [source] url to that one."),
     (
         r"could not resolve|unable to look up|name or service not known|temporary failure in name resolution",
         "the host name cannot be resolved. Check the URL and this host's name resolution.",
@@ -101,8 +126,9 @@ class GitError(Exception):
 class Commands:
     """Runs git with GitPython on bare repositories below `home`, the folder that also holds our git configuration."""
 
-    def __init__(self, address: Address, home: Path) -> None:
-        self._address, self._home = address, home
+    def __init__(self, address: Address, home: Path, login: Mapping[str, str] = NOTHING) -> None:
+        """`login`: variables that only git commands which talk to the server need."""
+        self._address, self._home, self._login = address, home, login
 
     def configure(self) -> None:
         """Writes our git configuration where it is not yet as it should be. Raises OSError."""
@@ -112,30 +138,23 @@ class Commands:
             fresh.write_text(CONFIG, encoding="utf-8")
             fresh.replace(config)
 
-    def git(self, repository: Path) -> "Git":
+    def git(self, repository: Path) -> "PinnedGit":
         """GitPython's runner for this repository; its persistent commands are the caller's to close."""
         try:
-            from git.cmd import Git
+            from reconciler.world.git_runner import PinnedGit
         except ModuleNotFoundError:
             raise
         except ImportError:  # what GitPython makes of a missing git program
             raise _not_installed(self._address) from None
-        git = Git(str(self._home))
-        git.update_environment(**self._environment(repository))
-        return git
+        return PinnedGit(str(self._home), self._environment(repository))
 
     def run(self, repository: Path, arguments: list[str], deadline: float) -> bytes:
         """What `git ARGUMENTS` wrote; `deadline` is monotonic. Raises GitError."""
-        login = ["-c", "credential.helper=", "-c", f"credential.helper={CREDENTIALS}"] if self._address.username else []
-        git = self.git(repository)
-        from git.exc import GitCommandNotFound
-
+        login = ["-c", f"credential.helper={CREDENTIALS}"] if "SHIPSTONE_GIT_USERNAME" in self._login else []
         try:
-            started = git.execute(["git", *login, *arguments], as_process=True, start_new_session=True)
-        except GitCommandNotFound:
+            process = self.git(repository).start(["git", *login, *arguments])
+        except FileNotFoundError:
             raise _not_installed(self._address) from None
-        process = started.proc
-        assert process is not None
         try:
             out, err = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -147,23 +166,21 @@ class Commands:
         return bytes(out)
 
     def _environment(self, repository: Path) -> dict[str, str]:
-        own = {
+        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+        return {
+            **passed,
+            "HOME": str(self._home),
+            "LC_ALL": "C",
             "GIT_DIR": str(repository),
-            "GIT_OBJECT_DIRECTORY": str(repository / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
-            "GIT_NAMESPACE": "",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS", ""),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": str(self._home / "gitconfig"),
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_ALLOW_PROTOCOL": self._address.protocols,
+            "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_TEMPLATE_DIR": "",
+            **self._login,
         }
-        if not {"GIT_SSH_COMMAND", "GIT_SSH"} & os.environ.keys():
-            own["GIT_SSH_COMMAND"] = SSH
-        if self._address.username:
-            own |= {"SHIPSTONE_GIT_USERNAME": self._address.username, "SHIPSTONE_GIT_PASSWORD": self._address.password}
-        return own
 
 
 def _not_installed(address: Address) -> SourceError:

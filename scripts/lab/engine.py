@@ -22,12 +22,16 @@ ANSWER_SECONDS = 20
 PACKAGES = {
     "dockerd": "docker.io",
     "git": "git",
+    "gpg": "gnupg",
+    "gpgv": "gpgv",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "ps": "procps",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
     "unshare": "util-linux",
 }
 """Which package of Debian brings a program."""
