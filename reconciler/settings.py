@@ -62,6 +62,9 @@ def key_name(value: str) -> str:
     return value if re.fullmatch(r"[\w.-]*", value) else plain_path(value)
 
 
+CredentialOrPath = Annotated[str, AfterValidator(key_name)]
+
+
 FROM_FILE = "X_file"
 """Marks a setting that is a secret: instead of X there may be X_file, the file that holds it."""
 Secret = Annotated[SecretStr, FROM_FILE]
@@ -101,11 +104,15 @@ class SourceSettings(Section):
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
-    ssh_key: Annotated[str, AfterValidator(key_name)] = Field(
+    timeout: Seconds = Field(default=60.0, description="One fetch ends after this long, whatever the server does.")
+    ssh_key: CredentialOrPath = Field(
         default="", description="The private key for ssh: a name in /etc/shipstone/credentials, or a path; empty: the user's own keys."
     )
-    known_hosts: Annotated[str, AfterValidator(plain_path)] = Field(
+    known_hosts: CredentialOrPath = Field(
         default="", description="The only file whose host keys count for ssh; empty: the user's own and the system's."
+    )
+    credentials_file: CredentialOrPath = Field(
+        default="", description="The login for https: lines as https://USER:TOKEN@host, or one token alone; a name or a path as ssh_key."
     )
     allow_file: bool = Field(default=False, description="Allow a repository on this host's disk.")
     directory: str = Field(default="", description="A plain folder instead of a repository; what --source sets.")
