@@ -189,7 +189,7 @@ class Apply:
         failed: FailedRelease | None = None
         error = ""
         try:
-            for group in _groups(steps):
+            for group in groups(steps):
                 begun = self._clock()
                 match group:
                     case (Pull() as step,):
@@ -306,7 +306,7 @@ def touched(steps: Iterable[Step]) -> frozenset[str]:
     return frozenset(site for step in steps if isinstance(step, SetPin) for site, _ in step.also)
 
 
-def _groups(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
+def groups(steps: tuple[Step, ...]) -> Iterator[tuple[Step, ...]]:
     """Steps in their order; neighbouring stops, up to STOPS of them, as one."""
     for stops, rows in itertools.groupby(steps, lambda step: isinstance(step, Stop)):
         group = tuple(rows)

@@ -8,6 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from reconciler.cli_findings import findings
+from reconciler.cli_history import looks_back
 from reconciler.cli_host import host
 from reconciler.cli_intents import intents
 from reconciler.cli_options import Config, Source, settings_of
@@ -72,7 +73,8 @@ def apply(
     configure_log(logging.WARNING)
     with InstanceLock(wiring.paths_of(settings).lock, settings.instance), console.live() as show:
         progress = Progress(console.line, show)
-        reconciler = wiring.reconciler_of(settings, progress.told)
+        store = wiring.store_of(settings)
+        reconciler = wiring.reconciler_of(settings, progress.told, (wiring.history_of(settings, store),), store=store)
         desired = reconciler.take(wiring.source_of(settings).fetch())
         console.problems(desired.problems)
         if sites:
@@ -88,7 +90,7 @@ def apply(
     raise typer.Exit(1 if result.failed or desired.notices else 0)
 
 
-for group in (findings, intents, host):
+for group in (findings, looks_back, intents, host):
     app.registered_commands += group.registered_commands
 app.add_typer(secrets, name="secrets")
 

@@ -1,13 +1,20 @@
 """Commands that look and change nothing."""
 
-from typing import Annotated, NoReturn
+import contextlib
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from reconciler.cli_options import Config, Out, Output, Source, compiled, print_json, settings_of
 from reconciler.errors import ShipstoneError
 
+if TYPE_CHECKING:
+    from reconciler.settings import Settings
+
 findings = typer.Typer()
+
+LOOK, BREATH = 2.0, 0.2
+"""`status --watch` looks again after so many seconds at the latest, and not sooner than that."""
 
 
 @findings.command()
@@ -43,7 +50,12 @@ def report_command(config: Config = None) -> None:
 
 
 @findings.command()
-def status(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+def status(
+    config: Config = None,
+    source: Source = None,
+    output: Out = Output.text,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing it as it changes, until Ctrl-C.")] = False,
+) -> None:
     """Say how every site stands."""
     import time
 
@@ -51,6 +63,8 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
     from reconciler.console import Console
 
     settings = settings_of(config, source)
+    if watch and output is Output.text:
+        return _watch(settings)
     reconciler = wiring.reconciler_of(settings)
     desired = reconciler.take(wiring.source_of(settings).fetch())
     found = reconciler.plan()
@@ -58,6 +72,7 @@ def status(config: Config = None, source: Source = None, output: Out = Output.te
         print_json(report.status_json(found.sites, desired, time.time(), report.notices(found, desired)))
     else:
         Console().status(report.status_rows(found), desired.revision, report.notices(found, desired))
+    return None
 
 
 @findings.command()
@@ -107,6 +122,32 @@ def render(
     if site is not None and not rows:
         raise ShipstoneError(f"cannot render {site}: there is no such site. `shipstone render` lists all of them.")
     print_json(rows)
+
+
+def _watch(settings: "Settings") -> None:
+    """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does."""
+    import threading
+    import time
+
+    from reconciler import report, wiring
+    from reconciler.console import Console
+    from reconciler.listening import listen
+
+    reconciler, source = wiring.reconciler_of(settings), wiring.source_of(settings)
+    wake, never = threading.Event(), threading.Event()
+    threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
+    desired, fetched = reconciler.take(source.fetch()), time.monotonic()
+    with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
+        while True:
+            wake.clear()
+            if time.monotonic() > fetched + settings.source.poll:
+                with contextlib.suppress(ShipstoneError):  # a git server that is away for a while
+                    desired = reconciler.take(source.fetch())
+                fetched = time.monotonic()
+            found = reconciler.plan()
+            show(report.status_rows(found), desired.revision, report.notices(found, desired))
+            wake.wait(LOOK)
+            never.wait(BREATH)
 
 
 def _finding(config: Config, source: Source, output: Output, *, drift_only: bool) -> NoReturn:

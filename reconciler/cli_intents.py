@@ -16,7 +16,6 @@ from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
     from reconciler.planning.intents import Said
-    from reconciler.planning.past import PastRelease
     from reconciler.planning.plan import Plan
     from reconciler.settings import Settings
     from reconciler.world.store import Store
@@ -50,11 +49,13 @@ def resume(site: SiteOrNone = None, every: All = False, config: Config = None) -
 
     The repository counts again.
     """
+    from reconciler.asking import take_back
+
     name = _one_or_all(site, every)
     with _desk(config) as desk:
         store = desk.store
         names = {name} if site is not None else {row.site for row in store.said() if row.kind in ("suspend", "rollback")}
-        ended = [kind for kind in ("suspend", "rollback") for one in sorted(names) if store.unsay(kind, one)]
+        ended = [one for one in sorted(names) if take_back(store, one, _who(), time.time())]
         desk.tell()
         still = site is not None and any(row.kind == "suspend" and row.site == "*" for row in store.said())
     if still:
@@ -103,13 +104,14 @@ def rollback(
     It stays there until the repository changes the site, or `shipstone resume`.
     """
     from reconciler.planning.intents import rollback as asked
+    from reconciler.planning.past import earlier
 
     with _desk(config, source) as desk:
         plan = desk.look()
         found = plan.sites.get(site)
         if found is None or site not in desk.contents:
             raise ShipstoneError(f"cannot roll back {site}: there is no such site in the repository. {_there(plan)}")
-        to = _earlier(site, desk.store.releases().get(site, ()), found.release, release)
+        to = earlier(site, desk.store.releases().get(site, ()), found.release, release)
         desk.say(asked(site, desk.contents[site], to.site.release))
     typer.echo(f"{site}: goes back to {to.site.release}, of commit {to.site.commit[:12]}; `shipstone resume {site}` goes forward again")
 
@@ -147,7 +149,9 @@ class _Desk:
     waits: str = ""
 
     def say(self, said: "Said") -> None:
-        self.store.say(said, time.time())
+        from reconciler.asking import write_down
+
+        write_down(self.store, said, _who(), time.time())
         self.tell()
 
     def tell(self) -> None:
@@ -190,6 +194,16 @@ def _desk(config: Path | None, source: Path | None = None) -> Iterator[_Desk]:
         store.close()
 
 
+def _who() -> str:
+    """The person behind sudo, else the user."""
+    import getpass
+
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # a user without a name
+        return f"user {os.getuid()}"
+
+
 def _one_or_all(site: str | None, every: bool) -> str:
     if (site is None) == (not every):
         raise ShipstoneError("cannot tell which site is meant: name one, or give --all.")
@@ -203,15 +217,3 @@ def _called(name: str) -> str:
 def _there(plan: "Plan") -> str:
     names = sorted(plan.sites)
     return f"There are: {', '.join(names)}." if names else "There are no sites yet."
-
-
-def _earlier(site: str, past: "tuple[PastRelease, ...]", now: str, wanted: str | None) -> "PastRelease":
-    """The release that was named, else the newest that is not the present one."""
-    others = [old for old in past if old.site.release != now]
-    if wanted is not None:
-        others = [old for old in others if old.site.release.startswith(wanted)]
-    if not others:
-        kept = ", ".join(old.site.release for old in past) or "none"
-        what = f"{wanted} is not kept" if wanted else "no earlier release is kept"
-        raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
-    return others[0]

@@ -1,5 +1,6 @@
 """What people see on a terminal: aligned, coloured only there, silent when there is nothing to say."""
 
+import datetime as dt
 import logging
 import os
 import sys
@@ -9,10 +10,14 @@ from typing import Any
 
 import structlog
 from rich.console import Console as Rich
+from rich.console import Group
+from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from reconciler.desired.problem import Problem
+from reconciler.planning.events import Event
 from reconciler.world.journald import JournalLogger, entry
 
 COLOURS = {
@@ -25,6 +30,9 @@ COLOURS = {
     "degraded": "red",
     "missing": "red",
 }
+KINDS = {"failed": "red", "error": "red", "drift": "yellow", "healed": "green", "rest": "green", "said": "cyan", "revision": "bold"}
+StatusRow = tuple[str, str, str, str, str, str]
+"""Site, sync, health, ready/wanted, release, hosts or the message."""
 
 
 class Console:
@@ -66,16 +74,53 @@ class Console:
         for notice in notices:
             self._err.print(f"[yellow]{escape(notice)}[/yellow]")
 
-    def status(self, rows: list[tuple[str, str, str, str, str, str]], revision: str, notices: Iterable[str]) -> None:
+    def status(self, rows: list[StatusRow], revision: str, notices: Iterable[str]) -> None:
         """One line a site."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("site", "sync", "health", "replicas", "release", "hosts"):
-            table.add_column(title, overflow="fold", no_wrap=title != "hosts")
-        for name, sync, health, replicas, release, rest in rows:
-            table.add_row(name, _coloured(sync), _coloured(health), replicas, release, escape(rest))
-        self._out.print(table if rows else "no sites yet")
-        self._out.print(f"revision {escape(revision)}", style="dim")
+        self._out.print(_status(rows, revision))
         self.notices(notices)
+
+    @contextmanager
+    def watching(self) -> Iterator[Callable[[list[StatusRow], str, tuple[str, ...]], None]]:
+        """The same in place, as often as it is shown; where this is no terminal, again whenever it changed."""
+        if not self._out.is_terminal:
+            shown: list[object] = []
+
+            def again(rows: list[StatusRow], revision: str, notices: tuple[str, ...]) -> None:
+                if shown != [rows, revision, notices]:
+                    shown[:] = [rows, revision, notices]
+                    self.status(rows, revision, notices)
+
+            yield again
+            return
+        with Live(console=self._out, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
+            yield lambda rows, revision, notices: live.update(
+                Group(_status(rows, revision), *(Text(notice, style="yellow") for notice in notices)), refresh=True
+            )
+
+    def history(self, rows: Iterable[Event]) -> None:
+        """One line for each thing that happened, in local time."""
+        table = Table(box=None, pad_edge=False, show_header=False)
+        for _ in range(3):
+            table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for row in rows:
+            at = dt.datetime.fromtimestamp(row.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+            took = f"  ({row.seconds:.1f} s)" if row.kind == "step" else ""
+            reason = f"  {row.more['reason']}" if row.more.get("reason") else ""
+            commit = f"{row.commit[:12]} " if row.kind == "revision" else ""
+            author = f", {row.more['author']}" if row.more.get("author") else ""
+            kind = f"[{KINDS.get(row.kind, 'default')}]{row.kind}[/]"
+            table.add_row(at, row.site, kind, escape(f"{commit}{row.what}{author}{reason}{took}"))
+        self._out.print(table if table.row_count else "nothing yet")
+
+
+def _status(rows: list[StatusRow], revision: str) -> Group:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("site", "sync", "health", "replicas", "release", "hosts"):
+        table.add_column(title, overflow="fold", no_wrap=title != "hosts")
+    for name, sync, health, replicas, release, rest in rows:
+        table.add_row(name, _coloured(sync), _coloured(health), replicas, release, escape(rest))
+    return Group(table if rows else "no sites yet", Text(f"revision {revision}", style="dim"))
 
 
 def _coloured(word: str) -> str:

@@ -176,7 +176,7 @@ class Reconciler:
         return replace(plan, sites={name: site for name, site in plan.sites.items() if name in self.only})
 
     def _done(self, outcome: Outcome) -> None:
-        self.remembered.outcome(outcome, self.desired.revision if self.desired else "")
+        self.remembered.outcome(outcome)
         self.followers.did(outcome)
 
     def _blind(self) -> bool:

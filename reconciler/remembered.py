@@ -17,8 +17,7 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container
 from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.plan import FirstSeen, Plan, dated, first_seen
-from reconciler.planning.steps import line
-from reconciler.world.store import RELEASES, Event, Store
+from reconciler.world.store import RELEASES, Store
 
 
 class Remembered:
@@ -47,7 +46,7 @@ class Remembered:
             images = {**plan.memory.images, **{name: rows for name, rows in self.memory.images.items() if name in busy}}
             self.memory = replace(plan.memory, images=images, failed=self.memory.failed)
 
-    def outcome(self, outcome: Outcome, revision: str) -> None:
+    def outcome(self, outcome: Outcome) -> None:
         """What a site's steps brought: images resolved, a release given up."""
         with self._lock:
             memory = self.memory
@@ -63,7 +62,6 @@ class Remembered:
             self._store.remember_failed(outcome.failed)
             had = memory.images.get(outcome.site, {}).items()
             self._store.remember_images(Ran(outcome.site, release, image, digest, 0.0) for (release, image), digest in had)
-        self._store.record(Event(time.time(), outcome.site, revision, line(step)) for step, _ in outcome.done)
 
     def take_retries(self) -> frozenset[str]:
         """Sites that a person wants tried again: that they failed, and how often, is forgotten."""

@@ -23,14 +23,15 @@ from reconciler.world.systemd import notifier_of
 def service(settings: Settings) -> Iterator[Daemon]:
     """A daemon that is ready to run; what it serves is served while the block runs."""
     latest, metrics, notifier = Latest(), Metrics(), notifier_of(os.environ, os.getpid())
-    followers = (Journal(), latest, metrics, Supervised(notifier))
+    store = wiring.store_of(settings)
+    followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier))
     daemon: Daemon | None = None
 
     def told(_outcome: Outcome) -> None:
         if daemon is not None:
             daemon.wake()
 
-    reconciler = wiring.reconciler_of(settings, told, followers, metrics.engine_call)
+    reconciler = wiring.reconciler_of(settings, told, followers, metrics.engine_call, store)
     source = wiring.source_of(settings)
     daemon = Daemon(reconciler, source, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
     routes = [*hook_routes(settings, daemon.fetch_now), metrics_route(metrics.registry)]

@@ -225,6 +225,11 @@ class SiteGrant(Section):
     no_new_privileges: bool | None = None
 
 
+class HistorySettings(Section):
+    keep_days: float = Field(default=90.0, gt=0, description="How many days the history goes back.")
+    keep_rows: int = Field(default=50_000, ge=100, description="So many rows of history are kept at the most; older ones go first.")
+
+
 class PolicySettings(Section):
     bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
@@ -293,6 +298,7 @@ class Settings(BaseSettings):
     traefik: TraefikSettings = TraefikSettings()
     files: FilesSettings = FilesSettings()
     state: StateSettings = StateSettings()
+    history: HistorySettings = HistorySettings()
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
     policy: PolicySettings = PolicySettings()

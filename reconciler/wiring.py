@@ -15,6 +15,7 @@ from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Grant, Limits, Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
 from reconciler.followers import Follower
+from reconciler.history import History
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
@@ -190,20 +191,31 @@ def static_file(settings: Settings) -> Path:
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
 
 
+def store_of(settings: Settings) -> Store:
+    return Store(paths_of(settings).store)
+
+
+def history_of(settings: Settings, store: Store) -> History:
+    """Writes down what happens, in `store`."""
+    return History(store.history, settings.history.keep_days, settings.history.keep_rows)
+
+
 def reconciler_of(
     settings: Settings,
     told: Report = lambda _outcome: None,
     followers: Collection[Follower] = (),
     observe: Observe = unobserved,
+    store: Store | None = None,
 ) -> Reconciler:
-    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them, `observe` of calls of the engine."""
+    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them, `observe` of calls of the engine.
+    It closes `store`."""
     paths = paths_of(settings)
     engine = engine_of(settings, observe)
     t = settings.traefik
     pins = PinFile(Path(t.dynamic_dir) if t.dynamic_dir else None, settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)
     proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
-    world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
+    world = World(engine, pins, api, store or store_of(settings), Readiness(), proxy)
     policy = policy_of(settings)
     files = FileStore(paths.files)
     parallel = settings.engine.parallel

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.desired.desired import DesiredService, DesiredSite
+from reconciler.errors import ShipstoneError
 from reconciler.planning.labels import applied_in
 from reconciler.planning.observed import Container
 
@@ -42,3 +43,16 @@ def past_release(name: str, release: str, text: str, at: float) -> PastRelease |
         return PastRelease(DesiredSite(name, release, first.route, services, first.timing, first.heal, str(data["commit"])), at)
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
         return None
+
+
+def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None = None) -> PastRelease:
+    """The release that was named, else the newest of `past` (newest first) that is not the present one. Raises ShipstoneError."""
+    past = tuple(past)
+    others = [old for old in past if old.site.release != now]
+    if wanted is not None:
+        others = [old for old in others if old.site.release.startswith(wanted)]
+    if not others:
+        kept = ", ".join(old.site.release for old in past) or "none"
+        what = f"{wanted} is not kept" if wanted else "no earlier release is kept"
+        raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
+    return others[0]

@@ -1,11 +1,10 @@
-"""What should not be forgotten but may be: what people said, failed and past releases, history. Lose it and only that is lost."""
+"""What should not be forgotten but may be: what people said, failed and past releases; `history` beside it. Lose it, only that is lost."""
 
 import contextlib
 import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.errors import ShipstoneError
@@ -13,13 +12,11 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.images import Ran
 from reconciler.planning.intents import Kind, Said
 from reconciler.planning.past import PastRelease, past_release
+from reconciler.world import history_store
+from reconciler.world.history_store import HistoryStore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS history (
-  id INTEGER PRIMARY KEY, at REAL NOT NULL, site TEXT NOT NULL, revision TEXT NOT NULL, what TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS history_by_site ON history (site, id);
 CREATE TABLE IF NOT EXISTS difference (
   site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
   PRIMARY KEY (site, service, container, field, desired, actual)
@@ -31,28 +28,16 @@ CREATE TABLE IF NOT EXISTS release (
 CREATE TABLE IF NOT EXISTS image (
   site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
 ) WITHOUT ROWID;
-PRAGMA user_version = 1;
 """
+VERSION = 2
 DifferenceKey = tuple[str, str, str, str, str, str]
 """Site, service, container, field, desired, actual."""
-KEPT = 10_000
-"""Rows of history; older ones go."""
 RELEASES = 5
 """Past releases of each site; older ones go."""
 
 
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened; `at` is the time of day in seconds since 1970."""
-
-    at: float
-    site: str
-    revision: str
-    what: str
-
-
 class Store:
-    """Safe to use from several threads. A file that is no database is put aside, and an empty one made."""
+    """Safe to use from several threads. A file that is no database is put aside, and an empty one made. `history` is in the same file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,6 +48,7 @@ class Store:
             self._db = self._open()
         except (OSError, sqlite3.OperationalError) as error:
             raise ShipstoneError(f"cannot open {path}: {error}. Make the state folder writable, or set [state] dir.") from None
+        self.history = HistoryStore(self._db, self._lock)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -78,7 +64,8 @@ class Store:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file
-            db.executescript(SCHEMA)
+            db.executescript(SCHEMA + history_store.SCHEMA)
+            _migrate(db)
             db.execute("SELECT count(*) FROM failed").fetchone()
         except sqlite3.DatabaseError:
             db.close()
@@ -157,20 +144,6 @@ class Store:
         with self._lock:
             self._version = -1
 
-    def record(self, events: Iterable[Event]) -> None:
-        """Add to the history, and drop what is too old."""
-        rows = [(event.at, event.site, event.revision, event.what) for event in events]
-        with self._lock, contextlib.suppress(sqlite3.Error), self._db:
-            self._db.execute("BEGIN")
-            self._db.executemany("INSERT INTO history (at, site, revision, what) VALUES (?, ?, ?, ?)", rows)
-            self._db.execute("DELETE FROM history WHERE id <= (SELECT max(id) FROM history) - ?", (KEPT,))
-
-    def history(self, site: str | None = None, limit: int = 100) -> tuple[Event, ...]:
-        """The newest first."""
-        sql = "SELECT at, site, revision, what FROM history WHERE ?1 IS NULL OR site = ?1 ORDER BY id DESC LIMIT ?2"
-        with self._lock:
-            return tuple(Event(*row) for row in self._db.execute(sql, (site, limit)).fetchall())
-
     def differences(self) -> dict[DifferenceKey, str]:
         """Since when (ISO 8601) each difference is there."""
         with self._lock:
@@ -191,3 +164,20 @@ class Store:
         """A full disk must not fail the pass: what cannot be remembered is forgotten."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.execute(sql, values)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """A database of an older Shipstone becomes one of this version; one of a newer is left as it is."""
+    if _version(db) >= VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    with db:
+        if _version(db) < VERSION:  # another process may have done it meanwhile
+            old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'history'").fetchone()
+            for sql in history_store.FROM_1 if old else ():
+                db.execute(sql)
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from lab.host import SHIPSTONE
+
+from reconciler.cli import app
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-COMMANDS = ["run", "apply", "plan", "drift", "status", "validate", "render", "schema", "hosts", "traefik-toml", "init", "doctor"]
-COMMANDS += ["traefik-restart", "suspend", "resume", "restart", "rollback", "retry", "approve"]
+COMMANDS = tuple(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
    faulty absent PATH    a healthcheck: fails once PATH is there
    faulty listens PORT   a healthcheck: fails until something listens there
    faulty lasts MS CMD…  runs CMD for that long, then says why and exits with 7
+   faulty says TEXT CMD… says TEXT on stdout, and becomes CMD
    cc -O2 -static -o faulty faulty.c */
 #include <arpa/inet.h>
 #include <signal.h>
@@ -31,6 +32,11 @@ int main(int n, char **args) {
         fprintf(stderr, "out of luck\n");
         kill(child, SIGKILL);
         return 7;
+    }
+    if (!strcmp(mode, "says") && n > 3) {
+        puts(args[2]);
+        fflush(stdout);
+        execv(args[3], args + 3);
     }
     return 64;
 }

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from reconciler.planning.events import Event
 from reconciler.planning.failed import FailedRelease
-from reconciler.world.store import Event, Store
+from reconciler.world.store import Store
 
 FAILED = FailedRelease("shop", "0123456789", "exited with 1", 12.5)
 
@@ -12,13 +13,14 @@ def test_failed_releases_and_history_survive(tmp_path: Path) -> None:
     path = tmp_path / "state" / "shipstone.db"
     store = Store(path)
     store.remember_failed(FAILED)
-    store.record([Event(1.0, "shop", "c1", "start"), Event(2.0, "other", "c1", "start")])
-    store.record([Event(3.0, "shop", "c2", "stop")])
+    store.history.record([Event(1.0, "step", "shop", "c1", what="start"), Event(2.0, "step", "other", "c1")])
+    store.history.record([Event(3.0, "error", "shop", "c2", more={"why": "ä"})])
     store.close()
     again = Store(path)
     assert again.failed() == {"shop": FAILED}
-    assert [event.at for event in again.history()] == [3.0, 2.0, 1.0]
-    assert [event.at for event in again.history("shop", limit=1)] == [3.0]
+    assert [event.at for event in again.history.events()] == [3.0, 2.0, 1.0]
+    assert again.history.events("shop", limit=1) == (Event(3.0, "error", "shop", "c2", more={"why": "ä"}),)
+    assert [event.at for event in again.history.events("shop", kinds=("step",))] == [1.0]
     again.forget_failed("shop")
     assert again.failed() == {}
     again.close()

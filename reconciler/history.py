@@ -1,0 +1,115 @@
+"""The history: every revision seen, every plan that had steps, every step, failure and drift, in the store."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from reconciler.apply import Outcome, groups
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.followers import Follower, Pass
+from reconciler.planning.describe import SitePlan
+from reconciler.planning.events import DriftKey, Event, word
+from reconciler.planning.plan import Plan
+from reconciler.world.history_store import HistoryStore
+
+TIDY = 3600.0
+"""Seconds between two looks for what is too old."""
+Known = tuple[str, tuple[str, ...]]
+"""A plan as it was recorded last: the release, and its steps in short."""
+
+
+class History(Follower):
+    """Writes down what is new; nothing where a pass changed nothing. `wall` is the time of day in seconds since 1970."""
+
+    def __init__(self, store: HistoryStore, keep_days: float, keep_rows: int, wall: Callable[[], float] = time.time) -> None:
+        self._store, self._wall = store, wall
+        self._keep = keep_days, keep_rows
+        self._lock = threading.Lock()
+        newest = store.events(limit=1, kinds=("revision",))
+        self._commit = newest[0].commit if newest else ""
+        self._plans: dict[str, Known] = dict.fromkeys(store.moving(), ("", ()))
+        self._drift = store.open_drift()
+        self._errors: dict[str, str] = {}
+        self._tidied = 0.0
+
+    def fetched(self, revision: Revision, desired: Desired) -> None:
+        if desired.revision == self._commit:
+            return
+        self._commit = desired.revision
+        more = {"author": revision.author, "committed_at": revision.committed_at, "problems": [str(row) for row in desired.problems]}
+        self._store.record([Event(self._wall(), "revision", commit=desired.revision, what=revision.subject, more=more)])
+
+    def passed(self, done: Pass) -> None:
+        begun = done.at - done.seconds
+        self._store.record(self._planned(done.plan, done.desired.revision, begun))
+        self._compare_drift(done.plan, done.at)
+        if done.at > self._tidied + TIDY:
+            self._tidied = done.at
+            self._store.tidy(done.at, *self._keep)
+
+    def did(self, outcome: Outcome) -> None:
+        now = self._wall()
+        self._store.record([*_steps(outcome, now), *self._ended(outcome, now)])
+
+    def _planned(self, plan: Plan, commit: str, at: float) -> list[Event]:
+        """Plans of sites that changed, and sites that came to rest. A pass's steps begin only after it began: `at`."""
+        rows: list[Event] = []
+        with self._lock:
+            for name, site in plan.sites.items():
+                known = self._plans.get(name)
+                steps = tuple(f"{word(step)} {step.target}" for step in site.steps)
+                if steps and known != (site.release, steps):
+                    self._plans[name] = (site.release, steps)
+                    rows.append(Event(at, "plan", name, commit, site.release, _said(site), more={"steps": list(steps)}))
+                elif not steps and known is not None:
+                    del self._plans[name]
+                    rows.append(Event(at, "rest", name, commit, site.release, _said(site) or "as it should be"))
+            for name in self._plans.keys() - plan.sites.keys() - plan.busy:
+                del self._plans[name]
+                rows.append(Event(at, "rest", name, commit, what="it is gone"))
+        return rows
+
+    def _compare_drift(self, plan: Plan, at: float) -> None:
+        now: frozenset[DriftKey] = frozenset(
+            (name, row.service, row.container, row.field, row.desired, row.actual)
+            for name, site in plan.sites.items()
+            for row in site.differences
+            if row.cause == "drift"
+        )
+        now |= {key for key in self._drift if key[0] in plan.busy}
+        if now != self._drift:
+            self._store.record_drift(sorted(now - self._drift), sorted(self._drift - now), at)
+            self._drift = now
+
+    def _ended(self, outcome: Outcome, now: float) -> Iterator[Event]:
+        """A failure; the same error again and again is one."""
+        if outcome.failed is not None:
+            reason, *log = outcome.failed.reason.split("\n")
+            yield Event(now, "failed", outcome.site, self._commit, outcome.failed.release, reason, more={"log": log})
+        with self._lock:
+            before = self._errors.pop(outcome.site, "")
+            if outcome.error:
+                self._errors[outcome.site] = outcome.error
+        if outcome.error and outcome.error != before:
+            yield Event(now, "error", outcome.site, self._commit, what=outcome.error)
+
+
+def _steps(outcome: Outcome, now: float) -> list[Event]:
+    """Each with the time at which it began: they ended just now, one after the other, and those of one group together."""
+    took = [seconds for _, seconds in outcome.done]
+    begins = now
+    rows: list[Event] = []
+    left = len(took)
+    for group in reversed(list(groups(tuple(step for step, _ in outcome.done)))):
+        first = left - len(group)
+        begins -= max(took[first:left])
+        for step, seconds in reversed(list(zip(group, took[first:left], strict=True))):
+            more = {"step": word(step), "target": step.target, "reason": step.reason}
+            rows.append(Event(begins, "step", outcome.site, what=f"{word(step)} {step.target}", seconds=seconds, more=more))
+        left = first
+    return rows[::-1]
+
+
+def _said(site: SitePlan) -> str:
+    return site.message.split("\n")[0]

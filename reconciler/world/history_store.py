@@ -1,0 +1,119 @@
+"""What happened, on disk: in the store's database, bounded by age and by size. What cannot be written is left out."""
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from reconciler.planning.events import DriftKey, DriftPeriod, Event
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS event (
+  id INTEGER PRIMARY KEY, at REAL NOT NULL, kind TEXT NOT NULL, site TEXT NOT NULL, revision TEXT NOT NULL, release TEXT NOT NULL,
+  what TEXT NOT NULL, seconds REAL NOT NULL, more TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS event_by_time ON event (at);
+CREATE INDEX IF NOT EXISTS event_by_site ON event (site, at);
+CREATE INDEX IF NOT EXISTS event_by_kind ON event (kind, at);
+CREATE TABLE IF NOT EXISTS drift (
+  id INTEGER PRIMARY KEY, site TEXT NOT NULL, service TEXT NOT NULL, container TEXT NOT NULL, field TEXT NOT NULL,
+  desired TEXT NOT NULL, actual TEXT NOT NULL, opened REAL NOT NULL, closed REAL
+);
+CREATE INDEX IF NOT EXISTS drift_by_time ON drift (opened);
+CREATE INDEX IF NOT EXISTS drift_by_site ON drift (site, opened);
+"""
+FROM_1 = (
+    """INSERT INTO event (at, kind, site, revision, release, what, seconds, more)
+       SELECT at, 'step', site, revision, '', trim(what), 0, '{}' FROM history ORDER BY id""",
+    "DROP TABLE history",
+)
+"""The first version kept a line for each step."""
+EVENT = "at, kind, site, revision, release, what, seconds, more"
+PERIOD = "site, service, container, field, desired, actual, opened, closed"
+ADD_EVENT = f"INSERT INTO event ({EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  our own text, as below
+OPEN_DRIFT = f"INSERT INTO drift ({PERIOD}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)"  # noqa: S608
+CLOSE_DRIFT = """UPDATE drift SET closed = ? WHERE closed IS NULL
+  AND site = ? AND service = ? AND container = ? AND field = ? AND desired = ? AND actual = ?"""
+SURPLUS_EVENTS = "DELETE FROM event WHERE id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)"
+SURPLUS_DRIFT = "DELETE FROM drift WHERE closed IS NOT NULL AND id <= (SELECT id FROM drift ORDER BY id DESC LIMIT 1 OFFSET ?)"
+LONGEST = 4000
+"""Characters of one text."""
+DAY = 86_400.0
+
+
+class HistoryStore:
+    """Safe to use from several threads: `lock` is the one of whoever else uses `db`."""
+
+    def __init__(self, db: sqlite3.Connection, lock: threading.Lock) -> None:
+        self._db, self._lock = db, lock
+
+    def record(self, events: Iterable[Event]) -> None:
+        """Add them; a full disk must not fail the pass."""
+        rows = [
+            (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(dict(e.more), ensure_ascii=False))
+            for e in events
+        ]
+        self._write((ADD_EVENT, row) for row in rows)
+
+    def record_drift(self, opened: Collection[DriftKey], closed: Collection[DriftKey], at: float) -> None:
+        """Differences by hand that were seen first, and those that are gone."""
+        ends = [(CLOSE_DRIFT, (at, *_short(key))) for key in closed]
+        begins = [(OPEN_DRIFT, (*_short(key), at)) for key in opened]
+        self._write([*ends, *begins])
+
+    def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = ()) -> tuple[Event, ...]:
+        """The newest first."""
+        marks = ", ".join("?" * len(kinds))
+        wanted = [*(["site = ?"] if site is not None else []), *([f"kind IN ({marks})"] if kinds else [])]
+        sql = f"SELECT {EVENT} FROM event {'WHERE' if wanted else ''} {' AND '.join(wanted)} ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
+        rows = self._read(sql, (*([site] if site is not None else []), *kinds, limit))
+        return tuple(Event(*(*kept, json.loads(more))) for *kept, more in rows)
+
+    def revisions(self, limit: int = 1000) -> dict[str, Event]:
+        """The newest revisions by their commit."""
+        return {event.commit: event for event in reversed(self.events(limit=limit, kinds=("revision",)))}
+
+    def drifts(self, site: str | None = None, limit: int = 100) -> tuple[DriftPeriod, ...]:
+        """The newest first."""
+        sql = f"SELECT {PERIOD} FROM drift WHERE ?1 IS NULL OR site = ?1 ORDER BY opened DESC, id DESC LIMIT ?2"  # noqa: S608  our own text
+        return tuple(DriftPeriod(*row) for row in self._read(sql, (site, limit)))
+
+    def open_drift(self) -> frozenset[DriftKey]:
+        """What was there when it was last looked."""
+        rows = self._read("SELECT site, service, container, field, desired, actual FROM drift WHERE closed IS NULL", ())
+        return frozenset((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
+
+    def moving(self) -> frozenset[str]:
+        """Sites that were not at rest when it was last looked."""
+        sql = "SELECT site, kind, max(at) FROM event WHERE kind IN ('plan', 'rest') GROUP BY site"
+        return frozenset(row[0] for row in self._read(sql, ()) if row[1] == "plan")
+
+    def tidy(self, now: float, keep_days: float, keep_rows: int) -> None:
+        """Drop what is older, and of the rest what is too much; drift that is still there stays."""
+        before = now - keep_days * DAY
+        self._write(
+            [
+                ("DELETE FROM event WHERE at < ?", (before,)),
+                ("DELETE FROM drift WHERE closed < ?", (before,)),
+                (SURPLUS_EVENTS, (keep_rows,)),
+                (SURPLUS_DRIFT, (keep_rows,)),
+            ]
+        )
+
+    def _read(self, sql: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            return self._db.execute(sql, values).fetchall()
+        return []
+
+    def _write(self, calls: Iterable[tuple[str, tuple[object, ...]]]) -> None:
+        """All of it or nothing."""
+        with self._lock, contextlib.suppress(sqlite3.Error), self._db:
+            self._db.execute("BEGIN")
+            for sql, values in calls:
+                self._db.execute(sql, values)
+
+
+def _short(key: DriftKey) -> tuple[str, ...]:
+    return tuple(text[:LONGEST] for text in key)

@@ -1,0 +1,163 @@
+"""The history: what a follower hears becomes rows; nothing new, nothing written; bounded; a full disk costs only rows."""
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+from reconciler.apply import Outcome
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.followers import Pass
+from reconciler.history import TIDY, History
+from reconciler.planning.describe import SitePlan
+from reconciler.planning.diff import Difference
+from reconciler.planning.events import newest_first
+from reconciler.planning.failed import FailedRelease
+from reconciler.planning.memory import Memory
+from reconciler.planning.plan import Plan
+from reconciler.planning.steps import Pull, SetPin, Stop, Wait
+from reconciler.world.history_store import DAY, HistoryStore
+from reconciler.world.store import VERSION, Store
+
+DESIRED = Desired("c1", {})
+REST = SitePlan("shop", "synced", "healthy", "aa", "c1", ("shop.test",), 1, 1)
+MOVING = replace(REST, health="progressing", steps=(Pull("app:2", "for shop"), Wait("images", "until here")), message="aa is coming up")
+DRIFT = Difference("web", "t-shop-web-aa-1", "mem_limit", "64", "128", "drift")
+
+
+def a_pass(*sites: SitePlan, at: float = 1000.0, busy: frozenset[str] = frozenset()) -> Pass:
+    return Pass(Plan({site.name: site for site in sites}, Memory(), network=True, busy=busy), DESIRED, at, 0.5)
+
+
+def kinds(store: Store) -> list[str]:
+    return [event.kind for event in store.history.events()][::-1]
+
+
+def a_history(store: Store, now: float = 1000.0) -> History:
+    return History(store.history, 90.0, 1000, wall=lambda: now)
+
+
+def test_a_revision_is_written_once_also_after_a_restart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    revision = Revision("c1", {}, lambda _: b"", "Ada", "create", 900.0)
+    for _ in range(2):
+        history = a_history(store)
+        history.fetched(revision, DESIRED)
+        history.fetched(revision, DESIRED)
+    (row,) = store.history.events()
+    assert (row.kind, row.commit, row.what, row.more["author"], row.more["committed_at"]) == ("revision", "c1", "create", "Ada", 900.0)
+    a_history(store).fetched(replace(revision, id="c2"), replace(DESIRED, revision="c2"))
+    assert list(store.history.revisions()) == ["c1", "c2"]
+
+
+def test_a_plan_is_written_when_it_changes_and_the_rest_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    history = a_history(store)
+    for one in (REST, MOVING, MOVING, replace(MOVING, steps=MOVING.steps[1:]), REST, REST):
+        history.passed(a_pass(one))
+    assert kinds(store) == ["plan", "plan", "rest"]
+    first = store.history.events()[-1]
+    assert (first.at, first.release, first.what, first.more["steps"]) == (999.5, "aa", "aa is coming up", ["pull app:2", "wait images"])
+    history.passed(a_pass(MOVING))
+    history.passed(a_pass(busy=frozenset({"shop"})))
+    assert kinds(store)[3:] == ["plan"], "a busy site is neither at rest nor gone"
+    a_history(store).passed(a_pass(REST))
+    assert kinds(store)[3:] == ["plan", "rest"], "a restart in mid-motion does not leave it open"
+    history = a_history(store)
+    history.passed(a_pass(MOVING))
+    history.passed(a_pass())
+    assert store.history.events()[0].what == "it is gone"
+
+
+def test_steps_have_the_time_at_which_they_began(tmp_path: Path) -> None:
+    """One after the other until now; stops beside each other began together."""
+    store = Store(tmp_path / "s.db")
+    stops = [Stop(name, name, 5.0, "replaced") for name in ("a", "b")]
+    done = ((Pull("app:2", "for shop"), 4.0), (stops[0], 2.0), (stops[1], 3.0), (SetPin("shop", None, "labels route again"), 1.0))
+    a_history(store).did(Outcome("shop", done))
+    rows = {row.what: (row.at, row.seconds) for row in store.history.events("shop")}
+    assert rows == {"pull app:2": (992.0, 4.0), "stop a": (996.0, 2.0), "stop b": (996.0, 3.0), "unpin shop": (999.0, 1.0)}
+
+
+def test_a_failure_keeps_the_last_words_and_the_same_error_is_one(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    history = a_history(store)
+    history.did(Outcome("shop", failed=FailedRelease("shop", "bb", "exited with 1: no db\nline 1\nno db", 5.0)))
+    (row,) = store.history.events("shop")
+    assert (row.kind, row.release, row.what, row.more["log"]) == ("failed", "bb", "exited with 1: no db", ["line 1", "no db"])
+    for error in ("cannot pull", "cannot pull", "", "cannot pull"):
+        history.did(Outcome("shop", error=error))
+    assert kinds(store) == ["failed", "error", "error"]
+
+
+def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    history = a_history(store)
+    wrong = replace(REST, differences=(DRIFT, replace(DRIFT, field="image", cause="commit")))
+    history.passed(a_pass(wrong, at=1000.0))
+    history.passed(a_pass(wrong, at=1001.0))
+    history.passed(a_pass(busy=frozenset({"shop"}), at=1002.0))
+    history = a_history(store)
+    history.passed(a_pass(REST, at=1010.0))
+    history.passed(a_pass(REST, at=1011.0))
+    (row,) = store.history.drifts("shop")
+    assert (row.field, row.desired, row.actual, row.opened, row.closed) == ("mem_limit", "64", "128", 1000.0, 1010.0)
+    told = [(event.kind, event.at) for event in newest_first((), store.history.drifts(), 10)]
+    assert told == [("healed", 1010.0), ("drift", 1000.0)]
+
+
+def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:
+    """What is open stays, however old."""
+    store = Store(tmp_path / "s.db")
+    history = History(store.history, keep_days=1.0, keep_rows=100)
+    start = 1_000_000.0
+    for n in range(150):
+        history.did(Outcome(f"s{n}", error="x"))
+    history.passed(a_pass(replace(REST, differences=(DRIFT,)), at=start))
+    assert len(store.history.events(limit=1000)) == 100
+    history.passed(a_pass(replace(MOVING, differences=(DRIFT,)), at=start + TIDY + 1))
+    later = start + 2 * DAY
+    history.passed(a_pass(replace(REST, differences=(DRIFT,)), at=later))
+    assert {row.kind for row in store.history.events(limit=1000)} <= {"error", "rest"}
+    assert len(store.history.open_drift()) == 1
+
+
+def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    history = a_history(store)
+    history.did(Outcome("before", error="x"))
+    with sqlite3.connect(tmp_path / "s.db") as other:
+        pages = other.execute("PRAGMA page_count").fetchone()[0]
+    store.history._db.execute(f"PRAGMA max_page_count = {pages}")  # a disk that is full
+    for n in range(200):
+        history.did(Outcome("shop", error=f"{n} " + "x" * 3000))
+        history.passed(a_pass(replace(MOVING, message=str(n))))
+    kept = len(store.history.events("shop", limit=1000))
+    assert kept < 50
+    assert store.history.events("before")
+    assert store.failed() == {}
+
+
+def test_a_database_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE history (id INTEGER PRIMARY KEY, at REAL, site TEXT, revision TEXT, what TEXT)")
+        db.execute("CREATE INDEX history_by_site ON history (site, id)")
+        db.execute("INSERT INTO history (at, site, revision, what) VALUES (5.0, 'shop', 'c0', 'pull    app:1   for shop')")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    for _ in range(2):
+        store = Store(path)
+        (row,) = store.history.events("shop")
+        assert (row.at, row.kind, row.commit, row.what) == (5.0, "step", "c0", "pull    app:1   for shop")
+        assert store.history._db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        store.close()
+
+
+def test_a_closed_store_is_no_trouble(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    history = a_history(store)
+    store.close()
+    history.did(Outcome("shop", error="x"))
+    assert isinstance(store.history, HistoryStore)
+    assert store.history.events() == ()
