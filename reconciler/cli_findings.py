@@ -37,7 +37,7 @@ def drift(config: Config = None, source: Source = None, output: Out = Output.tex
 
 @findings.command("report")
 def report_command(config: Config = None) -> None:
-    """Say what someone changed by hand, as the daily timer does.
+    """Say what drifted, as the daily timer does.
 
     Exit 0 whatever it finds: only what cannot be found out is a failure.
     """
