@@ -13,10 +13,11 @@ from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.failpoints import failpoint
 from reconciler.images import Images
+from reconciler.planning.describe import SitePlan
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
-from reconciler.planning.plan import Plan, SitePlan
+from reconciler.planning.plan import Plan
 from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine

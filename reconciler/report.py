@@ -7,8 +7,9 @@ from typing import Any
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
+from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
-from reconciler.planning.plan import Plan, SitePlan
+from reconciler.planning.plan import Plan
 from reconciler.planning.steps import line
 
 

@@ -13,8 +13,9 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
+from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
-from reconciler.planning.plan import Plan, SitePlan
+from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, Stop
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine

@@ -2,54 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning import labels_only
 from reconciler.planning.capacity import RETRY, Room, find_room
-from reconciler.planning.diff import Difference, committed, counted, drifted
+from reconciler.planning.describe import SitePlan, describe, sync_of
+from reconciler.planning.diff import Difference, drifted
 from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
 from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, owners, served, wanted
 from reconciler.planning.intents import Intents
-from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
-from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
+from reconciler.planning.observed import Container, Observed, ProxyState
 from reconciler.planning.rollout import plan_site
-from reconciler.planning.seen import Motion, Names, Seen, alive
-from reconciler.planning.steps import SetPin, Step, Wait, due, line
-
-Sync = Literal["synced", "out-of-sync", "held", "suspended"]
-Health = Literal["healthy", "progressing", "degraded", "missing"]
-
+from reconciler.planning.seen import Motion, Names, Seen
+from reconciler.planning.steps import SetPin, Wait, due, line
 
 RESTART = (
     "restart needed: Traefik runs with an older traefik.toml. When it suits: `shipstone traefik-restart`, or restart your own Traefik."
 )
-
-
-@dataclass(frozen=True)
-class SitePlan:
-    """What is to be done for one site, and how it stands. `ready` and `wanted` count replicas; `look_at` is monotonic seconds.
-
-    `release` is what it is brought to, `asked` the release that is wanted: another one where that cannot be had.
-    """
-
-    name: str
-    sync: Sync
-    health: Health
-    release: str
-    commit: str
-    hosts: tuple[str, ...]
-    ready: int
-    wanted: int
-    steps: tuple[Step, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    message: str = ""
-    look_at: float | None = None
-    asked: str = ""
 
 
 @dataclass(frozen=True)
@@ -184,7 +157,7 @@ def _site(
     if goal is None and not containers and name not in observed.pins:
         if not chosen.note:
             return None, SiteMemory()
-        sync = _sync(chosen, settled=False)
+        sync = sync_of(chosen, settled=False)
         return SitePlan(name, sync, "missing", "", "", (), 0, 0, message=chosen.note, asked=chosen.asked), before
     heal = goal.heal if goal else True
     drift = tuple(row for c in containers for row in drifted(c, names.instance))
@@ -208,7 +181,7 @@ def _site(
     at_rest = seen.pin is None and not before.pinned
     plan_motion = plan_site if names.pins else labels_only.plan_site
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
-    return _describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
+    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
 
 
 FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
@@ -249,62 +222,3 @@ def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ..
         if c.release == goal.release and c.service in specs and digest:
             fixed[specs[c.service].image] = digest
     return fixed
-
-
-def _describe(written: DesiredSite | None, chosen: Goal, seen: Seen, motion: Motion, drift: tuple[Difference, ...]) -> SitePlan:
-    goal, running = chosen.site, running_site_of(seen)
-    rows = list(drift)
-    if written is not None and not chosen.held:
-        rows = [*committed(written, running), *rows]
-    if goal is not None and running is not None:
-        rows += counted(goal, seen.containers) if running.release == goal.release else ()
-    if not chosen.held and seen.containers and goal is None:
-        rows += [Difference(service, "", "service", "", "present", "commit") for service in sorted({c.service for c in seen.containers})]
-    total = sum(service.replicas for service in goal.services) if goal else 0
-    mine = [c for c in seen.containers if goal is not None and c.release == goal.release]
-    ready = sum(c.id in seen.ready for c in mine)
-    health: Health = (
-        "healthy" if ready >= total and not motion.steps else "progressing" if motion.steps else "degraded" if ready else "missing"
-    )
-    return SitePlan(
-        seen.site,
-        _sync(chosen, settled=not motion.steps and not rows),
-        health,
-        goal.release if goal else "",
-        max((c.labels.get("shipstone.commit", "") for c in mine), default=""),
-        goal.route.hosts if goal else (),
-        ready,
-        total,
-        motion.steps,
-        tuple(rows),
-        chosen.note or (_stuck(seen.traefik) or motion.message if motion.steps else ""),
-        motion.look_at,
-        chosen.asked,
-    )
-
-
-def _sync(chosen: Goal, *, settled: bool) -> Sync:
-    if chosen.parked:
-        return "suspended"
-    return "held" if chosen.held else "synced" if settled and not chosen.note else "out-of-sync"
-
-
-def _stuck(traefik: TraefikView) -> str:
-    """Why nothing moves, where that is Traefik's."""
-    if not traefik.reachable:
-        return "Traefik's API does not answer: nothing is changed before it does. Start Traefik, or correct [traefik] api."
-    if traefik.blind:
-        return (
-            "Traefik does not read its pins: nothing is changed before it does. A broken file keeps it from reading all of "
-            "[traefik] dynamic_dir: Traefik's log names it; mend or remove it. Or Traefik does not watch that folder."
-        )
-    return ""
-
-
-def running_site_of(seen: Seen) -> DesiredSite | None:
-    """The release whose replicas run, the desired one first."""
-    for release in dict.fromkeys([seen.goal.release if seen.goal else "", *(c.release for c in seen.containers)]):
-        rows = [c for c in seen.containers if c.release == release]
-        if rows and (seen.goal is None or release != seen.goal.release or any(alive(c) for c in rows)):
-            return site_from_labels(seen.site, rows)
-    return None
