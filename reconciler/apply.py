@@ -18,7 +18,7 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -217,10 +217,13 @@ class Apply:
         match step:
             case SetPin():
                 self._pins.set({site.name: step.pin, **dict(step.also)})
-            case Start():
+            case Create() | Start():
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
-                self._engine.create_and_start(step.new)
+                made = step.made if isinstance(step, Start) else ""
+                made = made or self._engine.create(step.new)
+                if isinstance(step, Start):
+                    self._engine.start_new(made, step.target)
             case Stop():
                 failpoint("stop")
                 self._engine.stop(step.container_id, grace=step.grace)

@@ -138,6 +138,11 @@ class DockerEngine:
         return self._network_there
 
     def create_and_start(self, new: NewContainer) -> str:
+        made = self.create(new)
+        self.start_new(made, new.name)
+        return made
+
+    def create(self, new: NewContainer) -> str:
         with self._connection.call(f"create {new.name}"):
             check = self._images.config(new.image).get("Healthcheck")
             modern = version_gte(self._connection.api.api_version, START_INTERVAL_API)
@@ -147,15 +152,17 @@ class DockerEngine:
             except APIError as error:
                 raise self._owner_of(new.name) or error from None
         failpoint("create")
+        return str(made)
+
+    def start_new(self, made: str, name: str) -> None:
         try:
-            with self._connection.call(f"start {new.name}"):
+            with self._connection.call(f"start {name}"):
                 self._connection.api.start(made)
             failpoint("start")
         except EngineError:
-            with self._connection.call(f"remove the half-made {new.name}"):
+            with self._connection.call(f"remove the half-made {name}"):
                 self._connection.api.remove_container(made, force=True)
             raise
-        return str(made)
 
     def start(self, container_id: str) -> None:
         with self._connection.call(f"start {container_id[:12]}"):
@@ -215,7 +222,9 @@ class DockerEngine:
         return str(row["Version"]), str(row["ApiVersion"])
 
     def _unknown(self, row: dict[str, Any]) -> bool:
-        """It was not inspected yet, or the list shows something new of it."""
+        """It was not inspected yet, or the list shows something new of it. What never ran is not worth an inspection."""
+        if row["State"] == "created":
+            return False
         with self._lock:
             known = self._inspected.get(row["Id"])
         return known is None or known[0] != fingerprint(row)
