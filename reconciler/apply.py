@@ -23,7 +23,7 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -243,14 +243,17 @@ class Apply:
         match step:
             case SetPin():
                 self._pins.set({site.name: step.pin, **dict(step.also)})
-            case Start():
+            case Create() | Start():
                 self._may_mount(site.name, step.new.spec)
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
                 new = step.new
                 if new.spec.secrets:
                     new = replace(new, secrets=self._secrets.values(site.name, new.spec.secrets, self.revision))
-                self._engine.create_and_start(new)
+                made = step.made if isinstance(step, Start) else ""
+                made = made or self._engine.create(new)
+                if isinstance(step, Start):
+                    self._engine.start_new(made, new)
             case Stop():
                 failpoint("stop")
                 self._engine.stop(step.container_id, grace=step.grace)

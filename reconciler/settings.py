@@ -127,7 +127,7 @@ class EngineSettings(Section):
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
         description="The network of all sites and of Traefik; made if missing, never prefixed.",
     )
-    parallel: int = Field(default=4, ge=1, le=64, description="How many sites are worked on side by side.")
+    parallel: int = Field(default=16, ge=1, le=64, description="How many sites are worked on side by side.")
     keep_images: int = Field(
         default=3, ge=0, description="So many releases of each site keep their images; older ones are removed when unused. 0: never."
     )

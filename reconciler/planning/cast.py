@@ -23,7 +23,10 @@ def assign(seen: Seen) -> Cast:
         right = [
             c
             for c in seen.containers
-            if c.release == seen.goal.release and c.service == service.name and c.id not in seen.wrong and (alive(c) or halted(seen, c))
+            if c.release == seen.goal.release
+            and c.service == service.name
+            and c.id not in seen.wrong
+            and (alive(c) or halted(seen, c) or created(seen, c))
         ]
         right.sort(key=lambda c: (c.id not in seen.ready, not alive(c), c.replica))
         keep += right[: service.replicas]
@@ -32,6 +35,11 @@ def assign(seen: Seen) -> Cast:
     kept = {c.id for c in keep}
     leaving = tuple(c for c in seen.containers if c.id not in kept)
     return Cast(tuple(keep), leaving, tuple(missing), alone_because(seen.goal, leaving))
+
+
+def created(seen: Seen, c: Container) -> bool:
+    """It waits for its first start. Without pins its labels may have been outranked since."""
+    return c.state == "created" and seen.names.pins
 
 
 def halted(seen: Seen, c: Container) -> bool:

@@ -20,7 +20,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     if goal is None or seen.fallback or memory.begun != goal.release:
         return None
     others = [c for c in seen.containers if c.release != goal.release and (c.id in seen.ready or cast.alone)]
-    mine = [c for c in seen.containers if c.release == goal.release]
+    mine = [c for c in seen.containers if c.release == goal.release and c.state != "created"]
     if not others and any(c in mine for c in serving_now(seen)):
         return None
     if goal.release not in memory.unserved and not others:

@@ -14,7 +14,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, routes_of
-from reconciler.planning.starts import begin, due_starts, remove_of, stop_of
+from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
 from reconciler.planning.steps import GiveUp, Pull, SetPin, Step, Wait
 
 
@@ -55,6 +55,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
     if not confirmed(seen, pin):
+        steps += creates_of(seen, goal, cast, memory) if seen.pin == pin else ()
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))

@@ -6,12 +6,12 @@ from dataclasses import replace
 from reconciler.desired.desired import DesiredService, DesiredSite
 from reconciler.desired.release import container_name, replica_name
 from reconciler.desired.spec import NewContainer
-from reconciler.planning.labels import container_labels, joining_labels
+from reconciler.planning.labels import applied_of, container_labels, joining_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import rank_for
 from reconciler.planning.seen import Cast, Seen, alive, alone_name
-from reconciler.planning.steps import Remove, Start, StartAgain, Step, Stop, Wait
+from reconciler.planning.steps import Create, Remove, Start, StartAgain, Step, Stop, Wait
 
 FREE_TRIES = 3
 """So often containers are started without waiting."""
@@ -31,13 +31,20 @@ def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
     if memory.begun != goal.release:
         tries = memory.tries if goal.release == memory.served else 0
         memory = replace(memory, begun=goal.release, begun_at=seen.now, tries=tries)
-    fresh = goal.release != memory.served and not any(c.release == goal.release for c in seen.containers)
+    fresh = goal.release != memory.served and not any(c.release == goal.release and c.state != "created" for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
 
 
-def starts_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
+def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory) -> list[Create]:
+    """What can be created while Traefik takes the pin that is written: the start comes sooner then, and nobody routes to them before."""
+    if not seen.traefik.reachable or next_start(memory) > seen.now:
+        return []
+    return [Create(step.new, step.reason) for step in starts_of(seen, goal, cast)]
+
+
+def starts_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Start]:
     """A start for each container that is missing."""
-    steps: list[Step] = []
+    steps: list[Start] = []
     rank = rank_for(seen.containers, goal.release, pins=seen.names.pins)
     for service, count in cast.missing:
         used = {c.replica for c in seen.containers if c.release == goal.release and c.service == service.name}
@@ -64,6 +71,14 @@ def names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[
             yield replica_name(seen.names.instance, goal.name, goal.release, labels["shipstone.service"], replica)
 
 
+def _start_of(seen: Seen, goal: DesiredSite, c: Container) -> Start:
+    """The first start of one that was created."""
+    service = next(service for service in goal.services if service.name == c.service)
+    labels = tuple(sorted(c.labels.items()))
+    new = NewContainer(c.name, c.labels.get("shipstone.digest", ""), applied_of(c).spec, labels, seen.names.network, goal.timing.deadline)
+    return Start(new, _why_start(seen, goal, service), c.id)
+
+
 def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
     wrong = [why for c_id, why in seen.wrong.items() if any(c.id == c_id and c.service == service.name for c in seen.containers)]
     if wrong:
@@ -78,7 +93,9 @@ def due_starts(
 ) -> tuple[list[Step], SiteMemory, float | None]:
     """What is started after the steps in `before`, with what has to be waited for first; the try is counted when nothing has to.
     Last, when a wait for the next try ends (monotonic seconds)."""
-    starts: list[Step] = [StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped]
+    starts: list[Step] = [
+        _start_of(seen, goal, c) if c.state == "created" else StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped
+    ]
     starts += starts_of(seen, goal, cast)
     waits: list[Step] = []
     if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):

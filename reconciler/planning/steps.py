@@ -28,12 +28,26 @@ class SetPin:
 
 
 @dataclass(frozen=True)
+class Create:
+    """Create a container that is started later: nobody routes to it yet."""
+
+    step: ClassVar[str] = "create"
+    new: NewContainer
+    reason: str
+
+    @property
+    def target(self) -> str:
+        return self.new.name
+
+
+@dataclass(frozen=True)
 class Start:
-    """Create a container and start it."""
+    """Create a container and start it; with `made` only start it: it was created, and has this id."""
 
     step: ClassVar[str] = "start"
     new: NewContainer
     reason: str
+    made: str = ""
 
     @property
     def target(self) -> str:
@@ -93,7 +107,7 @@ class GiveUp:
     reason: str
 
 
-Step = Pull | SetPin | Start | StartAgain | Stop | Remove | Wait | GiveUp
+Step = Pull | SetPin | Create | Start | StartAgain | Stop | Remove | Wait | GiveUp
 
 
 def due(steps: tuple[Step, ...]) -> tuple[Step, ...]:

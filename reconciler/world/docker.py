@@ -153,6 +153,11 @@ class DockerEngine:
         return self._network_there
 
     def create_and_start(self, new: NewContainer) -> str:
+        made = self.create(new)
+        self.start_new(made, new)
+        return made
+
+    def create(self, new: NewContainer) -> str:
         with self._connection.call(f"create {new.name}"):
             check = self._images.config(new.image).get("Healthcheck")
             modern = version_gte(self._connection.api.api_version, START_INTERVAL_API)
@@ -163,6 +168,9 @@ class DockerEngine:
             except APIError as error:
                 raise self._owner_of(new.name) or error from None
         failpoint("create")
+        return str(made)
+
+    def start_new(self, made: str, new: NewContainer) -> None:
         try:
             with self._connection.call(f"start {new.name}"):
                 user = new.spec.user or self._images.config(new.image).get("User") or ""
@@ -173,7 +181,6 @@ class DockerEngine:
             with self._connection.call(f"remove the half-made {new.name}"):
                 self._connection.api.remove_container(made, force=True)
             raise
-        return str(made)
 
     def start(self, container_id: str) -> None:
         with self._connection.call(f"start {container_id[:12]}"):
@@ -241,7 +248,9 @@ class DockerEngine:
         return str(row["Version"]), str(row["ApiVersion"])
 
     def _unknown(self, row: dict[str, Any]) -> bool:
-        """It was not inspected yet, or the list shows something new of it."""
+        """It was not inspected yet, or the list shows something new of it. What never ran is not worth an inspection."""
+        if row["State"] == "created":
+            return False
         with self._lock:
             known = self._inspected.get(row["Id"])
         return known is None or known[0] != fingerprint(row)

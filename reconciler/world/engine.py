@@ -53,8 +53,14 @@ class Engine(Protocol):
 
     def network_exists(self) -> bool: ...
 
+    def create(self, new: NewContainer) -> str:
+        """Create, on the network from the first moment; the id."""
+
+    def start_new(self, made: str, new: NewContainer) -> None:
+        """Start a created container, by id, for the first time, with its secrets. It is removed when it cannot be started."""
+
     def create_and_start(self, new: NewContainer) -> str:
-        """Create, on the network from the first moment, and start; the id. What was half made is removed on failure."""
+        """Both; the id."""
 
     def start(self, container_id: str) -> None:
         """Start a container that is stopped. Running already is fine."""

@@ -67,7 +67,7 @@ class MemoryEngine:
         self._fault("containers")
         self._live()
         return tuple(
-            self._container(c, inspected=c.labels.get("shipstone.site") not in busy)
+            self._container(c, inspected=c.state != "created" and c.labels.get("shipstone.site") not in busy)
             for c in self._all.values()
             if c.labels.get("shipstone.instance") == self.instance
         )
@@ -134,6 +134,11 @@ class MemoryEngine:
         return self.network
 
     def create_and_start(self, new: NewContainer) -> str:
+        made = self.create(new)
+        self.start_new(made, new)
+        return made
+
+    def create(self, new: NewContainer) -> str:
         self._fault("create")
         self._behaviour(new.image)
         if not self.network:
@@ -144,16 +149,22 @@ class MemoryEngine:
                 whose = f"a container that is not Shipstone's has this name: {owner.id[:12]} of image {owner.image}. Rename or remove it"
             raise EngineError(f"cannot create {new.name}: {whose}.")
         self.volumes |= {volume.source for volume in new.spec.volumes if volume.kind == "volume"}
-        if new.spec.entrypoint and new.spec.entrypoint[0].startswith("/nonexistent"):
-            raise EngineError(f"cannot start {new.name}: {new.spec.entrypoint[0]}: no such file or directory")
-        self._fault("start")
-        if (left := self.capacity().ports) is not None and left <= 0:
-            raise EngineError(f"cannot start {new.name}: adding interface to bridge failed: exchange full")
-        return self._start(new.name, dict(new.labels), new.image, new)
+        return self._create(new.name, dict(new.labels), new.image, new)
+
+    def start_new(self, made: str, new: NewContainer) -> None:  # noqa: ARG002  start() knows it
+        try:
+            self.start(made)
+        except EngineError:
+            self._all.pop(made, None)
+            raise
 
     def start(self, container_id: str) -> None:
         self._fault("start")
         c = self._get(container_id)
+        if c.new and c.new.spec.entrypoint and c.new.spec.entrypoint[0].startswith("/nonexistent"):
+            raise EngineError(f"cannot start {c.name}: {c.new.spec.entrypoint[0]}: no such file or directory")
+        if (left := self.capacity().ports) is not None and left <= 0:
+            raise EngineError(f"cannot start {c.name}: adding interface to bridge failed: exchange full")
         if c.state != "running":
             c.state, c.address, c.started_at, c.exit_code = "running", self._free_address(), self._clock(), 0
             self._tell(c.id, "start")
@@ -202,7 +213,9 @@ class MemoryEngine:
 
     def run(self, name: str, image: str, labels: dict[str, str]) -> str:
         """A container that is not ours."""
-        return self._start(name, labels, image, None)
+        made = self._create(name, labels, image, None)
+        self.start(made)
+        return made
 
     def kill(self, container_id: str) -> None:
         self._end(self._get(container_id), 137)
@@ -237,16 +250,15 @@ class MemoryEngine:
         self._get(container_id).health = health
         self._tell(container_id, f"health_status: {health}")
 
-    def _start(self, name: str, labels: dict[str, str], image: str, new: NewContainer | None) -> str:
+    def _create(self, name: str, labels: dict[str, str], image: str, new: NewContainer | None) -> str:
         made = f"{next(self._ids):064x}"
         behaviour = self._behaviour(image)
         spec = new.spec if new else None
-        container = Running(made, name, {**dict(behaviour.labels), **labels}, image, "running", self._free_address(), (self._network,), new)
-        container.started_at, container.mem_limit = self._clock(), spec.mem_limit if spec else None
+        container = Running(made, name, {**dict(behaviour.labels), **labels}, image, "created", None, (self._network,), new)
+        container.mem_limit = spec.mem_limit if spec else None
         container.health = "starting" if spec and spec.healthcheck else behaviour.health
         self._all[made] = container
-        for action in ("create", "start"):
-            self._tell(made, action)
+        self._tell(made, "create")
         return made
 
     def _free_address(self) -> str:

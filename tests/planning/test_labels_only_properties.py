@@ -215,7 +215,7 @@ class LabelsOnly(RuleBasedStateMachine):
                 resolved = self.engine.resolve(step.target, timeout=1)
                 self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
             case Start():
-                self.engine.create_and_start(step.new)
+                self.engine.start_new(step.made or self.engine.create(step.new), step.new)
             case StartAgain():
                 self.engine.start(step.container_id)
             case Stop():

@@ -24,7 +24,7 @@ from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.pinning import covers
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
-from reconciler.planning.steps import GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
+from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
 from reconciler.reconcile import in_motion
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.memory_traefik import MemoryTraefik
@@ -352,8 +352,10 @@ class Motion(RuleBasedStateMachine):
                 self.pin_text = render_pins(NAMES.instance, ("web",), pins)
                 self.pins.clear()
                 self.pins.update(parse_pins(NAMES.instance, self.pin_text)[0])
+            case Create():
+                self.engine.create(step.new)
             case Start():
-                self.engine.create_and_start(step.new)
+                self.engine.start_new(step.made or self.engine.create(step.new), step.new)
             case StartAgain():
                 self.engine.start(step.container_id)
             case Stop():

@@ -59,6 +59,7 @@ def words(motion: Motion) -> list[str]:
 OLD, NEW = site("1"), site("2")
 OLD_TWO = (container(OLD, 1), container(OLD, 2))
 NEW_TWO = (container(NEW, 1), container(NEW, 2))
+NEW_MADE = tuple(replace(c, state="created", address=None) for c in NEW_TWO)
 TO_OLD, TO_NEW, TO_NOBODY = to(release_name("t", "blog", OLD.release)), to(release_name("t", "blog", NEW.release)), to()
 
 
@@ -82,12 +83,23 @@ def test_a_replace_pins_to_the_old_release_first() -> None:
 
 
 def test_nothing_starts_before_traefik_took_the_pin() -> None:
-    for view in (
-        traefik(*OLD_TWO),
-        traefik(*OLD_TWO, pin=TO_NEW),
-        TraefikView(reachable=False),
-    ):
-        assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=view), SiteMemory())) == []
+    """It is only created meanwhile: nobody routes to that."""
+    created = [f"create {c.name}" for c in NEW_TWO]
+    for view in (traefik(*OLD_TWO), traefik(*OLD_TWO, pin=TO_NEW)):
+        assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=view), SiteMemory())) == created
+        assert words(plan_site(seen(NEW, *OLD_TWO, *NEW_MADE, pin=TO_OLD, traefik=view), SiteMemory())) == []
+    assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=TraefikView(reachable=False)), SiteMemory())) == []
+
+
+def test_what_was_created_is_started_or_removed() -> None:
+    """It is adopted after a crash too; a first start is none that a deadline counts from."""
+    motion = plan_site(seen(NEW, *OLD_TWO, *NEW_MADE, pin=TO_OLD, traefik=traefik(*OLD_TWO, pin=TO_OLD)), SiteMemory())
+    assert [(step.target, step.made) for step in due(motion.steps) if isinstance(step, Start)] == [(c.name, c.id) for c in NEW_MADE]
+    begun = SiteMemory(begun=NEW.release, begun_at=0.0, unserved=frozenset({NEW.release}))
+    late = plan_site(seen(NEW, *OLD_TWO, *NEW_MADE, pin=TO_OLD, traefik=traefik(*OLD_TWO), now=1e6), begun)
+    assert not any(isinstance(step, GiveUp) for step in late.steps)
+    back = plan_site(seen(OLD, *OLD_TWO, *NEW_MADE, traefik=traefik(*OLD_TWO)), SiteMemory())
+    assert words(back) == [f"remove {c.name}" for c in NEW_MADE]
 
 
 def test_the_new_release_starts_beside_the_old() -> None:

@@ -208,6 +208,25 @@ def test_what_cannot_start_is_removed_again(bench: Bench) -> None:
     assert bench.engine.containers() == ()
 
 
+def test_what_is_created_runs_only_once_it_is_started(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create(bench.new())
+    assert (bench.one().state, bench.one().address, bench.one().live) == ("created", None, None)
+    bench.engine.start_new(made, bench.new())
+    assert (bench.one().id, bench.one().state) == (made, "running")
+    assert bench.one().live is not None
+
+
+def test_what_was_created_and_cannot_start_is_removed(bench: Bench) -> None:
+    bench.engine.ensure_network()
+    made = bench.engine.create(bench.new(entrypoint=("/nonexistent",)))
+    with pytest.raises(EngineError, match=f"cannot start {bench.new().name}: "):
+        bench.engine.start_new(made, bench.new())
+    assert bench.engine.containers() == ()
+    bench.engine.remove(bench.engine.create(bench.new()))
+    assert bench.engine.containers() == ()
+
+
 def test_stop_then_remove_and_gone_already_is_fine(bench: Bench) -> None:
     bench.engine.ensure_network()
     made = bench.engine.create_and_start(bench.new())
