@@ -152,9 +152,9 @@ def wheels() -> Path:
     return folder
 
 
-def build_wheel(folder: Path, *, epoch: str = "") -> Path:
-    """This checkout as a wheel in `folder`."""
-    command = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+def build_wheel(folder: Path, *, epoch: str = "", root: Path = ROOT) -> Path:
+    """The checkout at `root` as a wheel in `folder`."""
+    command = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(root)]
     environment = {**os.environ, **({"SOURCE_DATE_EPOCH": epoch} if epoch else {})}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
