@@ -84,9 +84,12 @@ def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHos
     answers(real_host, "one")
     before = real_host.run("cat /etc/hosts")
     bad = "'/^::1 hello/a 192.0.2.66 deb.debian.org'"
+    real_host.run("systemctl stop shipstone")  # it would write its own again
     real_host.run(f"sed -i {bad} /var/lib/shipstone/hosts", user="shipstone")
     refusal = "/var/lib/shipstone/hosts:6: it is not one of 127.0.0.1, ::1 and one host name"
     until(lambda: refusal in real_host.run("journalctl -u shipstone-hosts -o cat"), "refused", 20)
+    assert real_host.run("cat /etc/hosts") == before
+    real_host.run("systemctl start shipstone")
     until(lambda: "deb.debian.org" not in real_host.run("cat /var/lib/shipstone/hosts"), "the daemon writes its own again", 20)
     assert real_host.run("cat /etc/hosts") == before
 
