@@ -44,14 +44,15 @@ class LabError(Exception):
 
 
 @contextlib.contextmanager
-def lab_lock() -> Iterator[None]:
-    """One at a time: two processes that install packages or make the same image would trip over each other."""
-    folder = os.open(LOCK, os.O_RDONLY)
+def lab_lock(folder: Path = LOCK) -> Iterator[None]:
+    """One at a time: two processes that install packages or make the same image would trip over each other. What takes minutes, and
+    gets in nobody else's way, is done under the lock of another `folder`."""
+    held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        fcntl.flock(held, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(folder)
+        os.close(held)
 
 
 @dataclass

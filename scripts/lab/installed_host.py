@@ -1,5 +1,9 @@
 """Shipstone on a real host, set up by the commands of docs/install.md; the git server is the host's own sshd."""
 
+import hashlib
+import hmac
+import json
+import shlex
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -9,6 +13,7 @@ from lab.images import ABRUPT
 from lab.real_host import GIT, ROOT, RealHost, build_wheel, wheels
 
 DOMAIN = "shipstone.local"
+HOOK_SECRET = "lab-webhook-secret"  # noqa: S105  of a host that is gone after the test
 SITE = f"""image: {ABRUPT}
 port: 80
 environment: {{{{V: "{{version}}", BOOT_MS: "200", WORK_MS: "5"}}}}
@@ -34,13 +39,27 @@ chown -R git: /home/git/.ssh && chmod 700 /home/git/.ssh
 SETTINGS = f"""
 cd /etc/shipstone
 sed -i 's|^# url = .*|url = "ssh://git@localhost{GIT}"|; s|^# ssh_key|ssh_key|; s|^# known_hosts|known_hosts|' config.toml
-sed -i 's|^# branch = .*|poll = "1s"|' config.toml
+sed -i 's|^# branch = .*|poll = "1h"|' config.toml
+printf '\\n[webhooks]\\nsecret_file = "/etc/shipstone/credentials/webhook-secret"\\n' >> config.toml
+echo {HOOK_SECRET} > credentials/webhook-secret
+chown shipstone: credentials/webhook-secret && chmod 400 credentials/webhook-secret
 """
+"""Nothing is fetched in time by polling: what a test waits for comes by a webhook or a reload."""
 
 
 def site(version: str) -> str:
     """A site's file; it answers `version`."""
     return SITE.format(version=version)
+
+
+def hook(host: RealHost, secret: str = HOOK_SECRET) -> str:
+    """The status of a push event, signed as GitHub does it, that this host sends to its daemon."""
+    body = json.dumps({"ref": "refs/heads/main", "repository": {"ssh_url": f"ssh://git@localhost{GIT}"}})
+    signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
+    headers = {"Content-Type": "application/json", "X-GitHub-Event": "push", "X-Hub-Signature-256": f"sha256={signature}"}
+    given = " ".join(f"--header {shlex.quote(f'{name}: {value}')}" for name, value in headers.items())
+    where = "http://127.0.0.1:8484/hooks/github"
+    return host.run(f"curl --silent --output /dev/null --write-out '%{{http_code}}' {given} --data-raw {shlex.quote(body)} {where}")
 
 
 def set_up(host: RealHost, steps: Sequence[str]) -> None:

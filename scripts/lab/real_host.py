@@ -139,22 +139,20 @@ def wheels() -> Path:
     lock = ROOT / "requirements.lock"
     key = hashlib.sha256(lock.read_bytes() + PYTHON.encode()).hexdigest()[:12]
     folder = CACHE / f"wheels-{key}"
-    with lab_lock():
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with lab_lock(CACHE):
         if not folder.exists():
-            CACHE.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="wheels-", dir=CACHE) as fresh:
                 kinds = [f"--platform=manylinux{kind}_{platform.machine()}" for kind in ("2014", "_2_17", "_2_28", "_2_34")]
                 exact = ["--require-hashes", "--only-binary=:all:", "--no-deps", f"--python-version={PYTHON}", *kinds]
-                run(sys.executable, "-m", "pip", "--quiet", "download", *exact, "--dest", fresh, "--requirement", str(lock))
-                Path(fresh).chmod(0o755)
-                Path(fresh).rename(folder)
-                Path(fresh).mkdir()
+                run(sys.executable, "-m", "pip", "--quiet", "download", *exact, "--dest", f"{fresh}/wheels", "--requirement", str(lock))
+                Path(fresh, "wheels").rename(folder)
     return folder
 
 
-def build_wheel(folder: Path, *, epoch: str = "") -> Path:
-    """This checkout as a wheel in `folder`."""
-    command = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+def build_wheel(folder: Path, *, epoch: str = "", root: Path = ROOT) -> Path:
+    """The checkout at `root` as a wheel in `folder`."""
+    command = [sys.executable, "-m", "pip", "--quiet", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(root)]
     environment = {**os.environ, **({"SOURCE_DATE_EPOCH": epoch} if epoch else {})}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode:
@@ -164,8 +162,7 @@ def build_wheel(folder: Path, *, epoch: str = "") -> Path:
 
 
 def make_host_image(api: docker.APIClient) -> None:
-    """Debian with systemd, Docker, git, ssh and Python, about 500 MB."""
-    CACHE.mkdir(parents=True, exist_ok=True)
+    """Debian with systemd, Docker, git, ssh and Python, about 500 MB; a minute or two."""
     with tempfile.TemporaryDirectory(prefix="host-", dir=CACHE) as folder:
         tar = f"{folder}/root.tar"
         run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, tar)
@@ -178,7 +175,8 @@ def a_real_host(socket: str, name: str) -> Iterator[RealHost]:
     """Booted, with its engine and the images that sites need; taken away with its volume."""
     need("mmdebstrap")
     api = docker.APIClient(base_url=socket, version="auto", timeout=120)
-    with lab_lock():
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with lab_lock(CACHE):
         if not have(api, IMAGE):
             make_host_image(api)
     provide(api, TRAEFIK, make_traefik)

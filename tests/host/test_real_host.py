@@ -4,7 +4,7 @@ import json
 
 import pytest
 from lab.host import until
-from lab.installed_host import site
+from lab.installed_host import hook, site
 from lab.real_host import PROGRAM, RealHost
 
 from tests.host.conftest import PAGE
@@ -24,17 +24,19 @@ def main_pid(host: RealHost) -> str:
 
 def test_a_dry_run_shows_what_is_to_do_and_does_nothing(real_host: RealHost) -> None:
     unit = "/etc/systemd/system/shipstone-report.timer"
-    real_host.run(f"echo '# mine' >> {unit} && chmod 700 /etc/shipstone/credentials")
+    real_host.run(f"echo '# mine' >> {unit} && chmod 700 /etc/shipstone/credentials && touch /var/lib/shipstone/of-root")
     shown = real_host.run("shipstone install --dry-run").splitlines()
     assert [line for line in shown if not line.startswith("as is")] == [
         "to do  folder    /etc/shipstone/credentials                     root:shipstone 0750, now root:shipstone 0700",
+        "to do  folder    /var/lib/shipstone                             1 files in it to shipstone:shipstone",
         "to do  unit      /etc/systemd/system/shipstone-report.timer     written anew",
-        "2 to do: run it without --dry-run",
+        "3 to do: run it without --dry-run",
     ]
     assert real_host.run(f"tail -1 {unit}") == "# mine"
     real_host.run("shipstone install")
     assert real_host.tried(f"grep mine {unit}")[0] == 1
     assert real_host.run("stat -c %a /etc/shipstone/credentials") == "750"
+    assert real_host.run("stat -c %U /var/lib/shipstone/of-root") == "shipstone"
 
 
 def test_installing_again_changes_nothing(real_host: RealHost) -> None:
@@ -84,9 +86,12 @@ def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHos
     answers(real_host, "one")
     before = real_host.run("cat /etc/hosts")
     bad = "'/^::1 hello/a 192.0.2.66 deb.debian.org'"
+    real_host.run("systemctl stop shipstone")  # it would write its own again
     real_host.run(f"sed -i {bad} /var/lib/shipstone/hosts", user="shipstone")
     refusal = "/var/lib/shipstone/hosts:6: it is not one of 127.0.0.1, ::1 and one host name"
     until(lambda: refusal in real_host.run("journalctl -u shipstone-hosts -o cat"), "refused", 20)
+    assert real_host.run("cat /etc/hosts") == before
+    real_host.run("systemctl start shipstone")
     until(lambda: "deb.debian.org" not in real_host.run("cat /var/lib/shipstone/hosts"), "the daemon writes its own again", 20)
     assert real_host.run("cat /etc/hosts") == before
 
@@ -125,6 +130,19 @@ def test_a_restart_of_the_service_touches_no_site(real_host: RealHost) -> None:
     assert real_host.get(HELLO) == "one"
     real_host.run("systemctl start shipstone")
     assert real_host.run("docker ps --no-trunc --quiet | sort") == before
+
+
+def test_a_signed_webhook_makes_a_commit_live_and_a_reload_looks_too(real_host: RealHost) -> None:
+    """It polls once an hour here."""
+    answers(real_host, "one")
+    real_host.commit({"sites/hello.yaml": site("hooked")}, "another version")
+    assert hook(real_host, "another secret") == "401"
+    assert real_host.get(HELLO) == "one"
+    assert hook(real_host) == "202"
+    answers(real_host, "hooked")
+    real_host.commit({"sites/hello.yaml": site("one")}, "and back")
+    real_host.run("systemctl reload shipstone")
+    answers(real_host, "one")
 
 
 def test_an_unknown_host_key_is_refused(real_host: RealHost) -> None:
@@ -175,7 +193,8 @@ def test_after_a_reboot_sites_answer_before_git_is_reachable(real_host: RealHost
     assert real_host.run("ls /etc/traefik/dynamic") == "shipstone.toml"
     real_host.run("systemctl enable --now --quiet ssh")
     real_host.commit({"sites/hello.yaml": site("two")}, "another version")
-    answers(real_host, "two", 90)
+    real_host.run("systemctl reload shipstone")
+    answers(real_host, "two")
 
 
 def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_host: RealHost) -> None:
