@@ -5,15 +5,16 @@ import math
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol
 
 from reconciler.desired.bind_mounts import check_bind
 from reconciler.desired.desired import Content, Desired, DesiredSite
 from reconciler.desired.policy import Policy
 from reconciler.desired.refusal import Refusal
 from reconciler.desired.revision import Revision
-from reconciler.desired.spec import ContainerSpec
+from reconciler.desired.spec import ContainerSpec, SecretRef, SecretValue
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.failpoints import failpoint
 from reconciler.images import Images
@@ -52,6 +53,24 @@ class Outcome:
 Report = Callable[[Outcome], None]
 
 
+class Secrets(Protocol):
+    """Where values come from, just before a container is made; see world/secrets.py."""
+
+    def values(self, site: str, wanted: Iterable[SecretRef], revision: Revision | None) -> tuple[tuple[str, SecretValue], ...]: ...
+
+    def hide(self, text: str) -> str: ...
+
+
+class NoSecrets:
+    """Of an installation without any."""
+
+    def values(self, site: str, wanted: Iterable[SecretRef], revision: Revision | None) -> tuple[tuple[str, SecretValue], ...]:  # noqa: ARG002
+        raise EngineError(f"cannot start a container of {site}: there are no secrets here.")
+
+    def hide(self, text: str) -> str:
+        return text
+
+
 class Apply:
     """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day;
     `chance` gives numbers from 0 to 1: sites that failed together do not knock together again."""
@@ -69,10 +88,11 @@ class Apply:
         pull_timeout: float = 600.0,
         chance: Callable[[], float] = random.random,
         policy: Policy | None = None,
+        secrets: Secrets | None = None,
     ) -> None:
         self._engine, self._pins, self._files = engine, pins, files
         self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
-        self._policy = policy
+        self._policy, self._secrets = policy, secrets or NoSecrets()
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
         self._pullers = Workers(PULLS, "pull")
@@ -183,7 +203,7 @@ class Apply:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        self._end(Outcome(site.name, tuple(done), error, images, failed), report, touched(steps))
+        self._end(Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed), report, touched(steps))
 
     def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
@@ -227,7 +247,10 @@ class Apply:
                 self._may_mount(site.name, step.new.spec)
                 for mount in step.new.spec.files:
                     self._store(mount.digest, desired.contents.get(mount.digest))
-                self._engine.create_and_start(step.new)
+                new = step.new
+                if new.spec.secrets:
+                    new = replace(new, secrets=self._secrets.values(site.name, new.spec.secrets, self.revision))
+                self._engine.create_and_start(new)
             case Stop():
                 failpoint("stop")
                 self._engine.stop(step.container_id, grace=step.grace)
@@ -256,6 +279,7 @@ class Apply:
             except EngineError:
                 continue
         said = [text for text in log if text.strip()][-LOG_LINES:]
+        said = [self._secrets.hide(text) for text in said]
         reason = "\n".join([f"{step.reason}: {said[-1].strip()}" if said else step.reason, *said])
         return FailedRelease(site.name, step.release, reason, self._wall())
 

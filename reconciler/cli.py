@@ -11,6 +11,7 @@ from reconciler.cli_findings import findings
 from reconciler.cli_host import host
 from reconciler.cli_intents import intents
 from reconciler.cli_options import Config, Source, settings_of
+from reconciler.cli_secrets import secrets
 from reconciler.errors import ShipstoneError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -89,6 +90,7 @@ def apply(
 
 for group in (findings, intents, host):
     app.registered_commands += group.registered_commands
+app.add_typer(secrets, name="secrets")
 
 
 def main() -> NoReturn:

@@ -25,6 +25,7 @@ from reconciler.followers import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of
+from reconciler.planning.masked import with_known_digests
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.plan import Plan, make_plan
@@ -117,6 +118,7 @@ class Reconciler:
         busy = self._apply.busy  # before looking: a site whose steps end meanwhile was seen half done
         observed = self.observe(desired, busy)
         now = self._clock()
+        desired = with_known_digests(desired, observed.containers)
         plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
         known.planned(plan, busy)
         self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())

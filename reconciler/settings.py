@@ -258,6 +258,16 @@ class PolicySettings(Section):
     sites: dict[str, SiteGrant] = Field(default={}, description="By a site's name or a pattern: what such sites may have besides.")
 
 
+class SecretsSettings(Section):
+    dir: str = Field(
+        default="/etc/shipstone/secrets", description="Secrets of this host: SITE/NAME is a site's, NAME whose the policy says."
+    )
+    identity: str = Field(
+        default="age_identity",
+        description="What age and SOPS files of the repository are decrypted with: a name in /etc/shipstone/credentials, or a path.",
+    )
+
+
 class RegistrySettings(Section):
     """How to log in to one registry."""
 
@@ -279,6 +289,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
     policy: PolicySettings = PolicySettings()
+    secrets: SecretsSettings = SecretsSettings()
     registries: dict[str, RegistrySettings] = Field(
         default={}, description="By a registry's name, as ghcr.io or docker.io: username and password, with which its images are pulled."
     )

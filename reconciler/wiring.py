@@ -30,6 +30,7 @@ from reconciler.world.git_command import Ssh
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.registry_logins import Login, Logins
+from reconciler.world.secrets import SecretStore
 from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.systemd import credential
@@ -58,6 +59,10 @@ class Paths:
     @property
     def files(self) -> Path:
         return self.state / "files"
+
+    @property
+    def secrets_key(self) -> Path:
+        return self.state / "secrets.key"
 
     @property
     def lock(self) -> Path:
@@ -120,6 +125,17 @@ def source_of(settings: Settings) -> Source:
 
 def logins_of(settings: Settings) -> Logins:
     return Logins({name: Login(row.username, row.password.get_secret_value()) for name, row in settings.registries.items()})
+
+
+def secrets_of(settings: Settings) -> SecretStore:
+    key = paths_of(settings).secrets_key
+    return SecretStore(Path(settings.secrets.dir), credential, identity_of(settings), key, policy_of(settings))
+
+
+def identity_of(settings: Settings) -> Path:
+    """The file of the age identity."""
+    named = settings.secrets.identity
+    return Path(named) if "/" in named else credential(named)
 
 
 def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine:
@@ -188,10 +204,11 @@ def reconciler_of(
     policy = policy_of(settings)
     files = FileStore(paths.files)
     parallel = settings.engine.parallel
-    apply = Apply(engine, pins, files, parallel=parallel, clock=time.monotonic, wall=time.time, told=told, policy=policy)
+    secrets = secrets_of(settings)
+    apply = Apply(engine, pins, files, parallel=parallel, clock=time.monotonic, wall=time.time, told=told, policy=policy, secrets=secrets)
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
     keep = settings.engine.keep_images
-    return Reconciler(world, Compiler(policy), names_of(settings), apply, guard, keep_images=keep, followers=followers)
+    return Reconciler(world, Compiler(policy, secrets), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:

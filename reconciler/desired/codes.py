@@ -75,6 +75,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "SS-C32": "an image that the policy does not allow",
         "SS-C33": "a site beyond the limits of the policy",
         "SS-C34": "a volume of another site",
+        "SS-C35": "a secret's target or source",
+        "SS-C36": "a secret that is missing, or is not this site's",
         "SS-C25": "a file that is not in the repository or cannot be mounted",
     }
 )

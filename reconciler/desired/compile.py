@@ -11,10 +11,12 @@ from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
 from reconciler.desired.policy import Policy
 from reconciler.desired.problem import Problem, errors
+from reconciler.desired.refusal import Refusal
 from reconciler.desired.release import fingerprint
 from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.secrets import Vault, check_file, source_of
 from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Sticky
-from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, Volume
+from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, SecretRef, Volume
 
 FLEET_FILE = "shipstone.yaml"
 MAX_CONTENT = 16 * 1024 * 1024
@@ -37,19 +39,24 @@ class _Compiled:
 class Compiler:
     """Compiles revisions and remembers the last one, so that unchanged files cost nothing."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
+    def __init__(self, policy: Policy, vault: Vault | None = None) -> None:
+        """Without a `vault` secrets are not looked for, and have no digests: as in a pull request's check."""
+        self._policy, self._vault = policy, vault
+        self._secrets: object = None
         self._last: tuple[Revision, Desired] | None = None
         self._parsed: dict[tuple[str, str, str], ParsedSite] = {}
 
     def compile(self, revision: Revision, previous: Desired | None = None) -> Desired:
         """The desired state at `revision`; sites with errors are held at what `previous` had of them."""
-        if self._last is not None and self._last[0] is revision:
+        if self._last is not None and self._last[0] is revision and (self._vault is None or self._vault.state() == self._secrets):
             return self._last[1]
+        if self._vault is not None:
+            self._vault.forget()
         fleet, problems = self._fleet(revision)
         desired = self._sites(revision, fleet, problems, previous) if fleet else _all_held(revision, previous, problems)
         desired = replace(desired, notices=(revision.notice,) if revision.notice else ())
         self._last = (revision, desired)
+        self._secrets = self._vault.state() if self._vault is not None else None
         return desired
 
     def _fleet(self, revision: Revision) -> tuple[Fleet | None, tuple[Problem, ...]]:
@@ -105,11 +112,13 @@ class Compiler:
         site, problems = parsed
         if site is None:
             return _Compiled(None, {}, problems, path)
-        return compile_site(revision, fleet, path, name, site, problems)
+        return compile_site(revision, fleet, path, name, site, problems, self._vault)
 
 
-def compile_site(revision: Revision, fleet: Fleet, path: str, name: str, site: Site, problems: tuple[Problem, ...]) -> _Compiled:
-    """One parsed site with its defaults filled in and its files found."""
+def compile_site(
+    revision: Revision, fleet: Fleet, path: str, name: str, site: Site, problems: tuple[Problem, ...], vault: Vault | None = None
+) -> _Compiled:
+    """One parsed site with its defaults filled in, its files found, and its secrets where there is a vault."""
     contents: dict[str, Content] = {}
     found = list(problems)
     services: list[DesiredService] = []
@@ -125,7 +134,15 @@ def compile_site(revision: Revision, fleet: Fleet, path: str, name: str, site: S
             digest = content_digest(content, revision.entries)
             contents[digest] = content
             mounts.append(FileMount(target, source.strip("/"), digest))
-        services.append(DesiredService(service, container_spec(keys, tuple(mounts)), keys.replicas))
+        secrets: list[SecretRef] = []
+        for target, source in sorted(keys.secrets.items()):
+            try:
+                check_file(source_of(source), revision)
+                secrets.append(SecretRef(target, source, vault.digest(name, source, revision) if vault else ""))
+            except Refusal as refusal:
+                line, column = place_of(revision.read(path), ("services", service, "secrets", target), ("secrets", target))
+                found.append(Problem(path, line, column, f"secrets.{target}", refusal.code, refusal.message))
+        services.append(DesiredService(service, replace(container_spec(keys, tuple(mounts)), secrets=tuple(secrets)), keys.replicas))
     route = route_of_site(site, tuple(site.hosts or (f"{name}.{fleet.domain}",)))
     timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain, site.rollout.order or "")
     release = fingerprint({service.name: service.spec for service in services}, route)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 
-from reconciler.desired import container_rules, mounts, names, rights, scalars
+from reconciler.desired import container_rules, mounts, names, rights, scalars, secrets
 from reconciler.desired.policy import Rules, check_host
 from reconciler.desired.refusal import Refusal
 
@@ -197,6 +197,11 @@ Ports = Annotated[
     list[Annotated[str, BeforeValidator(_published_port)]],
     _needed("ports"),
     WithJsonSchema({"type": "array", "items": {**LINE, "examples": ["5432:5432"]}}),
+]
+Secrets = Annotated[
+    dict[Annotated[str, BeforeValidator(secrets.target)], Annotated[str, BeforeValidator(secrets.source)]],
+    BeforeValidator(written),
+    WithJsonSchema({"type": "object", "additionalProperties": {**LINE, "pattern": "^(host|age|sops):.+$"}}),
 ]
 CapDrop = Annotated[list[Annotated[str, BeforeValidator(container_rules.capability)]], BeforeValidator(written)]
 UlimitName = Annotated[str, BeforeValidator(container_rules.ulimit_name)]

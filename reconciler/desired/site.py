@@ -110,6 +110,10 @@ class ServiceKeys(Model):
     )
     entrypoint: keys.Command = Field(default=None, description="Instead of the image's entrypoint: a text, or a list of words.")
     environment: keys.Environment = Field(default_factory=dict, description="Environment variables: a map, or a list of NAME=VALUE.")
+    secrets: keys.Secrets = Field(
+        default_factory=dict,
+        description="Variables, or files below /run/secrets/, that get a secret: TARGET: host:NAME, age:PATH or sops:PATH#KEY.",
+    )
     user: keys.User = Field(default=None, description="USER or USER:GROUP, by name or number.")
     working_dir: keys.Folder = Field(default=None, description="The folder in which the command runs.")
     read_only: keys.Flag = Field(default=False, description="The container's own file system cannot be written to.")

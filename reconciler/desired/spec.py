@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 
@@ -35,6 +35,36 @@ class Check:
     retries: int | None = None
     start_period: float | None = None
     start_interval: float | None = None
+
+
+class SecretValue:
+    """Prints itself redacted; reveal() gives what it is."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "SecretValue(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True)
+class SecretRef:
+    """A variable, or a file below /run/secrets/, that gets a secret. `digest`: of its value under a key of this host; never the value."""
+
+    target: str
+    source: str
+    digest: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        return self.target.startswith("/")
 
 
 @dataclass(frozen=True)
@@ -90,6 +120,7 @@ class ContainerSpec:
     """Which of the host's it shares: ipc, pid, userns, uts."""
     devices: tuple[Device, ...] = ()
     ports: tuple[Port, ...] = ()
+    secrets: tuple[SecretRef, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,6 +173,8 @@ class NewContainer:
     labels: tuple[tuple[str, str], ...]
     network: str
     deadline: float = 120.0
+    secrets: tuple[tuple[str, SecretValue], ...] = field(default=(), compare=False)
+    """Target → value, filled in just before it is made."""
 
 
 def canonical(value: Any) -> str:
@@ -155,6 +188,7 @@ def spec_from_json(data: dict[str, Any]) -> ContainerSpec:
     values["volumes"] = tuple(Volume(**known_fields(Volume, row)) for row in data.get("volumes", ()))
     values["files"] = tuple(FileMount(**known_fields(FileMount, row)) for row in data.get("files", ()))
     values["devices"] = tuple(Device(**known_fields(Device, row)) for row in data.get("devices", ()))
+    values["secrets"] = tuple(SecretRef(**known_fields(SecretRef, row)) for row in data.get("secrets", ()))
     values["ports"] = tuple(Port(**known_fields(Port, row)) for row in data.get("ports", ()))
     if check := data.get("healthcheck"):
         values["healthcheck"] = Check(**known_fields(Check, check))

@@ -1,5 +1,6 @@
 """What can be said of a site only when its defaults are filled in: what is missing, what collides, what goes nowhere."""
 
+from reconciler.desired.bind_mounts import inside
 from reconciler.desired.complaints import problem_at
 from reconciler.desired.container_rules import floating
 from reconciler.desired.merge import ONLY_SERVICE, merged_services
@@ -71,6 +72,7 @@ def across(file: str, top: Node, site: Site, fleet: Fleet) -> list[Problem]:
     """What only the whole shows: two mounts at one path, and no replica that gets requests."""
     services = merged_services(site, fleet)
     problems = [problem for name, keys in services.items() if (problem := _collision(file, top, name, keys))]
+    problems += [problem for name, keys in services.items() if (problem := _no_place_for_secrets(file, top, name, keys))]
     place = find(top, ("services",)).at_key() if site.services else _top(top)
     if not any(keys.replicas for keys in services.values()):
         message = "replicas is 0 everywhere, so nobody answers. Write at least 1; to take the site away delete its file."
@@ -92,6 +94,23 @@ def _collision(file: str, top: Node, name: str, keys: ServiceKeys) -> Problem | 
     both = f"twice in {first}" if first == second else f"in {first} and in {second}"
     place = _written(top, second, name) or _written(top, first, name) or _top(top)
     return problem_at(file, place, "SS-C21", f"{path} is mounted {both}. Keep one of them.")
+
+
+def _no_place_for_secrets(file: str, top: Node, name: str, keys: ServiceKeys) -> Problem | None:
+    """What else would be at their place."""
+    place = written_at(top, "secrets", name)
+    if both := sorted(keys.secrets.keys() & keys.environment.keys()):
+        return problem_at(file, place, "SS-C35", f"{show(both[0])} is in environment too. Keep one of them.")
+    files = [target for target in keys.secrets if target.startswith("/")]
+    if files and keys.read_only:
+        message = f"{files[0]} cannot be put into a read_only container. Have the secret as a variable, or delete read_only."
+        return problem_at(file, place, "SS-C35", message)
+    targets = [*keys.files, *(row.split(":")[1] for row in keys.volumes), *(row.partition(":")[0] for row in keys.tmpfs)]
+    over = [target for target in targets if inside("/run/secrets", target) or inside(target, "/run/secrets")]
+    if files and over:
+        message = f"{over[0]} is mounted over {files[0]}. Mount it elsewhere, or have the secret as a variable."
+        return problem_at(file, place, "SS-C35", message)
+    return None
 
 
 def written_at(top: Node, key: str, service: str = ONLY_SERVICE) -> Place:

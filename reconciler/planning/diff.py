@@ -102,8 +102,9 @@ def _environment(spec: ContainerSpec, live: Mapping[str, Any]) -> Iterator[tuple
     """The value itself may be a secret: only the name is shown."""
     image = (live.get("image_defaults") or {}).get("environment") or {}
     wanted, actual = {**image, **dict(spec.environment)}, live["environment"]
+    secret = {row.target for row in spec.secrets}
     for key in sorted(wanted.keys() | actual.keys()):
-        if wanted.get(key) != actual.get(key):
+        if wanted.get(key) != actual.get(key) and key not in secret:
             yield f"environment.{key}", "set" if key in wanted else "", "another value" if key in actual else ""
 
 
@@ -113,7 +114,10 @@ def _changed(service: str, want: ContainerSpec, have: ContainerSpec) -> list[Dif
         desired, actual = getattr(want, field.name), getattr(have, field.name)
         if desired == actual:
             continue
-        if field.name == "environment":
+        if field.name == "secrets":
+            told = {row.target for row in {*desired} ^ {*actual}}
+            rows += [Difference(service, "", f"secrets.{target}", "changed", "", "commit") for target in sorted(told)]
+        elif field.name == "environment":
             keys = dict(desired).keys() | dict(actual).keys()
             changed = sorted(key for key in keys if dict(desired).get(key) != dict(actual).get(key))
             rows += [Difference(service, "", f"environment.{key}", "changed", "", "commit") for key in changed]

@@ -25,6 +25,7 @@ from reconciler.world.docker_rows import comes_back, container_of, event_of, fin
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
 from reconciler.world.registry_logins import Logins
+from reconciler.world.secret_mount import put_secrets
 
 INSPECTORS = 4
 GRACE = 5.0
@@ -164,6 +165,8 @@ class DockerEngine:
         failpoint("create")
         try:
             with self._connection.call(f"start {new.name}"):
+                user = new.spec.user or self._images.config(new.image).get("User") or ""
+                put_secrets(self._connection.api, made, [row for row in new.secrets if row[0].startswith("/")], user)
                 self._connection.api.start(made)
             failpoint("start")
         except EngineError:

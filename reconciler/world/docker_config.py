@@ -47,7 +47,7 @@ def container_config(
     body: dict[str, Any] = {
         "Image": new.image,
         "Labels": dict(new.labels),
-        "Env": [f"{key}={value}" for key, value in spec.environment],
+        "Env": [f"{key}={value}" for key, value in (*spec.environment, *_secret_variables(new))],
         "HostConfig": _host_config(spec, new.network, file_path) | _hardened(spec, hardening),
         "NetworkingConfig": {"EndpointsConfig": {new.network: {}}},
         "StopTimeout": max(0, round(spec.stop_grace_period)),
@@ -65,6 +65,10 @@ def container_config(
         "Healthcheck": _healthcheck(spec.healthcheck, image_check or {}, new.deadline, start_interval=start_interval),
     }
     return body | {key: value for key, value in optional.items() if value is not None}
+
+
+def _secret_variables(new: NewContainer) -> list[tuple[str, str]]:
+    return [(target, value.reveal().decode("utf-8")) for target, value in new.secrets if not target.startswith("/")]
 
 
 def _host_config(spec: ContainerSpec, network: str, file_path: Callable[[str], str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ HOST_RIGHTS = """
     group_add volumes_from
 """
 OTHERWISE = "ports expose build depends_on container_name networks deploy links external_links hostname extends configs scale"
-NOT_YET = "secrets env_file logging on profiles"
+NOT_YET = "env_file logging on profiles"
 
 
 @pytest.mark.parametrize("key", HOST_RIGHTS.split())

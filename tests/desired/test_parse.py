@@ -29,6 +29,7 @@ weight: 7
 command: serve --name "two words"
 entrypoint: [/bin/tini, --]
 environment: {PLAIN: text, NUMBER: 5, FLAG: true, QUOTED: "22:22", EMPTY: ""}
+secrets: {TOKEN: "host:token", KEY: age:./secrets//key.age, DB: "sops:secrets/db.yaml#db.password"}
 user: 1000:1000
 working_dir: /
 read_only: true
@@ -90,6 +91,7 @@ def test_every_key_has_its_value() -> None:
         "command": ["serve", "--name", "two words"],
         "entrypoint": ["/bin/tini", "--"],
         "environment": {"PLAIN": "text", "NUMBER": "5", "FLAG": "true", "QUOTED": "22:22", "EMPTY": ""},
+        "secrets": {"TOKEN": "host:token", "KEY": "age:secrets/key.age", "DB": "sops:secrets/db.yaml#db.password"},
         "user": "1000:1000",
         "working_dir": "/",
         "read_only": True,
