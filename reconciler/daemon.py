@@ -125,6 +125,7 @@ class Daemon:
             try:
                 revision = self._source.fetch()
                 failures = 0
+                log.debug("read", commit=revision.id)
                 with self._lock:
                     self._fetched = revision
                 self.wake()

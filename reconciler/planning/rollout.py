@@ -13,7 +13,7 @@ from reconciler.planning.handover import Handover
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
-from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, routes_of
+from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
 from reconciler.planning.steps import GiveUp, Pull, SetPin, Step, Wait
 
@@ -72,7 +72,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps += [remove_of(c) for c in cast.leaving if not alive(c)]
     starts, memory, again = due_starts(seen, goal, cast, steps, memory)
     steps += starts
-    look_at = again if again and confirmed(seen, pin) else seen.now + POLL
+    look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     rest = [c for c in alive_leaving if c not in idle]
     if rest:

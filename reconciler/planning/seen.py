@@ -12,8 +12,8 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.steps import Step
 
-POLL = 0.05
-"""Seconds between two looks at the engine and at Traefik while a site is in motion."""
+POLL, SLOWEST_POLL = 0.02, 0.25
+"""Seconds between two looks at the engine and at Traefik while a site is in motion: at first, and when it takes long."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class Cast:
     def stopped(self) -> tuple[Container, ...]:
         """Those who stay and are to be started again."""
         return tuple(c for c in self.keep if not alive(c))
+
+
+def poll(waited: float) -> float:
+    """Seconds to the next look after so many seconds of waiting: what takes a minute need not be seen to a hundredth."""
+    return min(max(POLL, waited / 50), SLOWEST_POLL)
 
 
 def alive(container: Container) -> bool:

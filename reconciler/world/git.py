@@ -50,6 +50,7 @@ class GitSource:
         self._mirror, self._timeout, self._access, self._approved = mirror.absolute(), timeout, access, approved
         self._last: Revision | None = None
         self._blobs: Blobs | None = None
+        self._tidy_next = False
 
     def fetch(self) -> Revision:
         """The newest commit of the branch, or the last one whose history goes on in it: the same object as last time where nothing
@@ -118,6 +119,10 @@ class GitSource:
         choice = history.choose(self._mirror, self._approved, deadline)
         if self._last is None or self._last.id != choice.commit:
             self._last = self._read(choice.commit, where, commands, blobs, deadline)
+        elif self._tidy_next:
+            self._tidy_next = False  # by a fetch that brings nothing: a new commit need not wait for it
+            with contextlib.suppress(GitError):
+                commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
         if choice.new:
             history.take(self._mirror, choice.commit, deadline)
         if self._last.waits != choice.waits:
@@ -129,8 +134,7 @@ class GitSource:
         out = commands.run(self._mirror, ["log", "-1", "--format=%an%x00%s%x00%ct", commit, "--"], deadline)
         author, subject, committed = out.decode("utf-8", "replace").strip().split("\0")
         entries = _entries(self._mirror, commit, where, commands, deadline)
-        with contextlib.suppress(GitError):
-            commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
+        self._tidy_next = True
         blobs.close()
         return Revision(commit, entries, _reader(commit, entries, blobs), printable(author), printable(subject), float(committed))
 

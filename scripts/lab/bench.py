@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_hooks, bench_neighbours, bench_rollout
+from lab import bench_cold, bench_hooks, bench_merge, bench_neighbours, bench_rollout
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -29,6 +29,8 @@ def main() -> int:
                     return tell(chosen, list(bench_neighbours.measure(engine.socket, Path(folder), chosen.rounds)))
                 if chosen.what == "hooks":
                     return tell(chosen, list(bench_hooks.measure(engine.socket, Path(folder), chosen.rounds)))
+                if chosen.what == "merge":
+                    return merge(chosen, engine.socket, Path(folder))
                 return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -41,7 +43,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge")
     rollouts = others.add_parser(
         "rollout",
         help="requests lost by redeploys, beside Docker Compose",
@@ -64,6 +66,14 @@ def arguments() -> argparse.Namespace:
     )
     hooks.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     hooks.add_argument("--rounds", type=int, default=3, help="how many floods (3)")
+    merges = others.add_parser(
+        "merge",
+        help="from a push with a webhook to the switch, part by part",
+        description="From a push with a webhook to the switch, part by part; what is ours of it.",
+    )
+    merges.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+    merges.add_argument("--rounds", type=int, default=9, help="how many merges (9)")
+    merges.add_argument("--beside", type=int, default=10, help="how many sites stay as they are (10)")
     return parser.parse_args()
 
 
@@ -73,6 +83,13 @@ def tell(chosen: argparse.Namespace, rows: list[Row]) -> int:
     else:
         show(("", "measured", "bar", ""), (row.cells() for row in rows))
     return 0 if all(row.good for row in rows) else 2
+
+
+def merge(chosen: argparse.Namespace, socket: str, folder: Path) -> int:
+    found = bench_merge.measure(socket, folder, chosen.rounds, chosen.beside)
+    if not chosen.json:
+        show(bench_merge.COLUMNS, bench_merge.table(found))
+    return tell(chosen, [bench_merge.row(found, chosen.beside)])
 
 
 def rollout(chosen: argparse.Namespace, folder: Path) -> int:
