@@ -23,7 +23,7 @@ from reconciler.world.systemd import notifier_of
 def service(settings: Settings) -> Iterator[Daemon]:
     """A daemon that is ready to run; what it serves is served while the block runs."""
     latest, metrics, notifier = Latest(), Metrics(), notifier_of(os.environ, os.getpid())
-    followers = (Journal(), latest, metrics, Supervised(notifier))
+    followers = (Journal(), latest, metrics, Supervised(notifier), *wiring.tellers_of(settings))
     daemon: Daemon | None = None
 
     def told(_outcome: Outcome) -> None:

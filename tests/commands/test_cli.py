@@ -14,7 +14,7 @@ from lab.host import SHIPSTONE
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 COMMANDS = ["run", "apply", "plan", "drift", "status", "validate", "render", "schema", "hosts", "traefik-toml", "init", "doctor"]
-COMMANDS += ["traefik-restart", "suspend", "resume", "restart", "rollback", "retry", "approve"]
+COMMANDS += ["notify-test", "traefik-restart", "suspend", "resume", "restart", "rollback", "retry", "approve"]
 
 
 @pytest.fixture
