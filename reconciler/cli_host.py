@@ -91,6 +91,30 @@ def doctor(config: Config = None, source: Source = None) -> None:
     raise typer.Exit(1 if wrong else 0)
 
 
+@host.command("notify-test")
+def notify_test(config: Config = None) -> None:
+    """Send a message to whom [notify] names.
+
+    The heartbeat is called too.
+
+    Exit 1 if one does not take it.
+    """
+    from reconciler import wiring
+    from reconciler.world.notify import Notice, call
+
+    settings = settings_of(config, None)
+    if not settings.notify.urls and not settings.notify.heartbeat:
+        raise ShipstoneError("cannot send a message: [notify] has neither urls nor a heartbeat. Set one of them.")
+    services = wiring.services_of(settings)
+    notice = Notice(f"{wiring.where_of(settings)}: a test", "Messages of Shipstone come to you.", "info")
+    found = {name: services.send(number, notice) for number, name in enumerate(services.names)}
+    if settings.notify.heartbeat:
+        found["heartbeat"] = call(settings.notify.heartbeat.get_secret_value())
+    for name, why in found.items():
+        typer.echo(f"{name}: not taken: {why}" if why else f"{name}: sent")
+    raise typer.Exit(1 if any(found.values()) else 0)
+
+
 @host.command("traefik-restart")
 def traefik_restart(config: Config = None) -> None:
     """Give the managed Traefik the present traefik.toml.

@@ -24,7 +24,8 @@ def service(settings: Settings) -> Iterator[Daemon]:
     """A daemon that is ready to run; what it serves is served while the block runs."""
     latest, metrics, notifier = Latest(), Metrics(), notifier_of(os.environ, os.getpid())
     store = wiring.store_of(settings)
-    followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier))
+    tellers = wiring.tellers_of(settings, store)
+    followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier), *tellers)
     daemon: Daemon | None = None
 
     def told(_outcome: Outcome) -> None:

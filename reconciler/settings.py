@@ -230,6 +230,37 @@ class HistorySettings(Section):
     keep_rows: int = Field(default=50_000, ge=100, description="So many rows of history are kept at the most; older ones go first.")
 
 
+def one_a_line(value: Any) -> Any:
+    """A list as a file holds it: one a line, empty lines and those that begin with # left out."""
+    if not isinstance(value, str):
+        return value
+    return [line.strip() for line in value.splitlines() if line.strip() and not line.startswith("#")]
+
+
+class NotifySettings(Section):
+    urls: Annotated[list[SecretStr], BeforeValidator(one_a_line), FROM_FILE] = Field(
+        default=[], description="Where messages go: addresses as Apprise takes them."
+    )
+    heartbeat: Secret = Field(default=SecretStr(""), description="An address that is called after each good pass; empty: none.")
+    report: Literal["", "daily", "weekly"] = Field(default="", description="How often a report of drift is sent to the same addresses.")
+    report_at: str = Field(
+        default="08:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="When, by this host's time; weekly on Mondays."
+    )
+
+    @field_validator("heartbeat")
+    @classmethod
+    def _http(cls, value: SecretStr) -> SecretStr:
+        if value and not value.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("use an https:// or http:// address")
+        return value
+
+    @model_validator(mode="after")
+    def _somebody_reads_it(self) -> Self:
+        if self.report and not self.urls:
+            raise ValueError("a report needs urls to go to")
+        return self
+
+
 class PolicySettings(Section):
     bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
     capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
@@ -301,6 +332,7 @@ class Settings(BaseSettings):
     history: HistorySettings = HistorySettings()
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    notify: NotifySettings = NotifySettings()
     policy: PolicySettings = PolicySettings()
     secrets: SecretsSettings = SecretsSettings()
     registries: dict[str, RegistrySettings] = Field(

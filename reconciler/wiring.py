@@ -2,8 +2,9 @@
 
 import contextlib
 import os
+import platform
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import PolicySettings, Settings, SiteGrant
+from reconciler.telling import Heartbeat, Schedule, Teller
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
@@ -28,6 +30,7 @@ from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
 from reconciler.world.git_access import Access
+from reconciler.world.notify import Caller, Outbox, Services, call
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.registry_logins import Login, Logins
@@ -147,6 +150,27 @@ def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine
     e = settings.engine
     path, hardening = (lambda digest: str(files.path(digest))), partial(hardening_of, settings)
     return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings), observe)
+
+
+def tellers_of(settings: Settings, store: Store) -> Iterator[Follower]:
+    """Those that tell people, as far as [notify] says to whom."""
+    n = settings.notify
+    if n.heartbeat:
+        yield Heartbeat(Caller(partial(call, n.heartbeat.get_secret_value())).soon)
+    if n.urls:
+        hour, minute = map(int, n.report_at.split(":"))
+        schedule = Schedule(n.report, hour, minute) if n.report else None
+        yield Teller(Outbox(services_of(settings)), store, where_of(settings), schedule)
+
+
+def services_of(settings: Settings) -> Services:
+    """Whom messages go to. Raises SettingsError."""
+    return Services([url.get_secret_value() for url in settings.notify.urls])
+
+
+def where_of(settings: Settings) -> str:
+    """How a message names this installation."""
+    return platform.node() if settings.instance == "shipstone" else f"{settings.instance} on {platform.node()}"
 
 
 def traefik_static(settings: Settings, domain: str) -> TraefikStatic:

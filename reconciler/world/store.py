@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS release (
 CREATE TABLE IF NOT EXISTS image (
   site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 VERSION = 2
 DifferenceKey = tuple[str, str, str, str, str, str]
@@ -155,6 +156,17 @@ class Store:
             self._db.execute("BEGIN")
             self._db.execute("DELETE FROM difference")
             self._db.executemany("INSERT INTO difference VALUES (?, ?, ?, ?, ?, ?, ?)", [(*key, since) for key, since in rows.items()])
+
+    def note(self, key: str) -> str:
+        """What was kept under this key; empty where nothing was."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            row = self._db.execute("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
+            return str(row[0]) if row else ""
+        return ""
+
+    def keep_note(self, key: str, value: str) -> None:
+        """In place of what was kept before."""
+        self._write("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
 
     def close(self) -> None:
         with self._lock, contextlib.suppress(sqlite3.Error):

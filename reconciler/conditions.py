@@ -1,0 +1,60 @@
+"""What is not as it should be, and lasts: a release that failed, a site that is held, drift, what waits for a person. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from reconciler.desired.desired import Desired
+from reconciler.planning.describe import SitePlan
+from reconciler.planning.plan import RESTART, Plan
+
+
+@dataclass(frozen=True)
+class Condition:
+    """`key` names it from one look to the next; another `about` makes it news again. `site` is empty where it concerns all of them.
+    `title` is a line, `text` further ones. `grace`: seconds that it may last before anybody must know."""
+
+    key: str
+    site: str
+    title: str
+    text: str = ""
+    about: str = ""
+    kind: Literal["failure", "warning", "drift"] = "failure"
+    grace: float = 0.0
+
+
+def conditions(plan: Plan, desired: Desired) -> Iterator[Condition]:
+    """All that there are. Sites that are busy are not in the plan, and so not among them."""
+    yield from _waiting(plan, desired)
+    for name, site in plan.sites.items():
+        failed = plan.memory.failed.get(name)
+        if failed is not None and failed.release == site.asked:
+            first, _, lines = failed.reason.partition("\n")
+            yield Condition(
+                f"failed:{name}", name, f"{name}: release {failed.release} failed: {first}", lines, f"{failed.release} {failed.at}"
+            )
+        if site.sync == "held" and name not in plan.held_removals:
+            first, _, lines = site.message.partition("\n")
+            yield Condition(f"held:{name}", name, f"{name} is held as it runs: {first}", lines, first)
+        yield from _drift(name, site)
+
+
+def _waiting(plan: Plan, desired: Desired) -> Iterator[Condition]:
+    """What waits for a person."""
+    if plan.held_removals:
+        names = sorted(plan.held_removals)
+        text = plan.sites[names[0]].message if names[0] in plan.sites else ""
+        yield Condition("removals", "", "a removal waits for approval", text, ",".join(names), "warning")
+    for notice in desired.notices:
+        yield Condition(f"history:{notice}", "", notice, kind="warning")
+    for claim in plan.foreign:
+        yield Condition(f"foreign:{claim}", "", str(claim), kind="warning")
+    if plan.proxy == "restart needed":
+        yield Condition("traefik", "", RESTART, kind="warning")
+
+
+def _drift(name: str, site: SitePlan) -> Iterator[Condition]:
+    for row in site.differences:
+        if row.cause == "drift":
+            where = row.container or row.service
+            yield Condition(f"drift:{name}:{where}:{row.field}", name, f"{name}: {row}", kind="drift")

@@ -1,0 +1,134 @@
+"""Followers that tell people: notices of what happened, the scheduled report, and the heartbeat. What is said is decided in notices.py."""
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import structlog
+
+from reconciler import notices
+from reconciler.desired.desired import Desired
+from reconciler.desired.revision import Revision
+from reconciler.followers import Follower, Pass
+from reconciler.notice_state import State, as_text, from_text
+from reconciler.notice_text import drift_summary
+from reconciler.world.notify import Notice, Outbox
+from reconciler.world.store import Store
+
+log = structlog.get_logger()
+
+BEAT = 25.0
+"""Seconds between two calls of the heartbeat at the least; passes come every half minute at least."""
+PARK = 3.0
+"""Seconds that the last message has when the daemon stops."""
+LONGEST = 3600.0
+"""Seconds after which it is looked again: the time of day may have been set."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When the report goes out, by this host's time; weekly is on Mondays."""
+
+    every: Literal["daily", "weekly"]
+    hour: int = 8
+    minute: int = 0
+
+    def after(self, at: float) -> float:
+        """The first time for a report after `at`, both in seconds since 1970."""
+        local = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
+        found = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        if self.every == "weekly":
+            found += dt.timedelta(days=-local.weekday() % 7)
+        if found <= local:
+            found += dt.timedelta(days=7 if self.every == "weekly" else 1)
+        return found.timestamp()
+
+
+class Teller(Follower):
+    """Hears, and lets a thread of its own say what is due. `where` names this host; the store keeps what was said."""
+
+    def __init__(
+        self, outbox: Outbox, store: Store, where: str, schedule: Schedule | None = None, wall: Callable[[], float] = time.time
+    ) -> None:
+        self._outbox, self._store, self._where, self._schedule, self._wall = outbox, store, where, schedule, wall
+        self._state = from_text(store.note("notices"))
+        self._done: Pass | None = None
+        self._reported = 0.0
+        if schedule is not None:
+            self._set_reported(float(store.note("report") or wall()))  # the first report is not due at once
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._saying, name="notices due", daemon=True)
+        self._thread.start()
+
+    def fetched(self, revision: Revision, desired: Desired) -> None:
+        self._hear(lambda state, now: notices.fetched(state, desired, revision.author, revision.subject, now))
+
+    def not_fetched(self, why: str) -> None:
+        self._hear(lambda state, now: notices.not_fetched(state, why, now))
+
+    def passed(self, done: Pass) -> None:
+        self._done = done
+        self._hear(lambda state, now: notices.passed(state, done.plan, done.desired, now))
+
+    def not_passed(self, why: str) -> None:
+        self._hear(lambda state, now: notices.not_passed(state, why, now))
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(PARK)
+        self._outbox.close(PARK)
+
+    def _hear(self, change: Callable[[State, float], State]) -> None:
+        with self._changed:
+            self._state = change(self._state, self._wall())
+            self._changed.notify()
+
+    def _saying(self) -> None:
+        while not self._closed:
+            try:
+                if notice := self._next():
+                    self._outbox.post(replace(notice, title=f"{self._where}: {notice.title}"))
+                    self._store.keep_note("notices", as_text(self._state))
+            except Exception as error:  # noqa: BLE001  the next look may go
+                log.warning("cannot say what is due", error=f"{type(error).__name__}: {error}")
+
+    def _next(self) -> Notice | None:
+        """What is due, waited for; nothing when the daemon stops."""
+        with self._changed:
+            while not self._closed:
+                now = self._wall()
+                self._state, notice = notices.say(self._state, now)
+                if notice := notice or self._report(now):
+                    return notice
+                at = notices.due(self._state)
+                self._changed.wait(LONGEST if at is None else min(LONGEST, max(0.0, at - now)))
+            return None
+
+    def _set_reported(self, at: float) -> None:
+        self._reported = at
+        self._store.keep_note("report", str(at))
+
+    def _report(self, now: float) -> Notice | None:
+        if self._schedule is None or self._done is None or now < self._schedule.after(self._reported):
+            return None
+        self._set_reported(now)
+        return Notice(f"{self._schedule.every} report", drift_summary(self._done.plan, self._done.desired))
+
+
+class Heartbeat(Follower):
+    """After each good pass an address is called. Where passes fail, or nothing runs, it is not: whoever waits for it raises the alarm."""
+
+    def __init__(self, ring: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._ring, self._clock = ring, clock
+        self._again = 0.0
+
+    def passed(self, done: Pass) -> None:  # noqa: ARG002
+        if self._clock() >= self._again:
+            self._again = self._clock() + BEAT
+            self._ring()
