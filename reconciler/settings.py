@@ -68,6 +68,8 @@ CredentialOrPath = Annotated[str, AfterValidator(key_name)]
 FROM_FILE = "X_file"
 """Marks a setting that is a secret: instead of X there may be X_file, the file that holds it."""
 Secret = Annotated[SecretStr, FROM_FILE]
+SHORTEST = 16
+"""Characters that a token of the page has at least: nobody can try them all."""
 
 
 class Section(BaseModel):
@@ -181,6 +183,15 @@ class HttpSettings(Section):
         pattern=r"^(\[[0-9a-fA-F:.]+\]:[0-9]{1,5}|[^:\s]+:[0-9]{1,5})?$",
         description="Where the page, its API, metrics and webhooks are served: HOST:PORT; empty: nowhere.",
     )
+    hosts: list[str] = Field(default=[], description="Host names by which the page is asked for, as behind a proxy.")
+    token: Secret = Field(default=SecretStr(""), description="Whoever has it may change something on the page; empty: nobody may.")
+
+    @field_validator("token")
+    @classmethod
+    def _long(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < SHORTEST:
+            raise ValueError(f"use at least {SHORTEST} characters, as `openssl rand -hex 16` prints them")
+        return value
 
 
 class WebhookSettings(Section):

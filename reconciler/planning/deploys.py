@@ -15,7 +15,7 @@ STAGES = ("pushed", "asked", "fetched", "started", "ready", "switched", "drained
 @dataclass(frozen=True)
 class Deploy:
     """One motion to `release`. `moments`: stage → when it was reached, in seconds since 1970, those that came. `end` is empty while it is
-    under way; `reason` says why it failed, `by` who asked for it."""
+    under way; `reason` says why it failed and `log` its last lines, `by` who asked for it."""
 
     release: str
     commit: str
@@ -28,6 +28,7 @@ class Deploy:
     author: str = ""
     by: str = ""
     reason: str = ""
+    log: tuple[str, ...] = ()
     pinned: bool = False
 
 
@@ -49,7 +50,7 @@ def deploys(events: Iterable[Event], revisions: Mapping[str, Event]) -> tuple[De
             case "step" if now is not None:
                 now = _stepped(now, event)
             case "failed" if now is not None:
-                found.append(replace(now, end="failed", ended=event.at, reason=event.what))
+                found.append(replace(now, end="failed", ended=event.at, reason=event.what, log=tuple(event.more.get("log", ()))))
                 now = None
             case "rest" if now is not None:
                 found.append(_rested(now, event))

@@ -34,6 +34,8 @@ class Latest(Follower):
         self._wall = wall
         self._changed = threading.Condition()
         self._now = Now()
+        self.closed = False
+        """Nothing more comes."""
 
     @property
     def now(self) -> Now:
@@ -61,6 +63,9 @@ class Latest(Follower):
 
     def did(self, outcome: Outcome) -> None:  # noqa: ARG002  the next pass says what came of it
         self._set()
+
+    def close(self) -> None:
+        self.closed = True
 
     def _set(self, **changes: object) -> None:
         with self._changed:

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_hooks, bench_merge, bench_neighbours, bench_rollout
+from lab import bench_cold, bench_hooks, bench_merge, bench_neighbours, bench_page, bench_rollout
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -24,6 +24,8 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="shipstone-bench-", dir="/var/tmp") as folder:
             if chosen.what == "rollout":
                 return rollout(chosen, Path(folder))
+            if chosen.what == "page":
+                return tell(chosen, list(bench_page.measure(Path(folder), chosen.rounds)))
             with an_engine() as engine:
                 if chosen.what == "neighbours":
                     return tell(chosen, list(bench_neighbours.measure(engine.socket, Path(folder), chosen.rounds)))
@@ -43,7 +45,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page")
     rollouts = others.add_parser(
         "rollout",
         help="requests lost by redeploys, beside Docker Compose",
@@ -74,6 +76,13 @@ def arguments() -> argparse.Namespace:
     merges.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     merges.add_argument("--rounds", type=int, default=9, help="how many merges (9)")
     merges.add_argument("--beside", type=int, default=10, help="how many sites stay as they are (10)")
+    page = others.add_parser(
+        "page",
+        help="how soon a browser paints the page of 200 sites",
+        description="The page of 200 sites in Chromium, asked from loopback with nothing cached: the first paint.",
+    )
+    page.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+    page.add_argument("--rounds", type=int, default=9, help="how many loads (9)")
     return parser.parse_args()
 
 

@@ -20,6 +20,8 @@ START_SECONDS = 60
 ANSWER_SECONDS = 20
 """So long a busy engine may take to say its version."""
 PACKAGES = {
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
     "git": "git",

@@ -1,0 +1,128 @@
+"""What people may ask for on the page and its API: the same words as on the command line, written into the store."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from typing import Literal, get_args
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from reconciler.asking import take_back, write_down
+from reconciler.errors import ShipstoneError
+from reconciler.planning import intents
+from reconciler.planning.intents import ALL, Said
+from reconciler.planning.past import earlier
+from reconciler.web.latest import Latest
+from reconciler.web.sessions import Sessions
+from reconciler.world.store import Store
+
+Verb = Literal["retry", "restart", "suspend", "resume", "rollback", "approve"]
+MAX_BODY = 4096
+PATIENCE = 10.0
+"""Seconds in which a body must be there."""
+
+
+class Actions:
+    """`look` wakes the daemon. `open_store` opens it anew: the daemon notices what another connection wrote."""
+
+    def __init__(
+        self,
+        latest: Latest,
+        sessions: Sessions,
+        open_store: Callable[[], Store],
+        look: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._latest, self._sessions, self._open, self._look, self._wall = latest, sessions, open_store, look, wall
+
+    def routes(self) -> list[Route]:
+        """None without a token: what is not there cannot be attacked."""
+        if not self._sessions.open:
+            return []
+        asked = Route("/api/sites/{name}/{verb}", self._answer, methods=["POST"])
+        return [asked, Route("/api/approve", self._answer, methods=["POST"])]
+
+    async def _answer(self, request: Request) -> Response:
+        site, verb = request.path_params.get("name", ALL), request.path_params.get("verb", "approve")
+        form = await body_of(request)
+        bearer = self._sessions.bearer(request)
+        if form is None or not (bearer or self._sessions.sent_by_own_form(request, form.get("csrf", ""))):
+            status = 401 if form is not None else 400
+            return JSONResponse({"error": "Send the token: Authorization: Bearer TOKEN"}, status, {"WWW-Authenticate": "Bearer"})
+        try:
+            by = "the API" if bearer else "the page"
+            text = await anyio.to_thread.run_sync(lambda: self._do(site, verb, form.get("release", ""), by))
+        except ShipstoneError as error:
+            return JSONResponse({"error": str(error)}, 409)
+        if bearer:
+            return JSONResponse({"site": site, "said": text}, 202)
+        return RedirectResponse("/" if site == ALL else f"/sites/{site}", 303)
+
+    def _do(self, site: str, verb: str, release: str, by: str) -> str:
+        """Raises ShipstoneError where it makes no sense now."""
+        with contextlib.closing(self._open()) as store:
+            if site == ALL:
+                text = self._approve_all(store, by)
+            elif site not in self._latest.now.sites:
+                raise ShipstoneError(f"cannot find the site {site}.")
+            elif verb == "resume":
+                text = (
+                    "the repository counts again" if take_back(store, site, by, self._wall()) else "was neither suspended nor rolled back"
+                )
+            else:
+                said, text = self._word(store, site, verb, release)
+                write_down(store, said, by, self._wall())
+        self._look()
+        return text
+
+    def _word(self, store: Store, site: str, verb: str, release: str) -> tuple[Said, str]:
+        now = self._latest.now
+        found = now.sites[site]
+        match verb:
+            case "suspend":
+                return Said("suspend", site), "suspended"
+            case "retry":
+                return Said("retry", site), "is tried again"
+            case "restart" if found.release:
+                return intents.restart(site, found.asked or found.release), "is restarted"
+            case "rollback" if now.desired and site in now.desired.sites:
+                to = earlier(site, store.releases().get(site, ()), found.release, release or None)
+                return intents.rollback(site, now.desired.sites[site].release, to.site.release), f"goes back to {to.site.release}"
+            case "approve" if now.done and site in now.done.plan.held_removals:
+                return Said("approve", site), "its removal is approved"
+        if verb in get_args(Verb):
+            raise ShipstoneError(f"cannot {verb} {site}: there is nothing to {verb} now.")
+        raise ShipstoneError(f"cannot {verb} {site}: there is no such word. Use one of {', '.join(get_args(Verb))}.")
+
+    def _approve_all(self, store: Store, by: str) -> str:
+        """Exactly what waits now."""
+        now = self._latest.now
+        removed = sorted(now.done.plan.held_removals) if now.done else []
+        waits = now.revision.waits if now.revision else ""
+        for one in [*(Said("approve", name) for name in removed), *([Said("history", ALL, waits)] if waits else [])]:
+            write_down(store, one, by, self._wall())
+        return ", ".join([*removed, *([f"the history of {waits[:12]}"] if waits else [])]) or "nothing waits for an approval"
+
+
+async def body_of(request: Request) -> dict[str, str] | None:
+    """The fields of a form, or of a JSON object; None where it is neither, too long, or does not come."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    return None
+        text = body.decode()
+        if request.headers.get("content-type", "").startswith("application/json"):
+            found = json.loads(text or "{}")
+            return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else None
+        return dict(parse_qsl(text, max_num_fields=20))
+    except (TimeoutError, ClientDisconnect, ValueError, RecursionError):
+        return None

@@ -1,0 +1,110 @@
+"""Chromium without a window, as people see a page on a phone or a desk."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+
+from lab.engine import need
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+)
+CONTRASTS = """
+const parts = (color) => { const n = color.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n.length > 3 ? n[3] : 1]; };
+const light = (c) => { const v = c.slice(0, 3).map((x) => { x /= 255; return x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4; });
+  return 0.2126 * v[0] + 0.7152 * v[1] + 0.0722 * v[2]; };
+const under = (element) => { for (let one = element; one; one = one.parentElement) {
+  const c = parts(getComputedStyle(one).backgroundColor); if (c[3] > 0) return c; } return [255, 255, 255, 1]; };
+const found = [];
+const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (texts.nextNode()) {
+  const element = texts.currentNode.parentElement;
+  if (!texts.currentNode.textContent.trim() || !element.checkVisibility() || element.closest("title, noscript")) continue;
+  const style = getComputedStyle(element), size = parseFloat(style.fontSize);
+  const large = size >= 24 || (size >= 18.66 && parseInt(style.fontWeight) >= 700);
+  const [a, b] = [light(parts(style.color)), light(under(element))].sort((x, y) => y - x);
+  const ratio = (a + 0.05) / (b + 0.05);
+  if (ratio < (large ? 3 : 4.5)) found.push(`${ratio.toFixed(2)} ${texts.currentNode.textContent.trim().slice(0, 40)}`);
+}
+return found;
+"""
+OVERLAPS = """
+const found = [];
+for (const row of document.querySelectorAll("tr, .top, .facts, .stages, .groups, .actions")) {
+  const boxes = [...row.children].filter((one) => one.checkVisibility() && one.getBoundingClientRect().width > 1)
+    .map((one) => [one, one.getBoundingClientRect()]);
+  for (const [n, [one, a]] of boxes.entries()) for (const [other, b] of boxes.slice(n + 1))
+    if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1)
+      found.push(`${one.textContent.trim()} | ${other.textContent.trim()}`);
+}
+return found;
+"""
+
+
+class Browser:
+    """`driver` is Selenium's."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+
+    def screen(self, width: int, height: int, *, dark: bool = False) -> None:
+        """As a phone below 600 px, else as a desk; in the colours that are asked for."""
+        phone = width < 600
+        size = {"width": width, "height": height, "deviceScaleFactor": 2 if phone else 1, "mobile": phone}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        colours = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": colours})
+
+    def run(self, script: str, *arguments: object) -> Any:
+        return self.driver.execute_script(script, *arguments)
+
+    def text(self) -> str:
+        return str(self.run("return document.body.innerText"))
+
+    def press(self, *keys: str) -> None:
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def complaints(self) -> list[str]:
+        """What the console said since the last call."""
+        return [str(row["message"]) for row in self.driver.get_log("browser")]
+
+    def faint(self) -> list[str]:
+        """Texts whose contrast is below AA, from the computed styles."""
+        return list(self.run(CONTRASTS))
+
+    def overlaps(self) -> list[str]:
+        """Neighbours that lie over each other."""
+        return list(self.run(OVERLAPS))
+
+    def too_wide(self) -> int:
+        """Pixels by which the page is wider than the screen."""
+        return int(self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@contextlib.contextmanager
+def a_browser(folder: Path) -> Iterator[Browser]:
+    """With nothing in it from before; installed where it is missing."""
+    need("chromium", "chromedriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for flag in (*FLAGS, f"--user-data-dir={folder}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(shutil.which("chromedriver"))))
+    try:
+        yield Browser(driver)
+    finally:
+        driver.quit()

@@ -1,0 +1,204 @@
+"""The page in Chromium: on a phone and on a desk, light and dark, with 200 sites, with a held one, with none; by keyboard; live."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lab.browser import Browser, a_browser
+from lab.host import until
+from lab.page import Served, a_page, fleet, healthy, remember, tell
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from reconciler.planning.describe import SitePlan
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+TOKEN = "correct horse battery staple"  # noqa: S105  of these tests
+PHONE, DESK = (360, 740), (1280, 900)
+LONG = replace(healthy(0), name="a" * 60, hosts=(f"{'b' * 63}.{'c' * 63}.example.org",), message="x" * 300)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with a_browser(tmp_path_factory.mktemp("chromium")) as started:
+        yield started
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with a_page(tmp_path, TOKEN) as page:
+        remember(page.store, time.time())
+        yield page
+
+
+def shown(browser: Browser) -> list[str]:
+    """The names of the sites that are on the screen."""
+    names = "return [...document.querySelectorAll('tr[data-find] th a')].filter((one) => one.checkVisibility()).map((one) => one.text)"
+    return list(browser.run(names))
+
+
+def opened(browser: Browser, served: Served, path: str = "/") -> None:
+    """Loaded, and live."""
+    browser.driver.get(served.url + path)
+    until(lambda: browser.driver.find_element(By.ID, "connection").text == "live", "the page is live")
+
+
+def signed_in(browser: Browser, served: Served) -> None:
+    browser.driver.get(f"{served.url}/login")
+    browser.press(TOKEN, Keys.ENTER)
+    until(lambda: browser.driver.find_elements(By.ID, "live"), "the overview after signing in")
+
+
+FLEETS: dict[str, tuple[SitePlan, ...]] = {"none": (), "few": (*fleet(10), LONG), "200": fleet(200)}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+@pytest.mark.parametrize("sites", FLEETS)
+def test_nothing_is_too_wide_too_faint_or_over_another(
+    browser: Browser, served: Served, sites: str, size: tuple[int, int], dark: bool
+) -> None:
+    tell(served.latest, FLEETS[sites], problems=sites == "few", notices=("restart needed: Traefik runs with an older traefik.toml.",))
+    browser.screen(*size, dark=dark)
+    pages = ["/", "/sites/none"] + (["/sites/docs", "/sites/mail", "/sites/shop", "/login"] if sites == "few" else [])
+    if sites == "few":
+        signed_in(browser, served)
+    for path in pages:
+        browser.driver.get(served.url + path)
+        assert browser.too_wide() == 0, path
+        assert browser.faint() == [], path
+        assert browser.overlaps() == [], path
+    wrong = [row for row in browser.complaints() if "404" not in row]
+    assert wrong == []
+
+
+def test_before_the_first_pass_and_with_nothing_deployed_it_says_so(browser: Browser, served: Served) -> None:
+    opened(browser, served)
+    assert "The first pass has not come to its end yet." in browser.text()
+    tell(served.latest, ())
+    until(lambda: "Nothing is deployed yet." in browser.text(), "the empty page")
+
+
+def test_a_held_site_says_why_with_file_and_line(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10), problems=True)
+    opened(browser, served)
+    assert "sites/wiki.yaml:7:3" in browser.text()
+    browser.driver.find_element(By.ID, "site-wiki").click()
+    until(lambda: browser.driver.current_url.endswith("/sites/wiki"), "the site's page")
+    assert "held" in browser.text()
+    assert "YAML read 22:22 as 1342." in browser.text()
+
+
+def test_the_filter_takes_words_and_groups_and_is_in_the_address(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(200))
+    opened(browser, served)
+    assert len(shown(browser)) == 200
+    browser.press("/", "site-01 GRACE")
+    until(lambda: 0 < len(shown(browser)) < 10, "only what fits")
+    assert browser.driver.current_url.endswith("/?q=site-01+GRACE")
+    browser.driver.get(f"{served.url}/?show=attention")
+    assert shown(browser) == ["docs", "mail", "wiki"]
+    browser.driver.get(f"{served.url}/?q=mail")
+    assert shown(browser) == ["mail"], "the server filters too"
+    browser.press("/", Keys.END, *[Keys.BACKSPACE] * 4)
+    until(lambda: len(shown(browser)) == 200, "all again")
+    browser.press("nothing like it")
+    until(lambda: "No site fits the filter." in browser.text(), "it says so")
+
+
+def test_it_is_live_and_keeps_what_a_person_is_doing(browser: Browser, served: Served) -> None:
+    """A change is shown without loading again; the filter, the focus and what is unfolded stay."""
+    tell(served.latest, fleet(10))
+    opened(browser, served)
+    browser.run("window.same = true; document.getElementById('site-shop').focus()")
+    before = next(site for site in fleet(10) if site.name == "shop")
+    done = replace(before, sync="synced", health="healthy", steps=(), message="")
+    tell(served.latest, tuple(done if site.name == "shop" else site for site in fleet(10)))
+    row = "return document.getElementById('site-shop').closest('tr').innerText"
+    until(lambda: "progressing" not in browser.run(row), "the new state")
+    assert browser.run("return [window.same, document.activeElement.id]") == [True, "site-shop"]
+    browser.press("/", "sho")
+    tell(served.latest, fleet(10))
+    until(lambda: "progressing" in browser.run(row), "and back")
+    assert shown(browser) == ["shop"]
+    assert browser.run("return [document.activeElement.id, document.activeElement.value]") == ["q", "sho"]
+    assert browser.complaints() == []
+
+
+def test_a_sites_page_has_the_deploys_as_pictures_and_the_last_words(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10))
+    opened(browser, served, "/sites/shop")
+    bars = browser.driver.find_elements(By.CSS_SELECTOR, ".deploys svg")
+    assert [bar.get_attribute("aria-label") for bar in bars][1].startswith("committed, fetched after 4.0 s, started after ")
+    stages = [[row.get_attribute("class") for row in bar.find_elements(By.TAG_NAME, "rect")] for bar in bars]
+    assert stages == [
+        ["s-fetched", "s-started", "s-until-now"],
+        ["s-fetched", "s-started", "s-ready", "s-switched", "s-drained", "s-at-rest"],
+    ]
+    widths = [row.rect["width"] for row in bars[1].find_elements(By.TAG_NAME, "rect")]
+    assert min(widths) > 2
+    assert abs(sum(widths) - bars[1].rect["width"]) < 2
+    opened(browser, served, "/sites/mail")
+    assert "cannot open the database" in browser.driver.find_element(By.TAG_NAME, "pre").text
+    opened(browser, served, "/sites/docs")
+    assert [row.get_attribute("class") for row in browser.driver.find_elements(By.CSS_SELECTOR, ".drift rect")] == [
+        "open",
+        "closed",
+        "closed",
+    ]
+
+
+def test_everything_is_reached_by_keyboard_and_shows_the_focus(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10))
+    signed_in(browser, served)
+    opened(browser, served)
+    seen = tabbed(browser)
+    assert seen[0] == "Skip to the sites"
+    assert "q" in seen
+    assert {"Want attention 3", "Sign out", "blog", "blog.example.org"} <= set(seen)
+    opened(browser, served, "/sites/mail")
+    assert {"All sites", "Retry the failed release", "Restart", "Suspend"} <= {one.removeprefix("← ") for one in tabbed(browser)}
+
+
+def tabbed(browser: Browser) -> list[str]:
+    """What Tab comes to, one after the other: each with a visible outline."""
+    found: list[str] = []
+    browser.run("document.activeElement.blur(); window.scrollTo(0, 0)")
+    for _ in range(80):
+        browser.press(Keys.TAB)
+        text, ring, first = browser.run(
+            "const one = document.activeElement; if (one === document.body) return ['', '', true];"
+            "const again = one.dataset.tabbed; one.dataset.tabbed = 1;"
+            "return [one.innerText || one.id, getComputedStyle(one).outlineStyle, Boolean(again)]"
+        )
+        if first and found:
+            break
+        if text:
+            found.append(" ".join(text.split()))
+            assert ring != "none", text
+    return found
+
+
+def test_a_signed_in_person_suspends_a_site_by_its_button(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10))
+    signed_in(browser, served)
+    opened(browser, served, "/sites/blog")
+    browser.driver.find_element(By.XPATH, "//button[.='Suspend']").send_keys(Keys.ENTER)
+    until(lambda: [(row.kind, row.site) for row in served.store.said()] == [("suspend", "blog")], "the word is kept")
+    until(lambda: "suspend, by the page" in browser.text(), "and shown")
+    assert len(served.looked) == 1
+    browser.driver.find_element(By.XPATH, "//button[.='Resume']").send_keys(Keys.ENTER)
+    until(lambda: served.store.said() == (), "it is taken back")
+
+
+def test_what_a_commit_says_is_text_and_nothing_else(browser: Browser, served: Served) -> None:
+    bad = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+    tell(served.latest, (replace(healthy(0), message=bad, release="<b>"), *fleet(5)[1:]), notices=(bad,))
+    opened(browser, served)
+    assert bad in browser.text()
+    assert browser.driver.find_elements(By.CSS_SELECTOR, "main img, main b b, main script") == []
+    assert "owned" not in browser.driver.title
+    assert browser.complaints() == []
