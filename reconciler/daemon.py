@@ -1,5 +1,6 @@
 """wake → pass → sleep. Everything that may have changed something posts a wake; wakes coalesce; the newest commit wins."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -111,7 +112,11 @@ class Daemon:
         self._wrote(self._reconciler)
 
     def _pass(self) -> float:
-        return self._pause(self._reconciler.once())
+        plan = self._reconciler.once()
+        if plan.host:
+            with contextlib.suppress(ShipstoneError):  # what cannot be put right stays among the differences
+                self._wrote(self._reconciler)
+        return self._pause(plan)
 
     def _pause(self, plan: Plan) -> float:
         times = [at for at in (plan.look_at, self._reconciler.next_try()) if at is not None]
