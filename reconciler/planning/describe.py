@@ -82,7 +82,7 @@ def differences(
     if written is not None and not chosen.held and not gone:
         rows = [*committed(written, running), *rows]
     if goal is not None and (gone or (running is not None and running.release == goal.release)):
-        rows += counted(goal, seen.containers, whole)
+        rows += counted(goal, seen.containers, whole, seen.wrong)
     if not chosen.held and seen.containers and goal is None:
         rows += [Difference(service, "", "service", "", "present", "commit") for service in sorted({c.service for c in seen.containers})]
     return rows

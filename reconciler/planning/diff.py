@@ -2,7 +2,7 @@
 drift.py. Pure."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -55,10 +55,13 @@ def committed(desired: DesiredSite, running: DesiredSite | None) -> tuple[Differ
     return tuple(rows)
 
 
-def counted(site: DesiredSite, containers: Iterable[Container], before: Mapping[str, int] | None = None) -> tuple[Difference, ...]:
+def counted(
+    site: DesiredSite, containers: Iterable[Container], before: Mapping[str, int] | None = None, wrong: Collection[str] = ()
+) -> tuple[Difference, ...]:
     """Replicas of the desired release that are missing, surplus, not running or not well.
 
     `before`: how many there were of each service when it was last whole, where that is known: another number was written since.
+    `wrong`: ids of those that are being replaced: each counts as there until its replacement is.
     """
     rows: list[Difference] = []
     for service in site.services:
@@ -67,10 +70,12 @@ def counted(site: DesiredSite, containers: Iterable[Container], before: Mapping[
         ill = [c for c in mine if c.state == "running" and c.health == "unhealthy"]
         rows += [Difference(service.name, c.name, "state", "running", c.state, "drift") for c in halted]
         rows += [Difference(service.name, c.name, "health", "healthy", c.health, "drift") for c in ill]
+        right = sum(c.id not in wrong for c in mine)
+        count = max(right, min(len(mine), service.replicas))
         running = sum(c.state == "running" for c in mine)
-        if len(mine) != service.replicas or (running != service.replicas and not halted):
+        if count != service.replicas or (running < service.replicas and not halted):
             cause: Cause = "commit" if before is not None and before.get(service.name) != service.replicas else "drift"
-            rows.append(Difference(service.name, "", "replicas", str(service.replicas), str(running), cause))
+            rows.append(Difference(service.name, "", "replicas", str(service.replicas), str(min(running, count)), cause))
     return tuple(rows)
 
 

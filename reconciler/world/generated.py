@@ -39,6 +39,10 @@ class GeneratedFiles:
         self._told = tuple(row for part in self._parts for row in self._look(part))
         return (*mended, *self._told)
 
+    def touched(self) -> bool:
+        """Whether a file is another one than when it was looked at."""
+        return any(looked[0] != self._stamps(part) for part in self._parts if (looked := self._looked.get(part.name)))
+
     def write(self, texts: dict[str, str]) -> None:
         """Each part by its name. What a hand changed is remembered first. Raises ShipstoneError for the first that cannot be written."""
         errors: list[ShipstoneError] = []
@@ -57,11 +61,14 @@ class GeneratedFiles:
 
     def _look(self, part: Part) -> tuple[FileRow, ...]:
         """Reads only what has changed since it was looked at."""
-        now = _stamp(part.path), _stamp(self._kept / part.name)
+        now = self._stamps(part)
         before = self._looked.get(part.name)
         if before is None or before[0] != now:
             before = self._looked[part.name] = now, tuple(self._compared(part))
         return before[1]
+
+    def _stamps(self, part: Part) -> object:
+        return _stamp(part.path), _stamp(self._kept / part.name)
 
     def _compared(self, part: Part) -> Iterator[FileRow]:
         with contextlib.suppress(OSError):

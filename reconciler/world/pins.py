@@ -63,6 +63,13 @@ class PinFile:
             mended, self._mended = self._mended, ()
             return (*mended, *self._changed())
 
+    def touched(self) -> bool:
+        """Whether the file is not as it was written last."""
+        try:
+            return self._path is not None and self._right is not None and self._path.read_text(encoding="utf-8") != self._right[0]
+        except (OSError, UnicodeDecodeError):
+            return True
+
     def _changed(self) -> tuple[FileRow, ...]:
         """Of the text that was read last. Before the first one there was none."""
         text = self._parsed[0]

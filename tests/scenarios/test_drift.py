@@ -179,7 +179,7 @@ KINDS: dict[str, Kind] = {
     "mounts": Kind(
         again(remounted),
         {("mounts./etc/app.ini", "file conf/app.ini (read-only)", ""), ("mounts./mine", "", "bind /usr (read-only)")},
-        extra="files: {/etc/app.ini: conf/app.ini}\nvolumes: ['{net}-data:/data']",
+        extra="files: {/etc/app.ini: conf/app.ini}\nvolumes: ['{net}-data:/data:ro']",
     ),
     "ulimits": Kind(
         host_config(Ulimits=[{"Name": "nofile", "Soft": 500, "Hard": 1000}], Tmpfs={"/tmp": ""}),  # noqa: S108  in the container
