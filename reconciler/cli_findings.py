@@ -1,7 +1,9 @@
 """Commands that look and change nothing."""
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +11,8 @@ from reconciler.cli_options import Config, Out, Output, Source, compiled, print_
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.planning.plan import Plan
     from reconciler.settings import Settings
 
 findings = typer.Typer()
@@ -17,22 +21,56 @@ LOOK, BREATH = 2.0, 0.2
 """`status --watch` looks again after so many seconds at the latest, and not sooner than that."""
 
 
+class Form(StrEnum):
+    """How a report is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
 @findings.command()
 def plan(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
     """Say what would be done.
 
     Exit 0 nothing, 2 differences, 1 an error or a held site.
     """
-    _finding(config, source, output, drift_only=False)
+    from reconciler import report
+
+    found, desired = _planned(config, source)
+    if output is Output.json:
+        print_json(report.plan_json(found, desired))
+    else:
+        typer.echo("\n".join(report.plan_text(found, desired)))
+    raise typer.Exit(report.plan_exit(found, desired))
 
 
 @findings.command()
-def drift(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+def drift(
+    config: Config = None,
+    source: Source = None,
+    output: Annotated[Form, typer.Option("--output", help="text, json, markdown or html.")] = Form.text,
+) -> None:
     """Say what someone changed by hand.
 
     Exit 0 nothing, 2 drift, 1 an error or a held site.
     """
-    _finding(config, source, output, drift_only=True)
+    import time
+
+    from reconciler import drift_report, report
+
+    found, desired = _planned(config, source)
+    told = drift_report.drift_report(found, desired, time.time())
+    if output is Form.json:
+        print_json(report.plan_json(found, desired, causes=frozenset({"drift"})))
+    elif output is Form.markdown:
+        typer.echo(drift_report.as_markdown(told), nl=False)
+    elif output is Form.html:
+        typer.echo(drift_report.as_html(told))
+    else:
+        typer.echo("\n".join(drift_report.as_text(told)))
+    raise typer.Exit(report.plan_exit(found, desired, drift_only=True))
 
 
 @findings.command("report")
@@ -41,12 +79,12 @@ def report_command(config: Config = None) -> None:
 
     Exit 0 whatever it finds: only what cannot be found out is a failure.
     """
-    from reconciler import report, wiring
+    import time
 
-    reconciler = wiring.reconciler_of(settings_of(config, None))
-    desired = reconciler.take(wiring.source_of(settings_of(config, None)).fetch())
-    for row in report.drift_text(reconciler.plan(), desired):
-        typer.echo(row)
+    from reconciler import drift_report
+
+    found, desired = _planned(config, None)
+    typer.echo("\n".join(drift_report.as_text(drift_report.drift_report(found, desired, time.time()))))
 
 
 @findings.command()
@@ -150,17 +188,11 @@ def _watch(settings: "Settings") -> None:
             never.wait(BREATH)
 
 
-def _finding(config: Config, source: Source, output: Output, *, drift_only: bool) -> NoReturn:
-    from reconciler import report, wiring
+def _planned(config: Path | None, source: Path | None) -> "tuple[Plan, Desired]":
+    """What is there against what is written, now."""
+    from reconciler import wiring
 
     settings = settings_of(config, source)
     reconciler = wiring.reconciler_of(settings)
     desired = reconciler.take(wiring.source_of(settings).fetch())
-    found = reconciler.plan()
-    if output is Output.json:
-        causes = frozenset({"drift"}) if drift_only else frozenset({"commit", "drift"})
-        print_json(report.plan_json(found, desired, causes=causes))
-    else:
-        for row in report.drift_text(found, desired) if drift_only else report.plan_text(found, desired):
-            typer.echo(row)
-    raise typer.Exit(report.plan_exit(found, desired, drift_only=drift_only))
+    return reconciler.plan(), desired
