@@ -52,14 +52,14 @@ Address = Annotated[str, AfterValidator(address)]
 
 def plain_path(value: str) -> str:
     """A path that ssh reads as it is written."""
-    if value and not re.fullmatch(r"/[\w./+@-]*", value):
+    if value and not re.fullmatch(r"/[A-Za-z0-9_./+@-]*", value):
         raise ValueError("use an absolute path of letters, digits and ._+@-")
     return value
 
 
 def key_name(value: str) -> str:
     """A credential's name, or a path."""
-    return value if re.fullmatch(r"[\w.-]*", value) else plain_path(value)
+    return value if re.fullmatch(r"[A-Za-z0-9_.-]*", value) else plain_path(value)
 
 
 FROM_FILE = "X_file"
@@ -101,11 +101,15 @@ class SourceSettings(Section):
     branch: str = Field(default="main", description="The branch that is followed.")
     path: str = Field(default="", description="The folder inside the repository; empty is its root.")
     poll: Seconds = Field(default=60.0, description="How often the repository is asked, as 30s or 2m.")
+    timeout: Seconds = Field(default=60.0, description="One fetch ends after this long, whatever the server does.")
     ssh_key: Annotated[str, AfterValidator(key_name)] = Field(
         default="", description="The private key for ssh: a name in /etc/shipstone/credentials, or a path; empty: the user's own keys."
     )
     known_hosts: Annotated[str, AfterValidator(plain_path)] = Field(
         default="", description="The only file whose host keys count for ssh; empty: the user's own and the system's."
+    )
+    credentials_file: Annotated[str, AfterValidator(key_name)] = Field(
+        default="", description="The login for https, a name or a path as ssh_key: lines as https://USER:TOKEN@host, or one token alone."
     )
     allow_file: bool = Field(default=False, description="Allow a repository on this host's disk.")
     directory: str = Field(default="", description="A plain folder instead of a repository; what --source sets.")

@@ -26,7 +26,7 @@ from reconciler.world.docker_config import Hardening
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, write_if_changed
 from reconciler.world.git import GitSource
-from reconciler.world.git_command import Ssh
+from reconciler.world.git_access import Access
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.registry_logins import Login, Logins
@@ -118,9 +118,13 @@ def source_of(settings: Settings) -> Source:
         with contextlib.closing(Store(paths.store)) as store:
             return frozenset(row.value for row in store.said() if row.kind == "history")
 
-    key = (Path(s.ssh_key) if "/" in s.ssh_key else credential(s.ssh_key)) if s.ssh_key else None
-    ssh = Ssh(key, Path(s.known_hosts) if s.known_hosts else None)
-    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, approved=approved, ssh=ssh)
+    access = Access(_credential(s.ssh_key), s.known_hosts, _credential(s.credentials_file))
+    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, timeout=s.timeout, access=access, approved=approved)
+
+
+def _credential(name: str) -> str:
+    """The path of a credential that is given by its name, or by its path."""
+    return name if "/" in name or not name else str(credential(name))
 
 
 def logins_of(settings: Settings) -> Logins:

@@ -13,15 +13,17 @@ from typing import Literal
 from reconciler.desired.revision import Entry, Revision
 from reconciler.errors import SourceError
 from reconciler.failpoints import failpoint
+from reconciler.world.git_access import Access
 from reconciler.world.git_address import Address, address, printable
 from reconciler.world.git_blobs import Blobs
-from reconciler.world.git_command import Commands, GitError, Ssh
+from reconciler.world.git_command import Commands, GitError
 from reconciler.world.git_history import Approved, Choice, History
 
 REF = "refs/heads/shipstone"
 LOCK_RETRY = 0.05
 """Seconds between two tries for a mirror that another process fetches into."""
 BRANCHES_SHOWN = 5
+ANYONE = Access()
 SHORT = 12
 """Digits of a commit that people get."""
 
@@ -38,13 +40,14 @@ class GitSource:
         *,
         allow_file: bool = False,
         timeout: float = 60.0,
+        access: Access = ANYONE,
         approved: Approved = frozenset,
-        ssh: Ssh | None = None,
     ) -> None:
-        """`timeout` is in seconds, for one fetch. `ssh`: the keys for ssh URLs. `approved`: asked for when a commit has
-        no history in common with the last one. What is wrong with the arguments is said by fetch()."""
+        """`timeout` is in seconds, for one fetch; `access` is how it logs in.
+        `approved`: asked for when a commit has no history in common with the last one.
+        What is wrong with the arguments is said by fetch()."""
         self._settings = (url, branch, path, allow_file)
-        self._mirror, self._timeout, self._approved, self._ssh = mirror.absolute(), timeout, approved, ssh or Ssh()
+        self._mirror, self._timeout, self._access, self._approved = mirror.absolute(), timeout, access, approved
         self._last: Revision | None = None
         self._blobs: Blobs | None = None
 
@@ -53,8 +56,8 @@ class GitSource:
         changed. Raises SourceError."""
         url, branch, path, allow_file = self._settings
         where = address(url, branch, path, allow_file=allow_file)
-        commands = Commands(where, self._mirror.parent, self._ssh)
-        self._blobs = self._blobs or Blobs(commands, self._mirror)
+        commands = Commands(where, self._mirror.parent, self._access.environment(where))
+        self._blobs = self._blobs or Blobs(Commands(where, self._mirror.parent), self._mirror)
         try:
             self._mirror.parent.mkdir(parents=True, exist_ok=True)
             with _alone(self._mirror, where, self._deadline()):
@@ -71,7 +74,7 @@ class GitSource:
         url, branch, path, allow_file = self._settings
         with contextlib.suppress(SourceError, GitError, OSError):
             where, deadline = address(url, branch, path, allow_file=allow_file), self._deadline()
-            commands = Commands(where, self._mirror.parent, self._ssh)
+            commands = Commands(where, self._mirror.parent)
             self._blobs = self._blobs or Blobs(commands, self._mirror)
             if self._mirror.exists():
                 with _alone(self._mirror, where, deadline):

@@ -9,7 +9,7 @@ from reconciler.world.git_address import printable
 from reconciler.world.git_command import Commands
 
 if TYPE_CHECKING:
-    from git.cmd import Git
+    from reconciler.world.git_runner import PinnedGit
 
 
 class Blobs:
@@ -18,7 +18,7 @@ class Blobs:
     def __init__(self, commands: Commands, repository: Path) -> None:
         self._commands, self._repository = commands, repository
         self._lock = threading.Lock()
-        self._git: Git | None = None
+        self._git: PinnedGit | None = None
         self.damaged = False
 
     def read(self, blob: str, path: str) -> bytes:

@@ -3,19 +3,20 @@
 import contextlib
 import os
 import re
-import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from reconciler.errors import SourceError
 from reconciler.world.git_address import Address, printable, redacted
 
 if TYPE_CHECKING:
-    from git.cmd import Git
+    from reconciler.world.git_runner import PinnedGit
 
 CONFIG = """\
 [safe]
@@ -24,6 +25,14 @@ CONFIG = """\
 \tdefaultBranch = shipstone
 [core]
 \thooksPath = /dev/null
+\tattributesFile = /dev/null
+\tfsmonitor = false
+[credential]
+\thelper =
+[fetch]
+\trecurseSubmodules = false
+[submodule]
+\trecurse = false
 [maintenance]
 \tauto = false
 [gc]
@@ -31,12 +40,17 @@ CONFIG = """\
 [http]
 \tlowSpeedLimit = 1000
 \tlowSpeedTime = 30
+\tfollowRedirects = false
 """
-SSH = "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=15 -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
-"""What holds for every ssh URL; the keys that Ssh names come after it."""
+PASSED = (
+    "PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+    "http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY",
+)  # fmt: skip
+"""What git gets of our own environment: where programs are, whom to trust for TLS, and the way out."""
 CREDENTIALS = (
     """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$SHIPSTONE_GIT_USERNAME" "$SHIPSTONE_GIT_PASSWORD"; }; f"""
 )
+NOTHING: Mapping[str, str] = MappingProxyType({})
 GRACE = 5.0
 """Seconds that a killed git has to be gone."""
 
@@ -44,8 +58,14 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
     (r"host identification has changed", "the server's host key has changed. Compare it with the server's, then mend known_hosts."),
     (
         r"host key verification failed",
-        "the server's host key is unknown. Add it to [source] known_hosts, or to that of the user that runs Shipstone.",
+        "the server's host key is unknown. Add it to [source] known_hosts, or to the known_hosts of the user that runs Shipstone.",
     ),
+    (r"unprotected private key|bad permissions", "ssh ignores the key because others may read it. Run chmod 600 on it."),
+    (
+        r"error in libcrypto|invalid format|load key .*: ",
+        "the ssh key cannot be read. Set [source] ssh_key to a private key without a passphrase.",
+    ),
+    (r"returned error: 30[1278]", "the server sends to another address. Set [source] url to that one."),
     (
         r"could not resolve|unable to look up|name or service not known|temporary failure in name resolution",
         "the host name cannot be resolved. Check the URL and this host's name resolution.",
@@ -103,68 +123,38 @@ class GitError(Exception):
         return SourceError(f"{start}git says {printable(redacted(said.strip()))!r}. Try `git ls-remote` with that URL as the same user.")
 
 
-@dataclass(frozen=True)
-class Ssh:
-    """Keys for ssh URLs: `key` is the only one that is offered, `known_hosts` the only file of host keys that counts. Without them
-    those of the user that runs Shipstone."""
-
-    key: Path | None = None
-    known_hosts: Path | None = None
-
-    def command(self) -> str:
-        """What git runs, through a shell."""
-        words = SSH.split()
-        if self.key is not None:
-            words += ["-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-i", str(self.key)]
-        if self.known_hosts is not None:
-            words += ["-o", f"UserKnownHostsFile={self.known_hosts}", "-o", "GlobalKnownHostsFile=/dev/null"]
-        return shlex.join(words)
-
-    def missing(self) -> Path | None:
-        """A file that is named and cannot be read."""
-        return next((path for path in (self.key, self.known_hosts) if path is not None and not os.access(path, os.R_OK)), None)
-
-
 class Commands:
     """Runs git with GitPython on bare repositories below `home`, the folder that also holds our git configuration."""
 
-    def __init__(self, address: Address, home: Path, ssh: Ssh | None = None) -> None:
-        self._address, self._home, self._ssh = address, home, ssh or Ssh()
+    def __init__(self, address: Address, home: Path, login: Mapping[str, str] = NOTHING) -> None:
+        """`login`: variables that only git commands which talk to the server need."""
+        self._address, self._home, self._login = address, home, login
 
     def configure(self) -> None:
-        """Writes our git configuration where it is not yet as it should be. Raises OSError; SourceError where a key is not there."""
-        if (missing := self._ssh.missing()) is not None:
-            raise SourceError(f"cannot fetch {self._address.shown}: {missing} cannot be read. Put it there, readable for Shipstone's user.")
+        """Writes our git configuration where it is not yet as it should be. Raises OSError."""
         config = self._home / "gitconfig"
         if not config.is_file() or config.read_text(encoding="utf-8", errors="replace") != CONFIG:
             fresh = config.with_name("gitconfig.new")
             fresh.write_text(CONFIG, encoding="utf-8")
             fresh.replace(config)
 
-    def git(self, repository: Path) -> "Git":
+    def git(self, repository: Path) -> "PinnedGit":
         """GitPython's runner for this repository; its persistent commands are the caller's to close."""
         try:
-            from git.cmd import Git
+            from reconciler.world.git_runner import PinnedGit
         except ModuleNotFoundError:
             raise
         except ImportError:  # what GitPython makes of a missing git program
             raise _not_installed(self._address) from None
-        git = Git(str(self._home))
-        git.update_environment(**self._environment(repository))
-        return git
+        return PinnedGit(str(self._home), self._environment(repository))
 
     def run(self, repository: Path, arguments: list[str], deadline: float) -> bytes:
         """What `git ARGUMENTS` wrote; `deadline` is monotonic. Raises GitError."""
-        login = ["-c", "credential.helper=", "-c", f"credential.helper={CREDENTIALS}"] if self._address.username else []
-        git = self.git(repository)
-        from git.exc import GitCommandNotFound
-
+        login = ["-c", f"credential.helper={CREDENTIALS}"] if "SHIPSTONE_GIT_USERNAME" in self._login else []
         try:
-            started = git.execute(["git", *login, *arguments], as_process=True, start_new_session=True)
-        except GitCommandNotFound:
+            process = self.git(repository).start(["git", *login, *arguments])
+        except FileNotFoundError:
             raise _not_installed(self._address) from None
-        process = started.proc
-        assert process is not None
         try:
             out, err = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -176,23 +166,21 @@ class Commands:
         return bytes(out)
 
     def _environment(self, repository: Path) -> dict[str, str]:
-        own = {
+        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+        return {
+            **passed,
+            "HOME": str(self._home),
+            "LC_ALL": "C",
             "GIT_DIR": str(repository),
-            "GIT_OBJECT_DIRECTORY": str(repository / "objects"),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": "",
-            "GIT_NAMESPACE": "",
             "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": os.environ.get("GIT_ASKPASS", ""),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": str(self._home / "gitconfig"),
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_ALLOW_PROTOCOL": self._address.protocols,
+            "GIT_NO_REPLACE_OBJECTS": "1",
             "GIT_TEMPLATE_DIR": "",
+            **self._login,
         }
-        if not {"GIT_SSH_COMMAND", "GIT_SSH"} & os.environ.keys():
-            own["GIT_SSH_COMMAND"] = self._ssh.command()
-        if self._address.username:
-            own |= {"SHIPSTONE_GIT_USERNAME": self._address.username, "SHIPSTONE_GIT_PASSWORD": self._address.password}
-        return own
 
 
 def _not_installed(address: Address) -> SourceError:

@@ -24,12 +24,16 @@ PACKAGES = {
     "dockerd": "docker.io",
     "git": "git",
     "htpasswd": "apache2-utils",
+    "gpg": "gnupg",
+    "gpgv": "gpgv",
     "ip": "iproute2",
     "iptables": "iptables",
     "mmdebstrap": "mmdebstrap",
     "nsenter": "util-linux",
     "openssl": "openssl",
     "ps": "procps",
+    "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
     "unshare": "util-linux",
 }
 """Which package of Debian brings a program."""
