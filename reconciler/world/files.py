@@ -79,7 +79,7 @@ class HostsFile:
                 _replace(self._path.resolve(), fresh.encode("utf-8", "surrogateescape"), mode)
         except OSError as error:
             raise ShipstoneError(
-                f"cannot write {self._path}: {error.strerror}. Under systemd set it to /var/lib/shipstone/hosts (docs/settings.md); else run as root."
+                f"cannot write {self._path}: {error.strerror}. As a service: set it to /var/lib/shipstone/hosts. Else run as root."
             ) from None
         return True
 
