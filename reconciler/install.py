@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +27,8 @@ TEXTS = ("shipstone.service", "shipstone-hosts.path", "shipstone-hosts.service",
 SHUT_AWAY = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  what the units cannot see
 PROGRAM = "/opt/shipstone/bin/shipstone"
 """In the units as they are written."""
+OLDEST = 252
+"""The systemd that the units were tried with first; older ones load no folder of credentials."""
 WRITABLE = "ReadWritePaths=-/etc/traefik/dynamic"
 KEPT = f"{STATE}, {DEFAULT.parent}, and the user {USER} that owns them"
 
@@ -53,10 +54,6 @@ def need_root(what: str, *, dry_run: bool) -> None:
 def refuse(settings: Settings, command: Path, *, dry_run: bool) -> None:
     """Raises ShipstoneError where this host, or this way of having installed the program, cannot do it."""
     need_root("install", dry_run=dry_run)
-    if shutil.which("systemctl") is None:
-        raise ShipstoneError("cannot install: there is no systemd. docs/install.md says what to set up under another service manager.")
-    if not setup.group_exists(DOCKER):
-        raise ShipstoneError("cannot install: there is no group docker. Install Docker first (apt-get install docker.io).")
     if any(command.is_relative_to(folder) for folder in SHUT_AWAY) or not re.fullmatch(r"/[\w./+-]+", str(command)):
         raise ShipstoneError(
             f"cannot install: the service could not see {command}. Make the virtual environment at /opt/shipstone, and install from there."
@@ -66,6 +63,12 @@ def refuse(settings: Settings, command: Path, *, dry_run: bool) -> None:
     for path in traefik_folders(settings):
         if not re.fullmatch(r"/[\w./+-]+", str(path)):
             raise ShipstoneError(f"cannot install: a unit cannot name the folder {path}. Choose one with plain letters in [traefik].")
+    found = units.systemd_version()
+    if found < OLDEST:
+        what = f"systemd is {found}" if found else "there is no systemd"
+        raise ShipstoneError(f"cannot install: {what}, the units need {OLDEST}. docs/install.md says what to set up by hand.")
+    if not setup.group_exists(DOCKER):
+        raise ShipstoneError("cannot install: there is no group docker. Install Docker first (apt-get install docker.io).")
 
 
 def traefik_folders(settings: Settings) -> tuple[Path, ...]:

@@ -78,7 +78,9 @@ class HostsFile:
             else:
                 _replace(self._path.resolve(), fresh.encode("utf-8", "surrogateescape"), mode)
         except OSError as error:
-            raise ShipstoneError(f"cannot write {self._path}: {error.strerror}. Run as root, or leave [files] hosts empty.") from None
+            raise ShipstoneError(
+                f"cannot write {self._path}: {error.strerror}. As a service: set it to /var/lib/shipstone/hosts. Else run as root."
+            ) from None
         return True
 
     def block(self) -> str:

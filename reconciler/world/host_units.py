@@ -1,5 +1,8 @@
 """Units of systemd, as pieces of an installation."""
 
+import contextlib
+import re
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +84,15 @@ class Disabled:
 
     def do(self) -> None:
         run("systemctl", "--quiet", "disable", *(["--now"] if systemd_runs() else []), self.target)
+
+
+def systemd_version() -> int:
+    """Of what is installed; 0 where it is not, or says nothing of it."""
+    with contextlib.suppress(OSError):
+        said = subprocess.run(["systemctl", "--version"], capture_output=True, text=True).stdout
+        if found := re.match(r"systemd ([0-9]+)", said):
+            return int(found[1])
+    return 0
 
 
 def systemd_runs() -> bool:
