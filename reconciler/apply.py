@@ -23,7 +23,8 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.planning.question import Answer, Question, verdict
+from reconciler.planning.steps import Ask, Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -41,16 +42,19 @@ MAX_BACKOFF = 60.0
 @dataclass(frozen=True)
 class Outcome:
     """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line;
-    `images`: (release, image as written) → what it was resolved to."""
+    `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so."""
 
     site: str
     done: tuple[tuple[Step, float], ...] = ()
     error: str = ""
     images: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
     failed: FailedRelease | None = None
+    asked: tuple[str, str] | None = None
 
 
 Report = Callable[[Outcome], None]
+AskBoth = Callable[[Question], tuple[Answer | None, Answer | None]]
+"""What Traefik answers, and the container itself."""
 
 
 class Secrets(Protocol):
@@ -85,6 +89,7 @@ class Apply:
         clock: Callable[[], float],
         wall: Callable[[], float],
         told: Report = lambda _outcome: None,
+        ask: AskBoth = lambda _question: (None, None),
         pull_timeout: float = 600.0,
         chance: Callable[[], float] = random.random,
         policy: Policy | None = None,
@@ -93,6 +98,7 @@ class Apply:
         self._engine, self._pins, self._files = engine, pins, files
         self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
         self._policy, self._secrets = policy, secrets or NoSecrets()
+        self._ask = ask
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
         self._pullers = Workers(PULLS, "pull")
@@ -187,6 +193,7 @@ class Apply:
         done: list[tuple[Step, float]] = []
         images: dict[tuple[str, str], str] = {}
         failed: FailedRelease | None = None
+        asked: tuple[str, str] | None = None
         error = ""
         try:
             for group in groups(steps):
@@ -196,6 +203,8 @@ class Apply:
                         images[site.release, step.target] = self._images.resolve(step.target)
                     case (GiveUp() as step,):
                         failed = self._give_up(site, step)
+                    case (Ask() as step,):
+                        asked = site.release, verdict(step.question, *self._ask(step.question))
                     case _:
                         self._together(site, group, desired)
                 done += [(step, self._clock() - begun) for step in group]
@@ -203,7 +212,7 @@ class Apply:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        self._end(Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed), report, touched(steps))
+        self._end(Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked), report, touched(steps))
 
     def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""

@@ -44,7 +44,8 @@ class Remembered:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
         with self._lock:
             images = {**plan.memory.images, **{name: rows for name, rows in self.memory.images.items() if name in busy}}
-            self.memory = replace(plan.memory, images=images, failed=self.memory.failed)
+            asked = {**plan.memory.asked, **{name: row for name, row in self.memory.asked.items() if name in busy}}
+            self.memory = replace(plan.memory, images=images, asked=asked, failed=self.memory.failed)
 
     def outcome(self, outcome: Outcome) -> None:
         """What a site's steps brought: images resolved, a release given up."""
@@ -55,8 +56,11 @@ class Remembered:
             if outcome.images:
                 known = memory.images.get(outcome.site, {})
                 memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
+            if outcome.asked is not None:
+                memory = replace(memory, asked={**memory.asked, outcome.site: outcome.asked})
             if outcome.failed is not None:
-                memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed})
+                asked = {name: row for name, row in memory.asked.items() if name != outcome.site}
+                memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed}, asked=asked)
             self.memory = memory
         if outcome.failed is not None:
             self._store.remember_failed(outcome.failed)

@@ -150,6 +150,12 @@ class TraefikSettings(Section):
         default="/etc/traefik/dynamic",
         description="The folder of Traefik's file provider, where the pins are written; empty: it has none, labels alone route.",
     )
+    ask: str = Field(
+        default="",
+        pattern=r"^(http://[^/:]+(:[0-9]{1,5})?/?|off)?$",
+        description="Where Traefik answers for sites, as http://127.0.0.1:80: asked once after each switch. Empty: http_port and "
+        "https_port, where Traefik is managed or its traefik.toml is written. off: not asked.",
+    )
     settle: Seconds = Field(default=2.5, description="With an empty dynamic_dir: longer than Traefik's providersThrottleDuration.")
     manage: bool = Field(default=False, description="Run Traefik itself as a container.")
     image: str = Field(default="traefik:v3.7", description="The image of a managed Traefik.")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from reconciler.apply import Apply, Report
 from reconciler.desired.compile import Compiler
@@ -39,6 +40,7 @@ from reconciler.world.secrets import SecretStore
 from reconciler.world.source import Source
 from reconciler.world.store import Store
 from reconciler.world.systemd import credential
+from reconciler.world.through_traefik import ThroughTraefik
 from reconciler.world.traefik_api import TraefikApi
 from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, TLS_PORT, WEB_PORT, Proxy, TraefikContainer
 from reconciler.world.traefik_unmanaged import UnmanagedTraefik
@@ -116,7 +118,21 @@ def hardening_of(settings: Settings, site: str) -> Hardening:
 
 def names_of(settings: Settings) -> Names:
     t = settings.traefik
-    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint, pins=bool(t.dynamic_dir), settle=t.settle)
+    asked = frozenset(points_of(settings))
+    pins = bool(t.dynamic_dir)
+    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint, pins=pins, asked=asked, settle=t.settle)
+
+
+def points_of(settings: Settings) -> dict[bool, tuple[str, int]]:
+    """Where Traefik's entry points answer on this host: without TLS (False) and with it (True); only what is known for certain."""
+    t = settings.traefik
+    if t.ask:
+        url = urlsplit(t.ask if t.ask != "off" else "")
+        return {False: (url.hostname, url.port or 80)} if url.hostname else {}
+    if not (t.manage or settings.files.traefik):
+        return {}
+    address = t.http_address or "127.0.0.1"
+    return {False: (address, t.http_port)} | ({True: (address, t.https_port)} if t.https_port else {})
 
 
 def source_of(settings: Settings) -> Source:
@@ -251,9 +267,19 @@ def reconciler_of(
     world = World(engine, pins, api, store or store_of(settings), Readiness(), proxy, generated)
     policy = policy_of(settings)
     files = FileStore(paths.files)
-    parallel = settings.engine.parallel
     secrets = secrets_of(settings)
-    apply = Apply(engine, pins, files, parallel=parallel, clock=time.monotonic, wall=time.time, told=told, policy=policy, secrets=secrets)
+    apply = Apply(
+        engine,
+        pins,
+        files,
+        parallel=settings.engine.parallel,
+        clock=time.monotonic,
+        wall=time.time,
+        told=told,
+        ask=ThroughTraefik(points_of(settings)).ask,
+        policy=policy,
+        secrets=secrets,
+    )
     guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
     keep = settings.engine.keep_images
     return Reconciler(world, Compiler(policy, secrets), names_of(settings), apply, guard, keep_images=keep, followers=followers)

@@ -25,7 +25,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
-    if why := refused(seen, goal):
+    if why := refused(seen, goal) or unreached(seen, goal):
         return why
     served = seen.pin is not None and any(seen.pin.services & set(service_names(seen, c)) for c in mine)
     served = served or not (seen.names.pins or goal.release in memory.unserved)
@@ -57,6 +57,11 @@ def _killed(c: Container) -> str:
         return ", killed for want of memory"
     limit = (c.live or {}).get("mem_limit")
     return f", killed: {limit / 2**20:g} MiB of memory may be too little" if c.exit_code == KILLED and limit else ""
+
+
+def unreached(seen: Seen, goal: DesiredSite) -> str | None:
+    """What Traefik answered in the place of the goal's release, after the switch."""
+    return seen.asked[1] if seen.asked and seen.asked[0] == goal.release else None
 
 
 def refused(seen: Seen, goal: DesiredSite) -> str | None:

@@ -112,7 +112,8 @@ def make_plan(
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
-    after = replace(memory, sites=remembered, images=images, going=gone.going, starting=room.needs)
+    asked = {name: row for name, row in memory.asked.items() if name in busy or (name in sites and sites[name].steps)}
+    after = replace(memory, sites=remembered, images=images, asked=asked, going=gone.going, starting=room.needs)
     promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
     host = around(observed, names)
     return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, host)
@@ -183,6 +184,7 @@ def _site(
         now,
         chosen.note.split("\n")[0] or "removed from the desired state",
         handover,
+        asked=wishes.memory.asked.get(name),
         fallback=chosen.fallback,
     )
     at_rest = seen.pin is None and not before.pinned

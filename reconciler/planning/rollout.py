@@ -13,9 +13,10 @@ from reconciler.planning.handover import Handover
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
+from reconciler.planning.reached import question_of
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
-from reconciler.planning.steps import GiveUp, Pull, SetPin, Step, Wait
+from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
@@ -120,7 +121,10 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
         message = f"{goal_name} serves; the rest is drained" if confirmed(seen, pin) else f"switching to {goal_name}"
         if not confirmed(seen, pin):
             steps.append(_wait_for_pin(seen))
-        elif any(c.release not in memory.unserved for c in parting):
+        if confirmed(seen, pin) and (question := question_of(seen, cast)):
+            steps.append(Ask(question.host, question, f"once through Traefik, whether {goal_name} is reached"))
+            steps.append(Wait("Traefik", "until it was asked by host name"))
+        if confirmed(seen, pin) and any(c.release not in memory.unserved for c in parting):
             drain = (timing.drain if timing else 10.0) if alive_leaving else 0.0
             wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in parting) else 0.0)
             if not drained(seen, memory, wait) and memory.pin_since is not None:

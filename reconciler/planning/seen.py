@@ -26,6 +26,8 @@ class Names:
     tls_entry_point: str = "websecure"
     pins: bool = True
     """False where Traefik has no file provider: labels alone route, see labels_only.py."""
+    asked: frozenset[bool] = frozenset()
+    """Whether Traefik can be asked by host name, for routes without TLS (False) and with it (True)."""
     settle: float = 2.5
     """Seconds without pins in which Traefik has followed a change of labels, whatever it throttles."""
 
@@ -53,6 +55,8 @@ class Seen:
     """Why there is no goal, where there is none."""
     handover: Handover = NOTHING
     """Routes that move to this site from another, or from it to another."""
+    asked: tuple[str, str] | None = None
+    """A release after whose switch Traefik was asked by host name, and why it cannot be reached; empty where it can."""
     fallback: bool = False
     """The goal is what ran before, because what is written cannot be had: it is healed, never given up."""
 

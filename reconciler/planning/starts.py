@@ -6,7 +6,7 @@ from dataclasses import replace
 from reconciler.desired.desired import DesiredService, DesiredSite
 from reconciler.desired.release import container_name, replica_name
 from reconciler.desired.spec import NewContainer
-from reconciler.planning.labels import applied_of, container_labels, joining_labels
+from reconciler.planning.labels import container_labels, joining_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import rank_for
@@ -75,7 +75,7 @@ def _start_of(seen: Seen, goal: DesiredSite, c: Container) -> Start:
     """The first start of one that was created."""
     service = next(service for service in goal.services if service.name == c.service)
     labels = tuple(sorted(c.labels.items()))
-    new = NewContainer(c.name, c.labels.get("shipstone.digest", ""), applied_of(c).spec, labels, seen.names.network, goal.timing.deadline)
+    new = NewContainer(c.name, c.labels.get("shipstone.digest", ""), service.spec, labels, seen.names.network, goal.timing.deadline)
     return Start(new, _why_start(seen, goal, service), c.id)
 
 

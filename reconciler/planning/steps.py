@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from reconciler.desired.spec import NewContainer
 from reconciler.planning.observed import Pin
+from reconciler.planning.question import Question
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,16 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class Ask:
+    """Ask once through Traefik by host name, whether the release that it was switched to is reached."""
+
+    step: ClassVar[str] = "ask"
+    target: str
+    question: Question
+    reason: str
+
+
+@dataclass(frozen=True)
 class GiveUp:
     """Remember that a release failed, with the last lines of its containers' logs; it is not tried again until its content changes."""
 
@@ -107,7 +118,7 @@ class GiveUp:
     reason: str
 
 
-Step = Pull | SetPin | Create | Start | StartAgain | Stop | Remove | Wait | GiveUp
+Step = Pull | SetPin | Create | Start | StartAgain | Stop | Remove | Wait | Ask | GiveUp
 
 
 def due(steps: tuple[Step, ...]) -> tuple[Step, ...]:

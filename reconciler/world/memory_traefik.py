@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.question import Answer, Question
 from reconciler.world.memory import MemoryEngine
 
 
@@ -104,6 +105,16 @@ class MemoryTraefik:
         if best is None:
             return None
         return tuple(sorted({address for name, _ in best.targets for address, _ in self._loaded.services[name]}))
+
+    def ask(self, question: Question) -> tuple[Answer | None, Answer | None]:
+        """As ThroughTraefik.ask."""
+        direct = Answer(200, "") if self._engine.answers(question.address, question.port) else None
+        addresses = self.route(question.host, question.path, tls=question.tls)
+        if addresses is None:
+            return Answer(404, "404 page not found"), direct
+        if not addresses:
+            return Answer(503, "no available server"), direct
+        return (Answer(200, ""), None) if self._engine.answers(addresses[0], question.port) else (Answer(502, "Bad Gateway"), direct)
 
     def passes(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[str, ...]:
         """The middlewares that a request goes through."""

@@ -56,8 +56,8 @@ class Shop:
         status, body = self.host.get(self.name)
         return body if status == 200 else ""
 
-    def ids(self) -> set[str]:
-        return {row["Id"] for row in self.host.containers()}
+    def ids(self, *, running: bool = False) -> set[str]:
+        return {row["Id"] for row in self.host.containers(running=running)}
 
     def said(self, event: str) -> list[dict[str, Any]]:
         """Rows of the daemon's log whose event begins so."""

@@ -18,7 +18,7 @@ def test_sites_whose_registry_hangs_hold_no_other(host: Host, site_text: SiteTex
     domain = f"{host.instance}.test"
     sites = {f"sites/{name}.yaml": site_text("one") for name in ("shop", "other", *SITES)}
     first = host.repository.commit({**sites, "shipstone.yaml": f"domain: {domain}\n"}, "create")
-    host.start_daemon()
+    host.start_daemon(SHIPSTONE_ENGINE__PARALLEL="4")
     until(lambda: host.converged(first), "all of them run", 60)
     before = {row["Id"] for row in host.containers() if row["Labels"]["shipstone.site"] != "other"}
     with socket.create_server(("127.0.0.1", 0)) as registry, Load(host.web, f"shop.{domain}", clients=4, pause=0.01) as load:

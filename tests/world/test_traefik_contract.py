@@ -13,11 +13,13 @@ from reconciler.desired.spec import ContainerSpec, Cookie, Middleware, NewContai
 from reconciler.desired.traefik_v3 import middleware_names, rising_priority
 from reconciler.planning.labels import container_labels
 from reconciler.planning.observed import Pin, TraefikView
+from reconciler.planning.question import Answer, Question, verdict
 from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.memory_traefik import MemoryTraefik
 from reconciler.world.pins import PinFile
+from reconciler.world.through_traefik import ThroughTraefik
 from reconciler.world.traefik_api import TraefikApi
 
 SHOP = Route(("shop.test",))
@@ -42,6 +44,7 @@ class Stage:
     view: Callable[[], TraefikView]
     set_pins: Callable[[Mapping[str, Pin]], None]
     settles: Callable[[Callable[[], object], str], object]
+    ask: Callable[[Question], tuple[Answer | None, Answer | None]]
 
     def start(self, release: str, replica: int, route: Route = SHOP, **labels: str) -> str:
         """A replica of site shop that answers `<release>-<replica>`; the container's id. `labels` override."""
@@ -110,9 +113,8 @@ def in_memory(instance: str) -> Stage:
         traefik.refresh()
         return condition()
 
-    return Stage(
-        engine, instance, "app:1", route, lambda host: route(host, tls=True), via, lambda: traefik.view({"shop"}), set_pins, settles
-    )
+    view = lambda: traefik.view({"shop"})  # noqa: E731
+    return Stage(engine, instance, "app:1", route, lambda host: route(host, tls=True), via, view, set_pins, settles, traefik.ask)
 
 
 def real(instance: str, socket: str, image: str, folder: Path) -> Iterator[Stage]:
@@ -139,7 +141,9 @@ def real(instance: str, socket: str, image: str, folder: Path) -> Iterator[Stage
         def settles(condition: Callable[[], object], what: str) -> object:
             return until(condition, what, 15)
 
-        yield Stage(engine, instance, image, route, lambda name: route(name, tls=True), via, lambda: api.view({"shop"}), set_pins, settles)
+        ask = ThroughTraefik({False: ("127.0.0.1", host.web), True: ("127.0.0.1", host.tls)}).ask
+        view = lambda: api.view({"shop"})  # noqa: E731
+        yield Stage(engine, instance, image, route, lambda name: route(name, tls=True), via, view, set_pins, settles, ask)
         api.close()
 
 
@@ -167,6 +171,25 @@ def test_two_that_define_one_router_differently_take_it_away(stage: Stage) -> No
     assert stage.view().routers == frozenset()
     stage.engine.stop(other, grace=0)
     assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "it is back")
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_traefik_answers_itself_is_told_from_what_a_container_does(stage: Stage, tls: bool) -> None:
+    """404 where no router is, 503 where a pin names nobody; the container itself answers all the while."""
+    made = stage.start(OLD, 1, replace(SHOP, tls=tls))
+    route = stage.route_tls if tls else stage.route
+    assert stage.settles(lambda: route("shop.test") == {f"{OLD}-1"}, "it answers")
+    (c,) = (c for c in stage.engine.containers() if c.id == made)
+    question = Question("shop.test", "/", tls, c.address or "", 80)
+    through, direct = stage.ask(question)
+    assert through is not None
+    assert (through.status, direct) == (200, None)
+    nobody = replace(question, host="other.test")
+    assert verdict(nobody, *stage.ask(nobody)).startswith("Traefik answers 404 (404 page not found) for other.test/, while the container")
+    rows = ((RULE, ()),)
+    stage.set_pins({"shop": Pin(() if tls else rows, ((RULE, PRIORITY),), secure=rows if tls else ())})
+    assert stage.settles(lambda: route("shop.test") == set(), "nobody answers")
+    assert verdict(question, *stage.ask(question)).startswith("Traefik answers 503 (no available server) for shop.test/, while the cont")
 
 
 def test_a_release_of_a_higher_rank_goes_before_the_one_before_it(stage: Stage) -> None:
