@@ -56,7 +56,8 @@ class Images:
     def _look(self, image: str) -> str:
         reference = self._engine.resolve(image, timeout=self._timeout)
         failpoint("pull")
-        reserved = sorted(key for key in self._engine.image_labels(reference) if key.startswith(("traefik.", "shipstone.")))
+        # Traefik does not look at case.
+        reserved = sorted(key for key in self._engine.image_labels(reference) if key.casefold().startswith(("traefik.", "shipstone.")))
         if reserved:
             raise EngineError(
                 f"cannot run {image}: the image itself has the label {reserved[0]}. Build it without traefik.* and shipstone.*."

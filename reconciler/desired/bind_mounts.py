@@ -13,11 +13,11 @@ def inside(path: str, folder: str) -> bool:
 
 def check_bind(source: str, policy: Policy, site: str = "") -> None:
     """Refuse a bind mount that the policy does not allow, as it is written or where its links lead; `source` is absolute and normalised."""
-    _check(source, policy, [posixpath.normpath(root) for root in policy.bind_roots], show(source), site)
+    _check(source, policy, [posixpath.normpath(root) for root in policy.bind_roots], show(source, 200), site)
     leads = posixpath.normpath(policy.resolve(source))
     if leads != source:
         roots = [posixpath.normpath(policy.resolve(posixpath.normpath(root))) for root in policy.bind_roots]
-        _check(leads, policy, roots, f"{show(source)} leads to {show(leads)}, which", site)
+        _check(leads, policy, roots, f"{show(source, 200)} leads to {show(leads, 200)}, which", site)
 
 
 def _check(source: str, policy: Policy, roots: list[str], what: str, site: str) -> None:

@@ -1,0 +1,95 @@
+"""What the policy gives, on a real engine; and what every new container gets."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab.host import Host, until
+
+from tests.conftest import SiteText
+
+pytestmark = pytest.mark.docker
+
+
+def allow(host: Host, text: str) -> None:
+    host.config.write_text(f"{host.config.read_text()}\n{text}\n")
+
+
+def inspected(host: Host, site: str = "shop") -> Any:
+    (row,) = host.containers(site)
+    return host.api.inspect_container(row["Id"])
+
+
+def test_what_is_given_is_there_and_a_published_port_moves_to_the_next_release(host: Host, site_text: SiteText) -> None:
+    port = host._ports.take()
+    given = 'devices = ["/dev/nu*"]\nnamespaces = ["pid", "ipc"]\ncapabilities = ["NET_RAW"]'
+    allow(host, f'[policy.sites.shop]\nports = ["127.0.0.1:{port}"]\n{given}')
+    extra = f"ports: ['127.0.0.1:{port}:80']\ndevices: ['/dev/null:/dev/nothing:r']\npid: host\nipc: host\ncap_add: [NET_RAW]\n"
+    commit = host.repository.commit({"sites/shop.yaml": site_text("one", extra=extra)}, "rights")
+    host.start_daemon()
+    until(lambda: host.converged(commit), "it runs", 40)
+    config = inspected(host)["HostConfig"]
+    assert (config["PidMode"], config["IpcMode"], config["CapAdd"]) == ("host", "host", ["NET_RAW"])
+    assert config["Devices"] == [{"PathOnHost": "/dev/null", "PathInContainer": "/dev/nothing", "CgroupPermissions": "r"}]
+    assert answers(port)
+    commit = host.repository.commit({"sites/shop.yaml": site_text("two", extra=extra)}, "the next")
+    until(lambda: host.converged(commit), "it took over, port and all", 40)
+    assert answers(port)
+    assert host.get("shop.test.local") == (200, "two")
+    assert host.shipstone("drift").stdout.strip() == "no drift"
+
+
+def answers(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_every_new_container_is_hardened_and_changing_that_rolls_nothing(host: Host, site_text: SiteText) -> None:
+    commit = host.repository.commit({"sites/shop.yaml": site_text("one")}, "a site")
+    host.start_daemon()
+    until(lambda: host.converged(commit), "it runs", 40)
+    before = inspected(host)
+    config = before["HostConfig"]
+    assert config["SecurityOpt"] == ["no-new-privileges"]
+    assert config["PidsLimit"] == 4096
+    if host.api.info()["LoggingDriver"] in ("json-file", "local"):
+        assert config["LogConfig"]["Config"] == {"max-file": "3", "max-size": "10m"}
+    host.stop_daemon()
+    allow(host, "[policy]\nno_new_privileges = false\npids_limit = 100\nlog_max_size = ''")
+    plan = host.shipstone("plan")
+    assert (plan.returncode, plan.stdout.strip()) == (0, "nothing to do"), plan.stdout
+    host.start_daemon()
+    host.api.remove_container(before["Id"], force=True)
+    until(lambda: host.containers("shop") and host.converged(commit), "healed", 40)
+    config = inspected(host)["HostConfig"]
+    assert (config["SecurityOpt"], config["PidsLimit"]) == (None, 100)
+    host.api.update_container(inspected(host)["Id"], mem_limit=2**28, memswap_limit=2**29)
+    until(lambda: any("mem_limit" in str(row.get("difference")) for row in host.log()), "a hand is still seen", 40)
+
+
+def test_a_bind_mount_whose_link_leads_out_is_refused_when_read_and_before_each_start(host: Host, site_text: SiteText) -> None:
+    root = host.folder / "root"
+    (root / "data").mkdir(parents=True)
+    (root / "out").symlink_to("/etc")
+    allow(host, f'[policy]\nbind_roots = ["{root}"]')
+    out = site_text("one", extra=f"volumes: ['{root}/out:/x:ro']\n")
+    good = site_text("one", extra=f"volumes: ['{root}/data:/x:ro']\n")
+    host.repository.commit({"sites/shop.yaml": good, "sites/out.yaml": out}, "one leads out")
+    host.start_daemon()
+    until(lambda: host.get("shop.test.local") == (200, "one"), "the good one runs", 40)
+    message = host.status()["sites"]["out"]["message"]
+    assert f"{root}/out leads to /etc, which is outside {os.path.realpath(root)}" in message
+    assert not host.containers("out")
+    (root / "data").rmdir()
+    (root / "data").symlink_to("/etc")
+    (row,) = host.containers("shop")
+    host.api.remove_container(row["Id"], force=True)
+    refused = f"cannot start a container of shop: {root}/data leads to /etc"
+    until(lambda: any(str(one.get("event")).startswith(refused) for one in host.log()), "it is not made again", 40)
+    assert not host.containers("shop")
+    (root / "data").unlink()
+    Path(root, "data").mkdir()
+    until(lambda: host.get("shop.test.local") == (200, "one"), "mended", 90)
