@@ -204,6 +204,27 @@ class WebhookSettings(Section):
     secret: Secret = Field(default=SecretStr(""), description="What webhooks are signed with; empty: there are no webhooks.")
 
 
+class ForgeSettings(Section):
+    kind: Literal["", "github", "gitlab", "gitea", "forgejo"] = Field(
+        default="", description="Where commits get a status: pending, success or failure; empty: nowhere."
+    )
+    token: Secret = Field(default=SecretStr(""), description="May write commit statuses of that repository.")
+    api: str = Field(
+        default="", pattern=r"^(https?://.+)?$", description="Its API, as https://git.example.com/api/v1; empty: as [source] url tells."
+    )
+    repository: str = Field(default="", description="Its name there, as team/desired-state; empty: as [source] url tells.")
+    context: str = Field(default="shipstone", min_length=1, max_length=100, description="The name of the status; each host needs its own.")
+    page_url: str = Field(
+        default="", pattern=r"^(https?://.+)?$", description="Where people reach the page of Shipstone: the status links to it."
+    )
+
+    @model_validator(mode="after")
+    def _with_token(self) -> Self:
+        if self.kind and not self.token.get_secret_value():
+            raise ValueError("kind needs a token that may write commit statuses. Set token, or token_file")
+        return self
+
+
 def size(value: Any) -> Any:
     """Bytes, or text such as "512m" (k is 1024)."""
     if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)([bkmgt]?)", value.lower())):
@@ -350,6 +371,7 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     webhooks: WebhookSettings = WebhookSettings()
     notify: NotifySettings = NotifySettings()
+    forge: ForgeSettings = ForgeSettings()
     policy: PolicySettings = PolicySettings()
     secrets: SecretsSettings = SecretsSettings()
     registries: dict[str, RegistrySettings] = Field(

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler.apply import Apply, Report
+from reconciler.commit_status import CommitStatus
 from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Grant, Limits, Policy
@@ -29,6 +30,7 @@ from reconciler.world.docker_call import Observe, unobserved
 from reconciler.world.docker_config import Hardening
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, text_of, write_if_changed
+from reconciler.world.forge import Forge, ForgePlace, place_of
 from reconciler.world.generated import GeneratedFiles, Part
 from reconciler.world.git import GitSource
 from reconciler.world.git_access import Access
@@ -177,7 +179,7 @@ def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine
 
 
 def tellers_of(settings: Settings, store: Store) -> Iterator[Follower]:
-    """Those that tell people, as far as [notify] says to whom."""
+    """Those that tell people and the forge, as far as [notify] and [forge] say to whom. Raises SettingsError."""
     n = settings.notify
     if n.heartbeat:
         yield Heartbeat(Caller(partial(call, n.heartbeat.get_secret_value())).soon)
@@ -185,6 +187,11 @@ def tellers_of(settings: Settings, store: Store) -> Iterator[Follower]:
         hour, minute = map(int, n.report_at.split(":"))
         schedule = Schedule(n.report, hour, minute) if n.report else None
         yield Teller(Outbox(services_of(settings)), store, where_of(settings), schedule)
+    f, source = settings.forge, settings.source
+    if f.kind:
+        api, repository = place_of(f.kind, f.api, f.repository, source.url)
+        place = ForgePlace(f.kind, api, repository, source.branch, f.context, f.token.get_secret_value())
+        yield CommitStatus(Forge(place), f.page_url)
 
 
 def services_of(settings: Settings) -> Services:
