@@ -15,6 +15,8 @@ from reconciler.world.history_store import HistoryStore
 
 TIDY = 3600.0
 """Seconds between two looks for what is too old."""
+PROBLEMS = 20
+"""Of a revision so many are kept."""
 Known = tuple[str, tuple[str, ...]]
 """A plan as it was recorded last: the release, and its steps in short."""
 
@@ -37,7 +39,11 @@ class History(Follower):
         if desired.revision == self._commit:
             return
         self._commit = desired.revision
-        more = {"author": revision.author, "committed_at": revision.committed_at, "problems": [str(row) for row in desired.problems]}
+        more = {
+            "author": revision.author,
+            "committed_at": revision.committed_at,
+            "problems": [str(row) for row in desired.problems[:PROBLEMS]],
+        }
         self._store.record([Event(self._wall(), "revision", commit=desired.revision, what=revision.subject, more=more)])
 
     def passed(self, done: Pass) -> None:

@@ -55,7 +55,8 @@ class HistoryStore:
             (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(dict(e.more), ensure_ascii=False))
             for e in events
         ]
-        self._write((ADD_EVENT, row) for row in rows)
+        if rows:
+            self._write((ADD_EVENT, row) for row in rows)
 
     def record_drift(self, opened: Collection[DriftKey], closed: Collection[DriftKey], at: float) -> None:
         """Differences by hand that were seen first, and those that are gone."""
@@ -71,7 +72,7 @@ class HistoryStore:
         rows = self._read(sql, (*([site] if site is not None else []), *kinds, limit))
         return tuple(Event(*(*kept, json.loads(more))) for *kept, more in rows)
 
-    def revisions(self, limit: int = 1000) -> dict[str, Event]:
+    def revisions(self, limit: int = 300) -> dict[str, Event]:
         """The newest revisions by their commit."""
         return {event.commit: event for event in reversed(self.events(limit=limit, kinds=("revision",)))}
 
