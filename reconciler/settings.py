@@ -46,8 +46,16 @@ def address(value: str) -> str:
     return value
 
 
+def size(value: Any) -> Any:
+    """Bytes, or text such as "512m" (k is 1024)."""
+    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)([bkmgt]?)", value.lower())):
+        return int(match[1]) * SIZES[match[2] or "b"]
+    return value
+
+
 Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
 Address = Annotated[str, AfterValidator(address)]
+Size = Annotated[int, BeforeValidator(size), Field(ge=0)]
 
 
 def plain_path(value: str) -> str:
@@ -116,8 +124,23 @@ class SourceSettings(Section):
     credentials_file: CredentialOrPath = Field(
         default="", description="The login for https: lines as https://USER:TOKEN@host, or one token alone; a name or a path as ssh_key."
     )
+    verify: Literal["", "commit", "tag"] = Field(
+        default="", description='"commit": the newest commit has to be signed; "tag": the newest signed tag runs; empty: no signatures.'
+    )
+    allowed_signers: CredentialOrPath = Field(default="", description="Whose SSH signatures count: a file as ssh-keygen's ALLOWED SIGNERS.")
+    gpg_keyring: CredentialOrPath = Field(
+        default="", description="Whose OpenPGP signatures count: public keys, as `gpg --export` writes them."
+    )
+    max_size: Size = Field(default=2**30, description="A repository larger than this is refused: bytes, or text as 512m.")
+    max_files: int = Field(default=50_000, ge=1, description="A commit with more files (below path) is refused.")
     allow_file: bool = Field(default=False, description="Allow a repository on this host's disk.")
     directory: str = Field(default="", description="A plain folder instead of a repository; what --source sets.")
+
+    @model_validator(mode="after")
+    def _known_signers(self) -> Self:
+        if self.verify and not (self.allowed_signers or self.gpg_keyring):
+            raise ValueError(f'verify = "{self.verify}" needs allowed_signers or gpg_keyring: say whose signatures count')
+        return self
 
 
 class EngineSettings(Section):
@@ -225,14 +248,6 @@ class ForgeSettings(Section):
         return self
 
 
-def size(value: Any) -> Any:
-    """Bytes, or text such as "512m" (k is 1024)."""
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)([bkmgt]?)", value.lower())):
-        return int(match[1]) * SIZES[match[2] or "b"]
-    return value
-
-
-Size = Annotated[int, BeforeValidator(size), Field(ge=0)]
 Namespace = Literal["pid", "ipc", "uts", "userns"]
 Kind = Literal["chain", "errors", "forwardAuth", "passTLSClientCert", "plugin"]
 HostPorts = Annotated[str, Field(pattern=r"^((\[[0-9A-Fa-f:]+\]|[0-9.]+):)?[0-9]{1,5}(-[0-9]{1,5})?$")]

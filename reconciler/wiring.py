@@ -32,8 +32,9 @@ from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore, HostsFile, text_of, write_if_changed
 from reconciler.world.forge import Forge, ForgePlace, place_of
 from reconciler.world.generated import GeneratedFiles, Part
-from reconciler.world.git import GitSource
+from reconciler.world.git import Caps, GitSource
 from reconciler.world.git_access import Access
+from reconciler.world.git_signatures import Signers
 from reconciler.world.notify import Caller, Outbox, Services, call
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
@@ -149,7 +150,18 @@ def source_of(settings: Settings) -> Source:
             return frozenset(row.value for row in store.said() if row.kind == "history")
 
     access = Access(*(file_of(name) for name in (s.ssh_key, s.known_hosts, s.credentials_file)))
-    return GitSource(s.url, s.branch, s.path, paths.mirror, allow_file=s.allow_file, timeout=s.timeout, access=access, approved=approved)
+    return GitSource(
+        s.url,
+        s.branch,
+        s.path,
+        paths.mirror,
+        allow_file=s.allow_file,
+        timeout=s.timeout,
+        access=access,
+        signers=Signers(s.verify, file_of(s.allowed_signers), file_of(s.gpg_keyring)),
+        caps=Caps(s.max_size, s.max_files),
+        approved=approved,
+    )
 
 
 def logins_of(settings: Settings) -> Logins:

@@ -5,27 +5,40 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.revision import Revision
 from reconciler.errors import SourceError
 from reconciler.failpoints import failpoint
 from reconciler.world.git_access import Access
 from reconciler.world.git_address import Address, address, printable
 from reconciler.world.git_blobs import Blobs
 from reconciler.world.git_command import Commands, GitError
-from reconciler.world.git_history import Approved, Choice, History
+from reconciler.world.git_entries import entries_of, reader_of
+from reconciler.world.git_history import SIGN, Approved, Choice, History
+from reconciler.world.git_signatures import Signers
 
 REF = "refs/heads/shipstone"
 LOCK_RETRY = 0.05
 """Seconds between two tries for a mirror that another process fetches into."""
 BRANCHES_SHOWN = 5
-ANYONE = Access()
+ANYONE, UNSIGNED = Access(), Signers()
+FEWER = " Put what Shipstone does not need elsewhere, or set [source] path."
 SHORT = 12
 """Digits of a commit that people get."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """`size` of the mirror's packs in bytes; `files` of one commit below the folder."""
+
+    size: int = 2**30
+    files: int = 50_000
+
+
+CAPS = Caps()
 
 
 class GitSource:
@@ -41,13 +54,16 @@ class GitSource:
         allow_file: bool = False,
         timeout: float = 60.0,
         access: Access = ANYONE,
+        signers: Signers = UNSIGNED,
+        caps: Caps = CAPS,
         approved: Approved = frozenset,
     ) -> None:
-        """`timeout` is in seconds, for one fetch; `access` is how it logs in.
+        """`timeout` is in seconds, for one fetch; `access` is how it logs in, `signers` whose commits or tags count.
         `approved`: asked for when a commit has no history in common with the last one.
         What is wrong with the arguments is said by fetch()."""
         self._settings = (url, branch, path, allow_file)
         self._mirror, self._timeout, self._access, self._approved = mirror.absolute(), timeout, access, approved
+        self._signers, self._caps = signers, caps
         self._last: Revision | None = None
         self._blobs: Blobs | None = None
         self._tidy_next = False
@@ -79,7 +95,7 @@ class GitSource:
             self._blobs = self._blobs or Blobs(commands, self._mirror)
             if self._mirror.exists():
                 with _alone(self._mirror, where, deadline):
-                    if taken := History(where, commands, REF).taken(self._mirror, deadline):
+                    if taken := self._history(where, commands).taken(self._mirror, deadline):
                         self._last = self._last or self._read(taken, where, commands, self._blobs, deadline)
         return self._last
 
@@ -97,7 +113,7 @@ class GitSource:
         deadline = self._deadline()
         if not blobs.damaged:
             try:
-                _receive(self._mirror, where, commands, deadline)
+                self._receive(self._mirror, where, commands, deadline)
                 failpoint("fetch")
                 return self._revision(where, commands, blobs, deadline)
             except GitError as error:
@@ -105,8 +121,8 @@ class GitSource:
                     raise
         fresh, deadline = self._mirror.with_name(self._mirror.name + ".new"), self._deadline()
         _remove(fresh)
-        _receive(fresh, where, commands, deadline)
-        History(where, commands, REF).carry(self._mirror, fresh, deadline)
+        self._receive(fresh, where, commands, deadline)
+        self._history(where, commands).carry(self._mirror, fresh, deadline)
         _remove(self._mirror)
         fresh.rename(self._mirror)
         blobs.close()
@@ -115,7 +131,7 @@ class GitSource:
 
     def _revision(self, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:
         """What the mirror's branch points to, if it may be taken."""
-        history = History(where, commands, REF)
+        history = self._history(where, commands)
         choice = history.choose(self._mirror, self._approved, deadline)
         if self._last is None or self._last.id != choice.commit:
             self._last = self._read(choice.commit, where, commands, blobs, deadline)
@@ -124,36 +140,43 @@ class GitSource:
             with contextlib.suppress(GitError):
                 commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
         if choice.new:
-            history.take(self._mirror, choice.commit, deadline)
-        if self._last.waits != choice.waits:
-            self._last = replace(self._last, waits=choice.waits, notice=_notice(choice, where))
+            history.keep(self._mirror, choice, deadline)
+        if (self._last.waits, self._last.notice) != (choice.waits, notice := _notice(choice, where)):
+            self._last = replace(self._last, waits=choice.waits, notice=notice)
         return self._last
 
     def _read(self, commit: str, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:
         """One commit and its files."""
         out = commands.run(self._mirror, ["log", "-1", "--format=%an%x00%s%x00%ct", commit, "--"], deadline)
         author, subject, committed = out.decode("utf-8", "replace").strip().split("\0")
-        entries = _entries(self._mirror, commit, where, commands, deadline)
+        entries = entries_of(self._mirror, commit, where, commands, deadline)
+        if len(entries) > self._caps.files:
+            raise GitError("", refused=f"it has {len(entries)} files, more than [source] max_files, {self._caps.files}.{FEWER}")
         self._tidy_next = True
         blobs.close()
-        return Revision(commit, entries, _reader(commit, entries, blobs), printable(author), printable(subject), float(committed))
+        return Revision(commit, entries, reader_of(commit, entries, blobs), printable(author), printable(subject), float(committed))
+
+    def _history(self, where: Address, commands: Commands) -> History:
+        return History(where, commands, REF, self._signers, self._mirror.parent)
+
+    def _receive(self, mirror: Path, where: Address, commands: Commands, deadline: float) -> None:
+        """Brings the branch into the mirror, which is made if it is missing. Raises GitError, or SourceError without such a branch."""
+        if not mirror.exists():
+            commands.run(mirror, ["init", "--bare", "--quiet"], deadline)
+        _tidy(mirror)
+        options = ["--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head"]
+        wanted = [f"+refs/heads/{where.branch}:{REF}"] + (["+refs/tags/*:refs/tags/*"] if self._signers.verify == "tag" else [])
+        try:
+            commands.run(mirror, ["fetch", *options, "--", where.url, *wanted], deadline, lambda: _room(mirror, self._caps))
+        except GitError as error:
+            if error.refused:
+                _tidy(mirror)
+            if "couldn't find remote ref" not in error.text:
+                raise
+            raise _no_branch(commands.run(mirror, ["ls-remote", "--heads", "--", where.url], deadline), where) from None
 
     def _deadline(self) -> float:
         return time.monotonic() + self._timeout
-
-
-def _receive(mirror: Path, where: Address, commands: Commands, deadline: float) -> None:
-    """Brings the branch into the mirror, which is made if it is missing. Raises GitError, or SourceError without such a branch."""
-    if not mirror.exists():
-        commands.run(mirror, ["init", "--bare", "--quiet"], deadline)
-    _tidy(mirror)
-    options = ["--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head"]
-    try:
-        commands.run(mirror, ["fetch", *options, "--", where.url, f"+refs/heads/{where.branch}:{REF}"], deadline)
-    except GitError as error:
-        if "couldn't find remote ref" not in error.text:
-            raise
-        raise _no_branch(commands.run(mirror, ["ls-remote", "--heads", "--", where.url], deadline), where) from None
 
 
 def _no_branch(listed: bytes, where: Address) -> SourceError:
@@ -167,52 +190,27 @@ def _no_branch(listed: bytes, where: Address) -> SourceError:
     )
 
 
+def _room(mirror: Path, caps: Caps) -> None:
+    """Raises GitError where the mirror has grown too large."""
+    size = 0
+    for file in (mirror / "objects/pack").glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            size += file.stat().st_size
+    if size > caps.size:
+        shown = f"{caps.size / 2**20:g} MiB"
+        raise GitError("", refused=f"the repository is larger than [source] max_size, {shown}. Raise it, or make the repository smaller.")
+
+
 def _notice(choice: Choice, where: Address) -> str:
+    if choice.refused:
+        return f"{choice.refused}. What was taken last goes on ({choice.commit[:SHORT]}). {SIGN}"
     if not choice.waits:
         return ""
+    what = "set back or rewritten" if choice.related else "replaced by an unrelated history"
     return (
-        f"the branch {where.branch} was replaced by an unrelated history ({choice.commit[:SHORT]} → {choice.waits[:SHORT]}): "
+        f"the branch {where.branch} was {what} ({choice.commit[:SHORT]} → {choice.waits[:SHORT]}): "
         "nothing is changed. `shipstone approve` takes it."
     )
-
-
-def _entries(mirror: Path, commit: str, where: Address, commands: Commands, deadline: float) -> Mapping[str, Entry]:
-    """Every path below the folder at this commit, in git's order."""
-    prefix = f"{where.path}/" if where.path else ""
-    arguments = ["--literal-pathspecs", "ls-tree", "-r", "-l", "-z", "--full-tree", "--", commit]
-    out = commands.run(mirror, arguments + ([prefix] if prefix else []), deadline)
-    entries: dict[str, Entry] = {}
-    for row in out.split(b"\0"):
-        head, tab, name = row.partition(b"\t")
-        path = name.decode("utf-8", "backslashreplace")
-        if tab and path.startswith(prefix):
-            mode, _, blob, size = head.split()
-            kind = _kind(mode)
-            entries[path.removeprefix(prefix)] = Entry(blob.decode("ascii"), kind, 0 if size == b"-" else int(size), mode == b"100755")
-    if prefix and not entries:
-        raise SourceError(
-            f"cannot fetch {where.shown}: commit {commit[:12]} of {where.branch} has no folder {where.path!r}. "
-            "Set [source] path to one that it has."
-        )
-    return entries
-
-
-def _kind(mode: bytes) -> Literal["file", "symlink", "submodule"]:
-    if mode == b"120000":
-        return "symlink"
-    return "submodule" if mode == b"160000" else "file"
-
-
-def _reader(commit: str, entries: Mapping[str, Entry], blobs: Blobs) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        """A file's bytes, or a symlink's target, at this commit. Raises SourceError."""
-        entry = entries.get(path)
-        if entry is None or entry.kind == "submodule":
-            what = "is a submodule" if entry else "is not there"
-            raise SourceError(f"cannot read {printable(path)}: it {what} at commit {commit[:12]}. Put the file itself into the repository.")
-        return blobs.read(entry.id, path)
-
-    return read
 
 
 @contextlib.contextmanager

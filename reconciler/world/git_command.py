@@ -3,10 +3,11 @@
 import contextlib
 import os
 import re
+import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +28,11 @@ CONFIG = """\
 \thooksPath = /dev/null
 \tattributesFile = /dev/null
 \tfsmonitor = false
+\tbigFileThreshold = 16m
+[pack]
+\tthreads = 1
+[transfer]
+\tunpackLimit = 1
 [credential]
 \thelper =
 [fetch]
@@ -51,6 +57,10 @@ CREDENTIALS = (
     """!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$SHIPSTONE_GIT_USERNAME" "$SHIPSTONE_GIT_PASSWORD"; }; f"""
 )
 NOTHING: Mapping[str, str] = MappingProxyType({})
+GLANCE = 0.1
+"""Seconds between two looks at what git does."""
+CHUNK, MOST = 2**16, 2**25
+"""Bytes read at once from git, and of all that it may write."""
 GRACE = 5.0
 """Seconds that a killed git has to be gone."""
 
@@ -93,17 +103,22 @@ EXPLAINED: tuple[tuple[str, str], ...] = (
 CORRUPT = re.compile(
     r"not a git repository|bad (object|tree|revision)|corrupt|did not point to a valid object|unable to (read|find) [0-9a-f]{4}"
     r"|missing (blob|tree|commit)|could not (read|parse) (commit|tree|object|[0-9a-f]{40})|invalid sha1 pointer|not a valid (object|commit)"
+    r"|(index|pack) ?file "
     r"|bad (config|signature|index)|is (empty|truncated)|unable to resolve reference|unable to unpack|failed to (read|traverse)|broken",
     re.IGNORECASE,
 )
 
+DAMAGED = re.compile(r"^error: (index|pack) ?file ", re.MULTILINE)
+"""git goes on without a pack that it cannot read."""
+
 
 @dataclass
 class GitError(Exception):
-    """git ended badly: what it wrote, or `timed_out`."""
+    """git ended badly: what it wrote, or `timed_out`, or it was ended for a reason of ours: `refused`, for people."""
 
     text: str
     timed_out: bool = False
+    refused: str = ""
 
     @property
     def corrupt(self) -> bool:
@@ -113,6 +128,8 @@ class GitError(Exception):
     def explain(self, address: Address, timeout: float) -> SourceError:
         """The one line for people."""
         start = f"cannot fetch {address.shown}: "
+        if self.refused:
+            return SourceError(start + self.refused)
         if self.timed_out:
             return SourceError(f"{start}no answer within {timeout:g} s. Check the git server and the network to it.")
         for pattern, why in EXPLAINED:
@@ -148,22 +165,24 @@ class Commands:
             raise _not_installed(self._address) from None
         return PinnedGit(str(self._home), self._environment(repository))
 
-    def run(self, repository: Path, arguments: list[str], deadline: float) -> bytes:
-        """What `git ARGUMENTS` wrote; `deadline` is monotonic. Raises GitError."""
+    def run(self, repository: Path, arguments: list[str], deadline: float, glance: Callable[[], None] = lambda: None) -> bytes:
+        """What `git ARGUMENTS` wrote; `deadline` is monotonic. `glance` is called now and then: what it raises ends git.
+
+        Raises GitError.
+        """
         login = ["-c", f"credential.helper={CREDENTIALS}"] if "SHIPSTONE_GIT_USERNAME" in self._login else []
         try:
             process = self.git(repository).start(["git", *login, *arguments])
         except FileNotFoundError:
             raise _not_installed(self._address) from None
         try:
-            out, err = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            raise GitError("", timed_out=True) from None
+            out, err = _outputs(process, deadline, glance)
         finally:
             _end(process)
-        if process.returncode != 0:
-            raise GitError(bytes(err).decode("utf-8", "replace"))
-        return bytes(out)
+        text = err.decode("utf-8", "replace")
+        if process.returncode != 0 or DAMAGED.search(text):
+            raise GitError(text)
+        return out
 
     def _environment(self, repository: Path) -> dict[str, str]:
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
@@ -185,6 +204,33 @@ class Commands:
 
 def _not_installed(address: Address) -> SourceError:
     return SourceError(f"cannot fetch {address.shown}: there is no git program. Install git (apt-get install git).")
+
+
+def _outputs(process: "subprocess.Popen[bytes]", deadline: float, glance: Callable[[], None]) -> tuple[bytes, bytes]:
+    """What it wrote until it ended. Raises GitError at the deadline, and where it writes without end."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    written = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+    with selectors.DefaultSelector() as open_pipes:
+        for pipe in written:
+            open_pipes.register(pipe, selectors.EVENT_READ)
+        while open_pipes.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise GitError("", timed_out=True)
+            for ready, _ in open_pipes.select(min(left, GLANCE)):
+                chunk = os.read(ready.fd, CHUNK)
+                written[ready.fd] += chunk
+                if not chunk:
+                    open_pipes.unregister(ready.fd)
+            glance()
+            if sum(map(len, written.values())) > MOST:
+                raise GitError("", refused=f"it lists more than {MOST // 2**20} MiB of names. Make the repository smaller.")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(max(0.1, deadline - time.monotonic()))
+    if process.returncode is None:
+        raise GitError("", timed_out=True)
+    return bytes(written[process.stdout.fileno()]), bytes(written[process.stderr.fileno()])
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -6,44 +6,68 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from reconciler.errors import SourceError
 from reconciler.world.git_address import Address
 from reconciler.world.git_command import Commands, GitError
+from reconciler.world.git_signatures import Signers
+from reconciler.world.git_vetting import Vetting
 
 Approved = Callable[[], Collection[str]]
 """Commits whose history a person lets in, and that of what descends from them."""
 
+SIGN = "Sign it with a key that the settings name."
+
 
 @dataclass(frozen=True)
 class Choice:
-    """`waits`: the newest commit, where another one is taken because the newest needs an approval. `new`: it was not taken before."""
+    """`waits`: the newest commit, where another one is taken because the newest needs an approval; `related` if it shares a history
+    with that one. `refused`: why a newer one does not count. `new`: it was not taken before; `tag` is what says that it may be."""
 
     commit: str
     waits: str = ""
     new: bool = False
+    refused: str = ""
+    tag: str = ""
+    related: bool = False
 
 
 class History:
     """The branch `newest` (a ref) in the repository `mirror`, and a ref beside it that keeps what was taken of this address."""
 
-    def __init__(self, where: Address, commands: Commands, newest: str) -> None:
-        self._commands, self._newest = commands, newest
-        key = hashlib.sha256(f"{where.url}\0{where.branch}".encode()).hexdigest()[:16]  # other settings: another history, and meant so
-        self._taken = f"refs/taken/{key}"
+    def __init__(self, where: Address, commands: Commands, newest: str, signers: Signers, home: Path) -> None:
+        self._commands, self._signers = commands, signers
+        self._vetting = Vetting(commands, newest, signers, home)
+        text = "\0".join((where.url, where.branch, *([signers.verify] if signers.verify else [])))
+        self._taken = f"refs/taken/{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # other settings: another history, and meant so
 
     def choose(self, mirror: Path, approved: Approved, deadline: float) -> Choice:
-        """Raises GitError."""
-        newest = self._commands.run(mirror, ["log", "-1", "--format=%H", self._newest, "--"], deadline).decode("ascii").strip()
+        """Raises GitError; SourceError where nothing may be taken."""
         taken = self.taken(mirror, deadline)
-        if taken == newest:
-            return Choice(newest)
-        if not taken or self._share(mirror, taken, newest, deadline):
-            return Choice(newest, new=True)
-        if any(self._descends(mirror, newest, one, deadline) for one in approved()):
-            return Choice(newest, new=True)
+        found = self._vetting.vet(mirror, taken, self._taken, deadline)
+        newest = found.commit or taken
+        if not newest:
+            raise SourceError(f"cannot use the repository: {found.refused}. {SIGN}")
+        if newest == taken:
+            return Choice(taken, new=bool(found.tag), refused=found.refused, tag=found.tag)
+        choice = Choice(newest, new=True, refused=found.refused, tag=found.tag)
+        if not taken:
+            return choice
+        related = self._share(mirror, taken, newest, deadline)
+        if self._signers.verify == "commit":  # an older signed commit says nothing of today
+            free = related and self._descends(mirror, newest, taken, deadline)
+            return choice if free or newest in approved() else Choice(taken, newest, related=related)
+        if related or any(self._descends(mirror, newest, one, deadline) for one in approved()):
+            return choice
         return Choice(taken, newest)
 
-    def take(self, mirror: Path, commit: str, deadline: float) -> None:
+    def keep(self, mirror: Path, choice: Choice, deadline: float) -> None:
         """From now on this one counts, also after a restart. Raises GitError."""
+        self.take(mirror, choice.commit, deadline)
+        if choice.tag:
+            self._commands.run(mirror, ["update-ref", f"{self._taken}-tag", choice.tag], deadline)
+
+    def take(self, mirror: Path, commit: str, deadline: float) -> None:
+        """Raises GitError."""
         self._commands.run(mirror, ["update-ref", self._taken, commit], deadline)
 
     def carry(self, old: Path, fresh: Path, deadline: float) -> None:
