@@ -1,13 +1,28 @@
 """Commands that look and change nothing."""
 
-from typing import Annotated, NoReturn
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reconciler.cli_options import Config, Out, Output, Source, compiled, print_json, settings_of
 from reconciler.errors import ShipstoneError
 
+if TYPE_CHECKING:
+    from reconciler.desired.desired import Desired
+    from reconciler.planning.plan import Plan
+
 findings = typer.Typer()
+
+
+class Form(StrEnum):
+    """How a report is printed."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
 
 
 @findings.command()
@@ -16,16 +31,41 @@ def plan(config: Config = None, source: Source = None, output: Out = Output.text
 
     Exit 0 nothing, 2 differences, 1 an error or a held site.
     """
-    _finding(config, source, output, drift_only=False)
+    from reconciler import report
+
+    found, desired = _planned(config, source)
+    if output is Output.json:
+        print_json(report.plan_json(found, desired))
+    else:
+        typer.echo("\n".join(report.plan_text(found, desired)))
+    raise typer.Exit(report.plan_exit(found, desired))
 
 
 @findings.command()
-def drift(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
+def drift(
+    config: Config = None,
+    source: Source = None,
+    output: Annotated[Form, typer.Option("--output", help="text, json, markdown or html.")] = Form.text,
+) -> None:
     """Say what someone changed by hand.
 
     Exit 0 nothing, 2 drift, 1 an error or a held site.
     """
-    _finding(config, source, output, drift_only=True)
+    import time
+
+    from reconciler import drift_report, report
+
+    found, desired = _planned(config, source)
+    told = drift_report.drift_report(found, desired, time.time())
+    if output is Form.json:
+        print_json(report.plan_json(found, desired, causes=frozenset({"drift"})))
+    elif output is Form.markdown:
+        typer.echo(drift_report.as_markdown(told), nl=False)
+    elif output is Form.html:
+        typer.echo(drift_report.as_html(told))
+    else:
+        typer.echo("\n".join(drift_report.as_text(told)))
+    raise typer.Exit(report.plan_exit(found, desired, drift_only=True))
 
 
 @findings.command("report")
@@ -34,12 +74,12 @@ def report_command(config: Config = None) -> None:
 
     Exit 0 whatever it finds: only what cannot be found out is a failure.
     """
-    from reconciler import report, wiring
+    import time
 
-    reconciler = wiring.reconciler_of(settings_of(config, None))
-    desired = reconciler.take(wiring.source_of(settings_of(config, None)).fetch())
-    for row in report.drift_text(reconciler.plan(), desired):
-        typer.echo(row)
+    from reconciler import drift_report
+
+    found, desired = _planned(config, None)
+    typer.echo("\n".join(drift_report.as_text(drift_report.drift_report(found, desired, time.time()))))
 
 
 @findings.command()
@@ -109,17 +149,11 @@ def render(
     print_json(rows)
 
 
-def _finding(config: Config, source: Source, output: Output, *, drift_only: bool) -> NoReturn:
-    from reconciler import report, wiring
+def _planned(config: Path | None, source: Path | None) -> "tuple[Plan, Desired]":
+    """What is there against what is written, now."""
+    from reconciler import wiring
 
     settings = settings_of(config, source)
     reconciler = wiring.reconciler_of(settings)
     desired = reconciler.take(wiring.source_of(settings).fetch())
-    found = reconciler.plan()
-    if output is Output.json:
-        causes = frozenset({"drift"}) if drift_only else frozenset({"commit", "drift"})
-        print_json(report.plan_json(found, desired, causes=causes))
-    else:
-        for row in report.drift_text(found, desired) if drift_only else report.plan_text(found, desired):
-            typer.echo(row)
-    raise typer.Exit(report.plan_exit(found, desired, drift_only=drift_only))
+    return reconciler.plan(), desired

@@ -1,5 +1,6 @@
 """wake → pass → sleep. Everything that may have changed something posts a wake; wakes coalesce; the newest commit wins."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ RESYNC = 30.0
 """Seconds between two passes at the most: an event that was missed is still found."""
 REINSPECT = 600.0
 """Seconds after which nothing that was remembered of the engine is trusted any more."""
+WATCH = 1.0
+"""Seconds between two looks at generated files: whether a hand changed one."""
 PARK = 25.0
 """Seconds that steps under way have at SIGTERM."""
 
@@ -34,9 +37,13 @@ class Daemon:
         poll: float,
         wrote: Callable[[Reconciler], None] = lambda _r: None,
         notifier: Notifier | None = None,
+        *,
+        resync: float = RESYNC,
+        reinspect: float = REINSPECT,
     ) -> None:
         self._reconciler, self._source, self._poll, self._wrote = reconciler, source, poll, wrote
         self._notifier = notifier or Notifier()
+        self._resync, self._reinspect = resync, reinspect
         self._wake = threading.Event()
         self._fetch = threading.Event()
         self._stop = threading.Event()
@@ -65,23 +72,24 @@ class Daemon:
         """Until stop(). The start is over when the engine has answered; a git server that is away does not hold it up."""
         unwatch = self._source.watch(self.fetch_now)
         threading.Thread(target=self._fetching, name="fetch", daemon=True).start()
+        threading.Thread(target=self._watching, name="files", daemon=True).start()
         events = (self._reconciler.world.engine, self.wake, self._stop)
         threading.Thread(target=listen, args=events, name="events", daemon=True).start()
         failures, ready = 0, False
-        fresh_until = time.monotonic() + REINSPECT
+        fresh_until = time.monotonic() + self._reinspect
         while not self._stop.is_set():
             self._wake.clear()
             begun = time.thread_time()
             if time.monotonic() > fresh_until:
                 self._reconciler.world.engine.resync()
-                fresh_until = time.monotonic() + REINSPECT
+                fresh_until = time.monotonic() + self._reinspect
             try:
                 if not ready:
                     self._reconciler.world.engine.containers()
                     self._notifier.ready()
                     ready = True
                 self._take()
-                pause = RESYNC if self._reconciler.desired is None else self._pass()
+                pause = self._resync if self._reconciler.desired is None else self._pass()
                 failures = 0
             except Exception as error:  # noqa: BLE001  whatever happens in one pass, the next one is tried
                 failures += 1
@@ -111,11 +119,22 @@ class Daemon:
         self._wrote(self._reconciler)
 
     def _pass(self) -> float:
-        return self._pause(self._reconciler.once())
+        plan = self._reconciler.once()
+        if plan.host:
+            with contextlib.suppress(ShipstoneError):  # what cannot be put right stays among the differences
+                self._wrote(self._reconciler)
+        return self._pause(plan)
 
     def _pause(self, plan: Plan) -> float:
         times = [at for at in (plan.look_at, self._reconciler.next_try()) if at is not None]
-        return min([RESYNC, *(max(0.0, at - time.monotonic()) for at in times)])
+        return min([self._resync, *(max(0.0, at - time.monotonic()) for at in times)])
+
+    def _watching(self) -> None:
+        """The engine tells of its containers; nobody tells of files."""
+        world = self._reconciler.world
+        while not self._stop.wait(WATCH):
+            if world.generated.touched() or world.pins.touched():
+                self.wake()
 
     def _fetching(self) -> None:
         """A hanging git server must not stop healing: this worker alone waits for it."""

@@ -41,6 +41,7 @@ class Journal(Follower):
                 log.warning("notice", message=notice)
         self._notices = frozenset(notices)
         drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
+        drift |= {("", str(row)) for row in plan.host}
         for name, text in sorted(drift - self._drift):
             log.warning("drift", site=name, difference=text)
         self._drift = drift | {row for row in self._drift if row[0] in plan.busy}

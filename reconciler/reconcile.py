@@ -31,6 +31,7 @@ from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
 from reconciler.remembered import Remembered
 from reconciler.world.engine import Engine
+from reconciler.world.generated import GeneratedFiles
 from reconciler.world.pins import PinFile
 from reconciler.world.readiness import Readiness
 from reconciler.world.store import Store
@@ -58,6 +59,7 @@ class World:
     store: Store
     readiness: Readiness
     proxy: Proxy
+    generated: GeneratedFiles
 
 
 class Reconciler:
@@ -125,9 +127,9 @@ class Reconciler:
     def once(self) -> Plan:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
         begun = self._clock()
-        self.world.engine.ensure_network()
         self.world.pins.ensure()
         plan = self.plan()
+        self.world.engine.ensure_network()
         chosen = self._chosen(plan)
         if chosen.quiet and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
@@ -154,7 +156,8 @@ class Reconciler:
         if view.reachable and any(view.pins.get(site) != pin for site, pin in pins.items()):
             view = replace(view, blind=self._blind())
         network, foreign, proxy = self.world.engine.network_exists(), self.world.engine.foreign(), self.world.proxy.state()
-        return Observed(containers, network, pins, view, ready, foreign, proxy, self.world.engine.capacity())
+        files = (*self.world.pins.differences(), *self.world.generated.differences())
+        return Observed(containers, network, pins, view, ready, foreign, proxy, self.world.engine.capacity(), files)
 
     def _tend_images(self) -> None:
         """When a release has come to rest: in a thread of its own, because removing takes seconds."""

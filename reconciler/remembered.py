@@ -39,7 +39,7 @@ class Remembered:
         self.past = self._store.releases()
         self.intents = intents_of(self._store.said(), self.past)
         with self._lock:
-            self.memory = replace(self.memory, failed=self._store.failed())
+            self.memory = replace(self.memory, failed=self._store.failed(), whole=_counts(self.past), digests=_digests(self.past))
 
     def planned(self, plan: Plan, busy: Collection[str]) -> None:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
@@ -52,7 +52,9 @@ class Remembered:
         with self._lock:
             memory = self.memory
             if outcome.error:  # what was resolved may be gone: look again
-                memory = replace(memory, images={name: rows for name, rows in memory.images.items() if name != outcome.site})
+                images = {name: rows for name, rows in memory.images.items() if name != outcome.site}
+                digests = {key: rows for key, rows in memory.digests.items() if key[0] != outcome.site}
+                memory = replace(memory, images=images, digests=digests)
             if outcome.images:
                 known = memory.images.get(outcome.site, {})
                 memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
@@ -100,15 +102,20 @@ class Remembered:
         before = self.past
         for name, site in plan.sites.items():
             rows = self.past.get(name, ())
-            if site.steps or site.health != "healthy" or not site.release or (rows and rows[0].site.release == site.release):
+            known = rows[0] if rows and rows[0].site.release == site.release else None
+            if site.steps or site.health != "healthy" or not site.release or (known and _count(known) == site.wanted):
                 continue
             text = past_text(c for c in containers if c.site == name and c.release == site.release)
-            if now := past_release(name, site.release, text, time.time()):
+            if now := past_release(name, site.release, text, known.at if known else time.time()):
                 self._store.remember_release(name, site.release, text, now.at)
                 self._store.remember_images(ran([now]))
                 older = (old for old in rows if old.site.release != site.release)
                 self.past = {**self.past, name: (now, *older)[:RELEASES]}
-        return self.past is not before
+        if self.past is before:
+            return False
+        with self._lock:
+            self.memory = replace(self.memory, whole=_counts(self.past), digests=_digests(self.past))
+        return True
 
     def old_images(self, keep: int, wanted: Collection[str]) -> Digests:
         """Images that have had their time, where the newest `keep` releases of each site keep theirs."""
@@ -148,6 +155,22 @@ class Remembered:
             self.memory = replace(self.memory, failed={name: row for name, row in self.memory.failed.items() if name not in sites})
         for name in sites:
             self._store.forget_failed(name)
+
+
+def _counts(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, int]]:
+    """By site and release, how many replicas each service had."""
+    rows = ((name, old.site) for name, found in past.items() for old in found)
+    return {(name, site.release): {service.name: service.replicas for service in site.services} for name, site in rows}
+
+
+def _digests(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, str]]:
+    """By site and release, what each image as written was."""
+    rows = ((name, old.site) for name, found in past.items() for old in found)
+    return {(name, site.release): {s.spec.image: s.digest for s in site.services if s.digest} for name, site in rows}
+
+
+def _count(old: PastRelease) -> int:
+    return sum(service.replicas for service in old.site.services)
 
 
 def _asked(plan: Plan, site: str) -> str:

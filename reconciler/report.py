@@ -29,6 +29,7 @@ def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozense
         "sites": {name: _site_json(site, causes) for name, site in sorted(plan.sites.items())},
         "problems": [problem.as_json() for problem in desired.problems],
         "foreign": [asdict(claim) for claim in plan.foreign],
+        "host": [_difference_json(row) for row in plan.host],
         "notices": list(notices(plan, desired)),
     }
 
@@ -59,6 +60,7 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
     if plan.proxy in ("missing", "stopped"):
         rows.append(f"Traefik is {plan.proxy}: it is started")
     rows += notices(plan, desired)
+    rows += [str(row) for row in plan.host if row.field != "network"]
     for name, site in sorted(plan.sites.items()):
         if not site.steps and not site.differences and not site.message:
             continue
@@ -66,11 +68,6 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
         rows += [f"  {difference}" for difference in site.differences]
         rows += [f"  {line(step)}" for step in site.steps]
     return rows or ["nothing to do"]
-
-
-def drift_text(plan: Plan, desired: Desired) -> list[str]:
-    rows = [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
-    return [*rows, *notices(plan, desired)] or ["no drift"]
 
 
 def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
@@ -82,7 +79,7 @@ def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
 
 
 def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
-    """0 nothing to do, 2 differences, 1 an error, a held site or a held history (1 wins)."""
+    """0 nothing to do, 2 differences, 1 an error, a held site or a held history (1 wins). Drift is also what others claim of ours."""
     if (
         desired.notices
         or any(site.sync == "held" for site in plan.sites.values())
@@ -90,8 +87,9 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
     ):
         return 1
     if drift_only:
-        return 2 if any(row.cause == "drift" for site in plan.sites.values() for row in site.differences) else 0
-    missing = not plan.network or plan.proxy in ("missing", "stopped")
+        by_hand = any(row.cause == "drift" for site in plan.sites.values() for row in site.differences)
+        return 2 if by_hand or plan.host or plan.foreign else 0
+    missing = bool(plan.host) or not plan.network or plan.proxy in ("missing", "stopped")
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 
 
@@ -113,4 +111,5 @@ def _difference_json(row: Difference) -> dict[str, str | None]:
         "actual": row.actual,
         "cause": row.cause,
         "since": row.since or None,
+        "action": row.action,
     }

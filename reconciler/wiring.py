@@ -24,7 +24,8 @@ from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
 from reconciler.world.docker_config import Hardening
 from reconciler.world.engine import Engine
-from reconciler.world.files import FileStore, HostsFile, write_if_changed
+from reconciler.world.files import FileStore, HostsFile, text_of, write_if_changed
+from reconciler.world.generated import GeneratedFiles, Part
 from reconciler.world.git import GitSource
 from reconciler.world.git_command import Ssh
 from reconciler.world.pins import PinFile
@@ -37,6 +38,8 @@ from reconciler.world.traefik_api import TraefikApi
 from reconciler.world.traefik_container import API_PORT, DYNAMIC_DIR, TLS_PORT, WEB_PORT, Proxy, TraefikContainer
 from reconciler.world.traefik_unmanaged import UnmanagedTraefik
 
+HOSTS_BLOCK, TRAEFIK_TOML = "hosts", "traefik.toml"
+"""Names of generated files."""
 PULL_SECONDS = 300.0
 """A managed Traefik's image is pulled in the pass itself: without Traefik nothing is served anyway."""
 
@@ -58,6 +61,11 @@ class Paths:
     @property
     def files(self) -> Path:
         return self.state / "files"
+
+    @property
+    def written(self) -> Path:
+        """What was written last into generated files."""
+        return self.state / "written"
 
     @property
     def lock(self) -> Path:
@@ -184,7 +192,7 @@ def reconciler_of(
     pins = PinFile(Path(t.dynamic_dir) if t.dynamic_dir else None, settings.instance, (t.entrypoint,), (t.tls_entrypoint,))
     api = traefik_api(settings)
     proxy = proxy_of(settings, engine) or UnmanagedTraefik(static_file(settings) if settings.files.traefik else None, api.started_at)
-    world = World(engine, pins, api, Store(paths.store), Readiness(), proxy)
+    world = World(engine, pins, api, Store(paths.store), Readiness(), proxy, GeneratedFiles(parts_of(settings), paths.written))
     policy = policy_of(settings)
     files = FileStore(paths.files)
     parallel = settings.engine.parallel
@@ -194,13 +202,23 @@ def reconciler_of(
     return Reconciler(world, Compiler(policy), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 
 
+def parts_of(settings: Settings) -> tuple[Part, ...]:
+    """The hosts block and traefik.toml, where the settings name a place for them."""
+    parts = []
+    if settings.files.hosts:
+        hosts = HostsFile(Path(settings.files.hosts), settings.instance)
+        parts.append(Part(HOSTS_BLOCK, Path(settings.files.hosts), hosts.block, hosts.sync))
+    if settings.files.traefik or settings.traefik.manage:
+        path = static_file(settings)
+        parts.append(Part(TRAEFIK_TOML, path, lambda: text_of(path), lambda text: write_if_changed(path, text)))
+    return tuple(parts)
+
+
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:
-    """The hosts block and traefik.toml, where the settings name a place for them; nothing is written when nothing changed."""
+    """What parts_of() names; nothing is written when nothing changed."""
     desired = reconciler.desired
     if desired is None:
         return
-    if settings.files.hosts:
-        block = hosts_block(settings.instance, settings.files.addresses, desired.hosts())
-        HostsFile(Path(settings.files.hosts), settings.instance).sync(block)
-    if settings.files.traefik or settings.traefik.manage:
-        write_if_changed(static_file(settings), traefik_toml(traefik_static(settings, desired.domain)))
+    texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, desired.hosts())}
+    texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
+    reconciler.world.generated.write(texts)

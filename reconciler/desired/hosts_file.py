@@ -29,16 +29,31 @@ def with_block(text: str, instance: str, block: str) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     block = block.replace("\n", newline)
     lines = text.splitlines(keepends=True)
-    begins = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == begin_mark(instance)]
-    ends = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == end_mark(instance)]
-    if not begins and not ends:
+    found = _block_lines(lines, instance)
+    if found is None:
         if not block:
             return text
         gap = newline if text and not text.endswith("\n") else ""
         return text + gap + block
+    return "".join([*lines[: found[0]], block, *lines[found[1] :]])
+
+
+def block_in(text: str, instance: str) -> str:
+    """This instance's block as hosts_block made it, whatever ends its lines; empty where there is none. Raises as with_block()."""
+    lines = text.splitlines()
+    found = _block_lines(lines, instance)
+    return "\n".join(lines[slice(*found)]) + "\n" if found else ""
+
+
+def _block_lines(lines: Sequence[str], instance: str) -> tuple[int, int] | None:
+    """The number of its first line, and of the one after its last."""
+    begins = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == begin_mark(instance)]
+    ends = [n for n, line in enumerate(lines) if line.rstrip("\r\n") == end_mark(instance)]
+    if not begins and not ends:
+        return None
     if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
         raise ShipstoneError(
             f"cannot write the hosts file: its markers of instance {instance} are broken "
             f"({len(begins)} BEGIN, {len(ends)} END). Delete the lines from BEGIN to END, both included, and run again."
         )
-    return "".join([*lines[: begins[0]], block, *lines[ends[0] + 1 :]])
+    return begins[0], ends[0] + 1

@@ -1,9 +1,11 @@
 """How one site stands, for people: its state, its differences, what is waited for. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from reconciler.desired.desired import DesiredSite
+from reconciler.planning.actions import acted
 from reconciler.planning.diff import Difference, committed, counted
 from reconciler.planning.goal import Goal
 from reconciler.planning.labels import site_from_labels
@@ -37,15 +39,16 @@ class SitePlan:
     asked: str = ""
 
 
-def describe(written: DesiredSite | None, chosen: Goal, seen: Seen, motion: Motion, drift: tuple[Difference, ...]) -> SitePlan:
-    goal, running = chosen.site, running_site_of(seen)
-    rows = list(drift)
-    if written is not None and not chosen.held:
-        rows = [*committed(written, running), *rows]
-    if goal is not None and running is not None:
-        rows += counted(goal, seen.containers) if running.release == goal.release else ()
-    if not chosen.held and seen.containers and goal is None:
-        rows += [Difference(service, "", "service", "", "present", "commit") for service in sorted({c.service for c in seen.containers})]
+def describe(
+    written: DesiredSite | None,
+    chosen: Goal,
+    seen: Seen,
+    motion: Motion,
+    drift: tuple[Difference, ...],
+    whole: Mapping[str, int] | None = None,
+) -> SitePlan:
+    """`drift`: what a hand changed on containers; `whole`: how many replicas of each service the goal's release had when it was whole."""
+    goal, rows = chosen.site, differences(written, chosen, seen, drift, whole)
     total = sum(service.replicas for service in goal.services) if goal else 0
     mine = [c for c in seen.containers if goal is not None and c.release == goal.release]
     ready = sum(c.id in seen.ready for c in mine)
@@ -62,11 +65,27 @@ def describe(written: DesiredSite | None, chosen: Goal, seen: Seen, motion: Moti
         ready,
         total,
         motion.steps,
-        tuple(rows),
+        tuple(acted(row, seen, motion, parked=chosen.parked) for row in rows),
         chosen.note or (_stuck(seen.traefik) or motion.message if motion.steps else ""),
         motion.look_at,
         chosen.asked,
     )
+
+
+def differences(
+    written: DesiredSite | None, chosen: Goal, seen: Seen, drift: tuple[Difference, ...], whole: Mapping[str, int] | None
+) -> list[Difference]:
+    """Where nothing runs it was taken away by a hand, if it was whole before; else it is yet to come."""
+    goal, running = chosen.site, running_site_of(seen)
+    gone = running is None and whole is not None
+    rows = list(drift)
+    if written is not None and not chosen.held and not gone:
+        rows = [*committed(written, running), *rows]
+    if goal is not None and (gone or (running is not None and running.release == goal.release)):
+        rows += counted(goal, seen.containers, whole, seen.wrong)
+    if not chosen.held and seen.containers and goal is None:
+        rows += [Difference(service, "", "service", "", "present", "commit") for service in sorted({c.service for c in seen.containers})]
+    return rows
 
 
 def sync_of(chosen: Goal, *, settled: bool) -> Sync:

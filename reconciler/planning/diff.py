@@ -1,14 +1,13 @@
-"""Differences, field by field. Desired against what a container was made of: a commit did it. That against what is live: a hand did."""
+"""Differences, field by field. Desired against what a container was made of: a commit did it. That against what is live: a hand did, see
+drift.py. Pure."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from reconciler.desired.desired import DesiredSite
-from reconciler.desired.release import container_name
 from reconciler.desired.spec import ContainerSpec, Middleware
-from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 
 Cause = Literal["commit", "drift"]
@@ -16,7 +15,10 @@ Cause = Literal["commit", "drift"]
 
 @dataclass(frozen=True)
 class Difference:
-    """One field. `container` is empty where it concerns the whole service; `since` is ISO 8601, or empty when it was not seen before."""
+    """One field. `container` is empty where it concerns the whole service; `since` is ISO 8601, or empty when it was not seen before.
+
+    `action`: what is done about it, or why nothing is.
+    """
 
     service: str
     container: str
@@ -25,6 +27,7 @@ class Difference:
     actual: str
     cause: Cause
     since: str = ""
+    action: str = ""
 
     def __str__(self) -> str:
         where = self.container or self.service
@@ -41,7 +44,7 @@ def committed(desired: DesiredSite, running: DesiredSite | None) -> tuple[Differ
     for field in dataclasses.fields(desired.route):
         want, have = getattr(desired.route, field.name), getattr(running.route, field.name)
         if want != have:
-            rows.append(Difference("", "", field.name, _text(want), _text(have), "commit"))
+            rows.append(Difference("", "", field.name, as_text(want), as_text(have), "commit"))
     theirs = {service.name: service for service in running.services}
     for service in desired.services:
         if other := theirs.pop(service.name, None):
@@ -52,59 +55,28 @@ def committed(desired: DesiredSite, running: DesiredSite | None) -> tuple[Differ
     return tuple(rows)
 
 
-def counted(site: DesiredSite, containers: tuple[Container, ...]) -> tuple[Difference, ...]:
-    """Replicas of the desired release that are missing, surplus or not running."""
+def counted(
+    site: DesiredSite, containers: Iterable[Container], before: Mapping[str, int] | None = None, wrong: Collection[str] = ()
+) -> tuple[Difference, ...]:
+    """Replicas of the desired release that are missing, surplus, not running or not well.
+
+    `before`: how many there were of each service when it was last whole, where that is known: another number was written since.
+    `wrong`: ids of those that are being replaced: each counts as there until its replacement is.
+    """
     rows: list[Difference] = []
     for service in site.services:
         mine = [c for c in containers if c.release == site.release and c.service == service.name]
+        halted = [c for c in mine if c.state not in ("running", "created")]
+        ill = [c for c in mine if c.state == "running" and c.health == "unhealthy"]
+        rows += [Difference(service.name, c.name, "state", "running", c.state, "drift") for c in halted]
+        rows += [Difference(service.name, c.name, "health", "healthy", c.health, "drift") for c in ill]
+        right = sum(c.id not in wrong for c in mine)
+        count = max(right, min(len(mine), service.replicas))
         running = sum(c.state == "running" for c in mine)
-        rows += [
-            Difference(service.name, c.name, "state", "running", c.state, "drift") for c in mine if c.state not in ("running", "created")
-        ]
-        if len(mine) != service.replicas or (running != service.replicas and not rows):
-            rows.append(Difference(service.name, "", "replicas", str(service.replicas), str(running), "drift"))
+        if count != service.replicas or (running < service.replicas and not halted):
+            cause: Cause = "commit" if before is not None and before.get(service.name) != service.replicas else "drift"
+            rows.append(Difference(service.name, "", "replicas", str(service.replicas), str(min(running, count)), cause))
     return tuple(rows)
-
-
-def drifted(container: Container, instance: str) -> tuple[Difference, ...]:
-    """Fields that someone changed on a live container, against what it was made of; defaults of the image and the engine subtracted."""
-    if container.live is None:
-        return ()
-    applied = applied_of(container)
-    wanted = container_name(instance, container.site, container.service, container.release, container.replica)
-    rows = [
-        Difference(container.service, container.name, field, desired, actual, "drift")
-        for field, desired, actual in _live_rows(applied.spec, container.live, wanted, container.name, container.labels)
-        if desired != actual
-    ]
-    return tuple(rows)
-
-
-def _live_rows(
-    spec: ContainerSpec, live: Mapping[str, Any], wanted: str, name: str, labels: Mapping[str, str]
-) -> Iterator[tuple[str, str, str]]:
-    yield "name", wanted, name
-    if "networks" in live:
-        network = labels.get("traefik.docker.network", "")
-        yield "networks", network, _text(tuple(live["networks"]))
-    if "image" in live:
-        yield "image", labels.get("shipstone.digest", live["image"]), live["image"]
-    if "restart" in live:
-        yield "restart", spec.restart, live["restart"] or "no"
-    for field in ("mem_limit", "pids_limit", "cpus"):
-        if field in live:
-            yield field, _text(getattr(spec, field) or None), _text(live[field] or None)
-    if "environment" in live:
-        yield from _environment(spec, live)
-
-
-def _environment(spec: ContainerSpec, live: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The value itself may be a secret: only the name is shown."""
-    image = (live.get("image_defaults") or {}).get("environment") or {}
-    wanted, actual = {**image, **dict(spec.environment)}, live["environment"]
-    for key in sorted(wanted.keys() | actual.keys()):
-        if wanted.get(key) != actual.get(key):
-            yield f"environment.{key}", "set" if key in wanted else "", "another value" if key in actual else ""
 
 
 def _changed(service: str, want: ContainerSpec, have: ContainerSpec) -> list[Difference]:
@@ -118,17 +90,18 @@ def _changed(service: str, want: ContainerSpec, have: ContainerSpec) -> list[Dif
             changed = sorted(key for key in keys if dict(desired).get(key) != dict(actual).get(key))
             rows += [Difference(service, "", f"environment.{key}", "changed", "", "commit") for key in changed]
         else:
-            rows.append(Difference(service, "", field.name, _text(desired), _text(actual), "commit"))
+            rows.append(Difference(service, "", field.name, as_text(desired), as_text(actual), "commit"))
     return rows
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, tuple):
-        return ", ".join(_text(item) for item in value)
+        return ", ".join(as_text(item) for item in value)
     if isinstance(value, Middleware):
         return " ".join([value.kind, *(f"{name}={'…' if name == 'users' else text}" for name, text in value.options)])
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return ":".join(_text(getattr(value, field.name)) for field in dataclasses.fields(value) if getattr(value, field.name) is not None)
+        parts = (getattr(value, field.name) for field in dataclasses.fields(value))
+        return ":".join(as_text(part) for part in parts if part is not None)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,17 +1,24 @@
 """The `shipstone.*` labels of a container: what it was made of, read back whenever it is looked at."""
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.spec import ContainerSpec, Route, canonical, known_fields, route_from_json, spec_from_json
-from reconciler.desired.traefik_v3 import routing_labels
+from reconciler.desired.traefik_v3 import rank_in, routing_labels
 from reconciler.planning.observed import Container
 
 SCHEME = "1"
 """The version of this label scheme; a newer Shipstone reads older ones."""
+
+
+SEAL = "shipstone.labels"
+"""The label with a digest of all others of ours and of Traefik's: whether a hand gave a container others later."""
+UNSEALED = (SEAL, "shipstone.pids")
+"""Without what comes to them when the container is made."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def container_labels(
         "shipstone.scheme": SCHEME,
         "shipstone.spec": canonical(applied),
     }
-    return {**dict(service.spec.labels), **routing, **ours}
+    return sealed({**dict(service.spec.labels), **routing, **ours})
 
 
 def joining_labels(sibling: Container, labels: dict[str, str], names: tuple[str, str]) -> dict[str, str]:
@@ -68,7 +75,49 @@ def joining_labels(sibling: Container, labels: dict[str, str], names: tuple[str,
     them; `names` are the Traefik services of the sibling and of the newcomer by themselves."""
     theirs, mine = (f".{name}." for name in names)
     routing = {key.replace(theirs, mine): value for key, value in sibling.labels.items() if key.startswith("traefik.")}
-    return {**{key: value for key, value in labels.items() if not key.startswith("traefik.")}, **routing}
+    return sealed({**{key: value for key, value in labels.items() if not key.startswith("traefik.")}, **routing})
+
+
+def sealed(labels: Mapping[str, str]) -> dict[str, str]:
+    """With the digest of them."""
+    return {**labels, SEAL: _digest(labels)}
+
+
+def _digest(labels: Mapping[str, str]) -> str:
+    rows = sorted((key, value) for key, value in labels.items() if key.startswith(("traefik.", "shipstone.")) and key not in UNSEALED)
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def changed_labels(instance: str, network: str, entry_point: str, labels: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Key, desired, actual of labels that are not as they were made; nothing where their digest is right, or none was taken: another
+    version of Shipstone may well have made others."""
+    if labels.get(SEAL) in (None, _digest(labels)):
+        return
+    applied, get = applied_in(labels.get("shipstone.spec", "")), labels.get
+    service = DesiredService(get("shipstone.service", ""), applied.spec, 1)
+    site = DesiredSite(
+        get("shipstone.site", ""),
+        get("shipstone.release", ""),
+        applied.route,
+        (service,),
+        applied.timing,
+        applied.heal,
+        get("shipstone.commit", ""),
+    )
+    replica, digest = get("shipstone.replica", ""), get("shipstone.digest", "")
+    number = int(replica) if replica.isascii() and replica.isdigit() else 0
+    made = container_labels(instance, network, entry_point, site, service, number, digest, _rank(labels))
+    wrong = [key for key in sorted(made.keys() | labels.keys()) if key.startswith("traefik.") and made.get(key) != labels.get(key)]
+    yield from ((key, made.get(key, ""), labels.get(key, "")) for key in wrong or [SEAL])
+
+
+def _rank(labels: Mapping[str, str]) -> int | None:
+    """Of the release, where there are no pins; see ranks.py."""
+    for key, rule in labels.items():
+        priority = labels.get(f"{key.removesuffix('.rule')}.priority", "") if key.endswith(".rule") else ""
+        if priority.isdigit() and (rank := rank_in(rule, int(priority))) is not None:
+            return rank
+    return None
 
 
 def applied_of(container: Container) -> Applied:

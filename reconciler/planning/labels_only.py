@@ -11,7 +11,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import content_of, counted, release_name
 from reconciler.desired.traefik_v3 import rules
 from reconciler.planning.cast import alone_because, assign, is_known, is_whole
-from reconciler.planning.diff import drifted
+from reconciler.planning.drift import drifted
 from reconciler.planning.failure import failure
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
@@ -46,7 +46,7 @@ def unfit(goal: DesiredSite, containers: tuple[Container, ...], ready: Collectio
     if not mine or alone_because(goal, running):
         return False
     surplus = any(sum(c.service == service.name for c in mine) > service.replicas for service in goal.services)
-    changed = heal and any(drifted(c, names.instance) for c in mine)
+    changed = heal and any(drifted(c, names) for c in mine)
     mark = min(height_of(c) for c in mine)
     return surplus or changed or any(c.id in ready and height_of(c) >= mark for c in running if c.release != goal.release)
 

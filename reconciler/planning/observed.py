@@ -12,6 +12,12 @@ ProxyState = Literal["missing", "stopped", "running", "restart needed"]
 """How Traefik itself stands; "restart needed": it runs, with another static configuration than the one that is written now."""
 
 
+class Live(dict[str, Any]):
+    """Inspected fields that can drift, by name; the same object until the container is inspected again, and hashed as that."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
+
+
 @dataclass(frozen=True)
 class Container:
     """One container that carries our labels. `live` holds inspected fields that can drift, by name; None until inspected.
@@ -57,6 +63,18 @@ class ForeignContainer:
     id: str
     name: str
     labels: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """One thing in a generated file that is not as Shipstone last wrote it: its `path` on this host, what of it, both values, and what is
+    done about it."""
+
+    path: str
+    field: str
+    desired: str
+    actual: str
+    action: str
 
 
 Targets = tuple[tuple[str, int], ...]
@@ -123,3 +141,5 @@ class Observed:
     foreign: tuple[ForeignContainer, ...] = ()
     proxy: ProxyState = "running"
     capacity: Capacity = Capacity()
+    files: tuple[FileRow, ...] = ()
+    """What someone changed in generated files."""

@@ -75,6 +75,19 @@ def parse_pins(instance: str, text: str) -> tuple[dict[str, Pin], str]:
         return {}, ""
 
 
+def is_as_written(instance: str, text: str) -> bool:
+    """Whether nobody changed what Traefik reads of such a file since it was written: its digest is right, and there is nothing else."""
+    try:
+        data = tomllib.loads(text.replace(BRACES, "{{"))
+        http = data.pop("http")
+        middlewares = http.pop("middlewares")
+        sentinel = middlewares.pop(sentinel_name(instance))
+        digest = sentinel["headers"]["customResponseHeaders"][HEADER]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
+        return False
+    return not data and not middlewares and digest == _digest(http)
+
+
 def read_pins(instance: str, routers: Mapping[str, Any], services: Mapping[str, Any]) -> dict[str, Pin]:
     """Pins by site, from routers and services by name, as the file has them or Traefik's API does (there without `@file`)."""
     sites: dict[str, list[_Row]] = {}

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning import labels_only
+from reconciler.planning.actions import around
 from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.describe import SitePlan, describe, sync_of
-from reconciler.planning.diff import Difference, drifted
+from reconciler.planning.diff import Difference
+from reconciler.planning.drift import drifted
 from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
@@ -43,6 +45,8 @@ class Plan:
     """Sites whose removal waits until a person approves it."""
     guarantee: Guarantee | None = None
     """Where Traefik has no file provider: for whom a deploy loses no request all the same."""
+    host: tuple[Difference, ...] = ()
+    """What differs and is no site's: the network, generated files."""
 
     @property
     def quiet(self) -> bool:
@@ -106,11 +110,12 @@ def make_plan(
         remembered[name] = memory.sites.get(name, SiteMemory())
     sites = _one_at_a_time(sites, busy)
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
-    foreign = claims(observed.foreign, _hosts(desired, sites)) if observed.foreign else ()
+    foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
     after = replace(memory, sites=remembered, images=images, going=gone.going, starting=room.needs)
     promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise)
+    host = around(observed, names)
+    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, host)
 
 
 def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:
@@ -160,9 +165,11 @@ def _site(
         sync = sync_of(chosen, settled=False)
         return SitePlan(name, sync, "missing", "", "", (), 0, 0, message=chosen.note, asked=chosen.asked), before
     heal = goal.heal if goal else True
-    drift = tuple(row for c in containers for row in drifted(c, names.instance))
+    drift = tuple(row for c in containers for row in drifted(c, names))
     wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
     wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused" and heal}
+    served = (c for c in containers if c.release not in before.unserved)
+    wrong |= {c.id: f"{c.name} is unhealthy" for c in served if c.state == "running" and c.health == "unhealthy" and heal}
     seen = Seen(
         name,
         goal,
@@ -181,7 +188,8 @@ def _site(
     at_rest = seen.pin is None and not before.pinned
     plan_motion = plan_site if names.pins else labels_only.plan_site
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
-    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift), motion.memory
+    whole = wishes.memory.whole.get((name, goal.release)) if goal else None
+    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, whole), motion.memory
 
 
 FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
@@ -190,20 +198,21 @@ FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
 
 def first_seen(plan: Plan, before: FirstSeen, now: str) -> dict[tuple[str, str, str, str, str, str], str]:
     """Brought up to date: what is new since `now`, what is gone left out, what belongs to a busy site kept."""
-    kept = {key: since for key, since in before.items() if key[0] not in plan.sites}
-    rows = (_key(name, row) for name, site in plan.sites.items() for row in site.differences)
-    return kept | {key: before.get(key, now) for key in rows}
+    kept = {key: since for key, since in before.items() if key[0] and key[0] not in plan.sites}
+    rows = [_key(name, row) for name, site in plan.sites.items() for row in site.differences]
+    return kept | {key: before.get(key, now) for key in (*rows, *(_key("", row) for row in plan.host))}
 
 
 def dated(plan: Plan, seen: FirstSeen) -> Plan:
     """The plan with the time at which each difference was first seen, where that is known."""
+
+    def known(name: str, rows: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        return tuple(replace(row, since=seen.get(_key(name, row), "")) for row in rows)
+
     sites = {
-        name: replace(site, differences=tuple(replace(row, since=seen.get(_key(name, row), "")) for row in site.differences))
-        if site.differences
-        else site
-        for name, site in plan.sites.items()
+        name: replace(site, differences=known(name, site.differences)) if site.differences else site for name, site in plan.sites.items()
     }
-    return replace(plan, sites=sites)
+    return replace(plan, sites=sites, host=known("", plan.host))
 
 
 def _key(site: str, row: Difference) -> tuple[str, str, str, str, str, str]:
@@ -214,7 +223,9 @@ def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ..
     """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
     if goal is None:
         return {}
-    fixed = {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
+    alone = all(c.release == goal.release for c in containers)
+    fixed = dict(memory.digests.get((name, goal.release), {})) if alone else {}
+    fixed |= {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
     fixed |= {service.spec.image: service.digest for service in goal.services if service.digest}
     specs = {service.name: service.spec for service in goal.services}
     for c in containers:

@@ -17,11 +17,12 @@ from reconciler.errors import EngineError, NotFoundError
 from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
-from reconciler.planning.observed import Capacity, Container, ForeignContainer
+from reconciler.planning.observed import Capacity, Container, ForeignContainer, Live
 from reconciler.world.docker_call import Connection, Observe, unobserved
 from reconciler.world.docker_config import NONE, Hardening, container_config
 from reconciler.world.docker_images import NOBODY, DockerImages
-from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours, live_fields
+from reconciler.world.docker_live import live_fields, started_at
+from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
 from reconciler.world.registry_logins import Logins
@@ -66,6 +67,8 @@ class DockerEngine:
         self._host: tuple[int, str] | None = None
         self._log_driver: str | None = None
         self._heard = time.time()
+        self._connected: dict[str, float] = {}
+        """Id → when it was last connected to the network, in seconds since 1970; of containers that events named."""
         self._inspectors = ThreadPoolExecutor(INSPECTORS, "inspect")
 
     def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
@@ -78,6 +81,7 @@ class DockerEngine:
         gone = {row["Id"] for row, there in zip(unknown, self._inspectors.map(self._inspect, unknown), strict=True) if not there}
         with self._lock:
             self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
+            self._connected = {key: at for key, at in self._connected.items() if key in ours}
             known = dict(self._inspected)
         found = tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
         if not any(comes_back(c) for c in found):
@@ -205,10 +209,14 @@ class DockerEngine:
     def remove(self, container_id: str) -> None:
         try:
             with self._connection.call(f"remove {container_id[:12]}"):
-                paused = self._connection.api.inspect_container(container_id)["State"]["Paused"]
-                self._connection.api.remove_container(container_id, force=paused)
+                state = self._connection.api.inspect_container(container_id)["State"]
+                if state["Status"] != "removing":  # somebody else does it already
+                    self._connection.api.remove_container(container_id, force=state["Paused"])
         except NotFoundError:
             return
+        except EngineError as error:
+            if "already in progress" not in str(error):
+                raise
 
     def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
         with self._connection.call(f"read the log of {container_id[:12]}"):
@@ -226,6 +234,8 @@ class DockerEngine:
                     continue
                 with self._lock:
                     self._inspected.pop(event.id, None)
+                    if event.action == "network connect":
+                        self._connected[event.id] = row.get("timeNano", 0) / 1e9
                     if event.kind == "network":
                         self._network_there = False
                 yield event
@@ -255,12 +265,22 @@ class DockerEngine:
             self._inspected[row["Id"]] = (fingerprint(row), inspected)
         return True
 
-    def _live(self, inspected: dict[str, Any]) -> dict[str, Any]:
+    def _live(self, inspected: dict[str, Any]) -> Live:
+        """The same object until the container is inspected again."""
         if "shipstone.live" not in inspected:
             try:
                 config = self._images.config(inspected["Image"])
             except NotFoundError:
                 config = {}
-            environment = dict(pair.split("=", 1) for pair in config.get("Env") or () if "=" in pair)
-            inspected["shipstone.live"] = live_fields(inspected, environment)
-        return dict(inspected["shipstone.live"])
+            again = self._connected.get(inspected["Id"], 0.0) > started_at(inspected)
+            live = live_fields(inspected, config, reconnected=again)
+            wanted = live["labels"].get("shipstone.digest", "")
+            if live["image"] != wanted and self._is_image(wanted, inspected["Image"]):
+                live["image"] = wanted
+            inspected["shipstone.live"] = live
+        found: Live = inspected["shipstone.live"]
+        return found
+
+    def _is_image(self, reference: str, image_id: str) -> bool:
+        """Another name of the same image is no other image; nor is the same name that means another one by now."""
+        return reference == image_id or (bool(reference) and self._images.id_of(reference) == image_id)

@@ -22,6 +22,7 @@ class DockerImages:
     def __init__(self, connection: Connection, logins: Logins = NOBODY) -> None:
         self._connection, self._logins = connection, logins
         self._configs: dict[str, dict[str, Any]] = {}
+        self._ids: dict[str, str] = {}
 
     def present(self, image: str) -> str | None:
         """The digest under the name that was written, or the id of an image that no registry knows."""
@@ -51,6 +52,16 @@ class DockerImages:
             with self._connection.call(f"find {reference}"):
                 self._configs[reference] = self._connection.api.inspect_image(reference).get("Config") or {}
         return self._configs[reference]
+
+    def id_of(self, reference: str) -> str:
+        """Of the image that a digest names; empty where it is not here. It never changes."""
+        if reference not in self._ids:
+            try:
+                with self._connection.call(f"inspect {reference}"):
+                    self._ids[reference] = str(self._connection.api.inspect_image(reference)["Id"])
+            except NotFoundError:
+                return ""
+        return self._ids[reference]
 
     def stored(self, reference: str) -> StoredImage | None:
         try:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.planning.observed import Container, ForeignContainer, Health
-from reconciler.world.docker_config import PIDS_LABEL
 from reconciler.world.engine import Event
 
 HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
@@ -59,24 +58,6 @@ def _seconds_since(text: str, now: float) -> float:
 def comes_back(c: Container) -> bool:
     """It ended, and a starting engine starts it again."""
     return c.state == "exited" and c.live is not None and c.live["restart"] in ("always", "unless-stopped")
-
-
-def live_fields(inspected: Mapping[str, Any], image_environment: Mapping[str, str]) -> dict[str, Any]:
-    """What a hand can change on a container that runs; see planning/diff.py."""
-    host, config = inspected["HostConfig"], inspected["Config"]
-    nano = host.get("NanoCpus") or 0
-    given = (config.get("Labels") or {}).get(PIDS_LABEL)
-    pids = host.get("PidsLimit") or None
-    return {
-        "networks": tuple(sorted(inspected["NetworkSettings"]["Networks"])),
-        "image": config["Image"],
-        "restart": host["RestartPolicy"]["Name"],
-        "mem_limit": host.get("Memory") or None,
-        "pids_limit": None if str(pids) == given else pids,
-        "cpus": nano / 1e9 if nano else None,
-        "environment": dict(pair.partition("=")[::2] for pair in config.get("Env") or ()),
-        "image_defaults": {"environment": dict(image_environment)},
-    }
 
 
 def foreign_of(row: Mapping[str, Any]) -> ForeignContainer:

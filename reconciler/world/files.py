@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from reconciler.desired.hosts_file import with_block
+from reconciler.desired.hosts_file import block_in, with_block
 from reconciler.errors import ShipstoneError
 
 
@@ -27,6 +27,16 @@ def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool 
     except OSError as error:
         raise ShipstoneError(f"cannot write {path}: {error.strerror}. Make its folder writable for Shipstone.") from None
     return True
+
+
+def text_of(path: Path) -> str:
+    """Empty where there is no such file. Raises ShipstoneError."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise ShipstoneError(f"cannot read {path}: {error.strerror}. Make it readable for Shipstone.") from None
 
 
 def _replace(path: Path, data: bytes, mode: int, *, durable: bool = True) -> None:
@@ -54,13 +64,7 @@ class HostsFile:
 
     def sync(self, block: str) -> bool:
         """Put `block` in place of the present one; True if the file changed. Raises ShipstoneError when the markers are broken."""
-        try:
-            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-                text = file.read()
-        except FileNotFoundError:
-            text = ""
-        except OSError as error:
-            raise ShipstoneError(f"cannot read {self._path}: {error.strerror}. Correct [files] hosts.") from None
+        text = self._text()
         fresh = with_block(text, self._instance, block)
         if fresh == text:
             return False
@@ -76,6 +80,19 @@ class HostsFile:
         except OSError as error:
             raise ShipstoneError(f"cannot write {self._path}: {error.strerror}. Run as root, or leave [files] hosts empty.") from None
         return True
+
+    def block(self) -> str:
+        """The present one; empty where there is none. Raises ShipstoneError when the markers are broken."""
+        return block_in(self._text(), self._instance)
+
+    def _text(self) -> str:
+        try:
+            with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise ShipstoneError(f"cannot read {self._path}: {error.strerror}. Correct [files] hosts.") from None
 
 
 class FileStore:

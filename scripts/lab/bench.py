@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_hooks, bench_neighbours, bench_rollout
+from lab import bench_cold, bench_drift, bench_hooks, bench_neighbours, bench_rollout
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -29,6 +29,8 @@ def main() -> int:
                     return tell(chosen, list(bench_neighbours.measure(engine.socket, Path(folder), chosen.rounds)))
                 if chosen.what == "hooks":
                     return tell(chosen, list(bench_hooks.measure(engine.socket, Path(folder), chosen.rounds)))
+                if chosen.what == "drift":
+                    return tell(chosen, list(bench_drift.measure(engine.socket, Path(folder), chosen.rounds)))
                 return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -41,7 +43,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | drift")
     rollouts = others.add_parser(
         "rollout",
         help="requests lost by redeploys, beside Docker Compose",
@@ -64,6 +66,13 @@ def arguments() -> argparse.Namespace:
     )
     hooks.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     hooks.add_argument("--rounds", type=int, default=3, help="how many floods (3)")
+    healed = others.add_parser(
+        "drift",
+        help="how soon a container that was removed is replaced",
+        description="From `docker rm -f` until another one runs in its place, against nothing but create and start.",
+    )
+    healed.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+    healed.add_argument("--rounds", type=int, default=7, help="how many of each (7)")
     return parser.parse_args()
 
 

@@ -54,7 +54,7 @@ def traefik(found: dict[str, str]) -> dict[str, str]:
 
 
 def test_an_older_site_keeps_its_fingerprint_and_every_label() -> None:
-    """Literal values of the version before middlewares, tls and loadbalancer."""
+    """Literal values of the version before middlewares, tls and loadbalancer; since then a digest of the labels came to them."""
     whole = "shipstone-shop-9ca1a44803"
     route = '{"hosts":["shop.shipstone.local","www.shop.shipstone.local"],"path":"/store","sticky":true}'
     spec = '{"environment":[["V","1"]],"image":"app:1","port":8080,"weight":9}'
@@ -84,6 +84,7 @@ def test_an_older_site_keeps_its_fingerprint_and_every_label() -> None:
         "shipstone.grace": "10",
         "shipstone.scheme": "1",
         "shipstone.spec": f'{{"route":{route},"spec":{spec},"timing":{{}}}}',
+        "shipstone.labels": "948fc7cf59db1bb6",
     }
 
 

@@ -24,3 +24,39 @@ def test_without_a_folder_nothing_is_written_and_nothing_is_pinned(tmp_path: Pat
     pins.set({"a": PIN})
     assert (pins.read(), pins.digest(), pins.age()) == ({}, "", 0.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_hand_makes_of_the_file_is_told_and_put_right(tmp_path: Path) -> None:
+    """Another target, a router more, no file any more: the pins that were written last come back, and each is told once."""
+    path = tmp_path / "shop.toml"
+    pins = PinFile(tmp_path, "shop", ("web",))
+    pins.ensure()
+    pins.set({"a": PIN})
+    right = path.read_text()
+    hands = [
+        (right.replace("Host(`a.test`)", "Host(`evil.test`)"), "other routes than Shipstone wrote"),
+        (right + '\n[http.middlewares.mine.addPrefix]\nprefix = "/x"\n', "other routes than Shipstone wrote"),
+        ("no toml", "other routes than Shipstone wrote"),
+        ("", ""),
+    ]
+    for text, actual in hands:
+        path.write_text(text)
+        assert [row.actual for row in PinFile(tmp_path, "shop", ("web",)).differences()] == ([actual] if text else [])
+        pins.ensure()
+        assert path.read_text() == right
+        assert [(row.path, row.actual) for row in pins.differences()] == [(str(path), actual)]
+        assert pins.differences() == ()
+    path.unlink()
+    pins.ensure()
+    assert (path.read_text(), pins.read()) == (right, {"a": PIN})
+
+
+def test_a_file_of_another_version_is_no_drift(tmp_path: Path) -> None:
+    """Its digest is right: only how it is written is another."""
+    path = tmp_path / "shop.toml"
+    PinFile(tmp_path, "shop", ("web",)).set({"a": PIN})
+    path.write_text("# from before\n" + path.read_text())
+    pins = PinFile(tmp_path, "shop", ("web",))
+    pins.ensure()
+    assert pins.differences() == ()
+    assert path.read_text().startswith("# from before")

@@ -1,0 +1,43 @@
+"""What is done about each difference, or why nothing is; and the differences that are no site's. Pure."""
+
+from dataclasses import replace
+
+from reconciler.planning.diff import Difference
+from reconciler.planning.observed import Observed
+from reconciler.planning.seen import Motion, Names, Seen
+from reconciler.planning.steps import Wait
+
+REPORTED = "reported only: the site says drift: report"
+
+
+def acted(row: Difference, seen: Seen, motion: Motion, *, parked: bool) -> Difference:
+    """With what the motion of its site does about it."""
+    return replace(row, action=_action(row, seen, motion, parked=parked))
+
+
+def _action(row: Difference, seen: Seen, motion: Motion, *, parked: bool) -> str:
+    heal = seen.goal.heal if seen.goal else True
+    if parked:
+        return "left: the site is suspended"
+    if row.cause == "drift" and not heal and not _mended_anyway(row):
+        return REPORTED
+    if motion.steps and isinstance(first := motion.steps[0], Wait):
+        return f"waits for {first.target}: {first.reason}"
+    if not motion.steps:
+        return "the engine starts it again" if row.actual == "restarting" else ""
+    if row.cause == "commit":
+        return "rolled out"
+    return "counted right again" if row.field == "replicas" else "healed: another one takes its place"
+
+
+def _mended_anyway(row: Difference) -> bool:
+    """What does not run serves nobody: whoever is missing is started, whatever the site says about hands."""
+    return row.field == "replicas" or (row.field == "state" and row.actual != "restarting")
+
+
+def around(observed: Observed, names: Names) -> tuple[Difference, ...]:
+    """Generated files that a hand changed; and the network, where it was there: before the first container there was none."""
+    rows = [Difference("", row.path, row.field, row.desired, row.actual, "drift", action=row.action) for row in observed.files]
+    if not observed.network and observed.containers:
+        rows.append(Difference("", "", "network", names.network, "", "drift", action="made again; containers on it are replaced"))
+    return tuple(rows)
