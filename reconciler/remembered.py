@@ -38,7 +38,7 @@ class Remembered:
         self.past = self._store.releases()
         self.intents = intents_of(self._store.said(), self.past)
         with self._lock:
-            self.memory = replace(self.memory, failed=self._store.failed(), whole=_counts(self.past))
+            self.memory = replace(self.memory, failed=self._store.failed(), whole=_counts(self.past), digests=_digests(self.past))
 
     def planned(self, plan: Plan, busy: Collection[str]) -> None:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
@@ -52,7 +52,9 @@ class Remembered:
         with self._lock:
             memory = self.memory
             if outcome.error:  # what was resolved may be gone: look again
-                memory = replace(memory, images={name: rows for name, rows in memory.images.items() if name != outcome.site})
+                images = {name: rows for name, rows in memory.images.items() if name != outcome.site}
+                digests = {key: rows for key, rows in memory.digests.items() if key[0] != outcome.site}
+                memory = replace(memory, images=images, digests=digests)
             if outcome.images:
                 known = memory.images.get(outcome.site, {})
                 memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})
@@ -114,7 +116,7 @@ class Remembered:
         if self.past is before:
             return False
         with self._lock:
-            self.memory = replace(self.memory, whole=_counts(self.past))
+            self.memory = replace(self.memory, whole=_counts(self.past), digests=_digests(self.past))
         return True
 
     def old_images(self, keep: int, wanted: Collection[str]) -> Digests:
@@ -161,6 +163,12 @@ def _counts(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str]
     """By site and release, how many replicas each service had."""
     rows = ((name, old.site) for name, found in past.items() for old in found)
     return {(name, site.release): {service.name: service.replicas for service in site.services} for name, site in rows}
+
+
+def _digests(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, str]]:
+    """By site and release, what each image as written was."""
+    rows = ((name, old.site) for name, found in past.items() for old in found)
+    return {(name, site.release): {s.spec.image: s.digest for s in site.services if s.digest} for name, site in rows}
 
 
 def _count(old: PastRelease) -> int:

@@ -48,3 +48,5 @@ class Memory:
     """What sites that were told to start something need; kept while their steps are being done."""
     whole: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict, hash=False)
     """By site and release: how many replicas of each service there were when it was last seen whole."""
+    digests: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict, hash=False)
+    """By site and release: image as written → what it ran with then."""

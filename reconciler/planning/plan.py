@@ -225,7 +225,9 @@ def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ..
     """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
     if goal is None:
         return {}
-    fixed = {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
+    alone = all(c.release == goal.release for c in containers)
+    fixed = dict(memory.digests.get((name, goal.release), {})) if alone else {}
+    fixed |= {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
     fixed |= {service.spec.image: service.digest for service in goal.services if service.digest}
     specs = {service.name: service.spec for service in goal.services}
     for c in containers:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from reconciler.desired.desired import DesiredSite
 from reconciler.planning.cast import assign, is_known, is_whole
 from reconciler.planning.failure import failure
-from reconciler.planning.handover import Handover
+from reconciler.planning.handover import NOTHING, Handover
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
@@ -55,7 +55,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     if seen.pin != pin:
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
-    if not confirmed(seen, pin):
+    lost = is_lost(seen, cast, memory)
+    if not confirmed(seen, pin) and not lost:
         steps += creates_of(seen, goal, cast, memory) if seen.pin == pin else ()
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
@@ -71,7 +72,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     else:
         steps += [stop_of(c, "superseded before it served") for c in idle]
         steps += [remove_of(c) for c in cast.leaving if not alive(c)]
-    starts, memory, again = due_starts(seen, goal, cast, steps, memory)
+    starts, memory, again = due_starts(seen, goal, cast, steps, memory, lost=lost)
     steps += starts
     look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
@@ -84,6 +85,19 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def is_lost(seen: Seen, cast: Cast, memory: SiteMemory) -> bool:
+    """All of a release that was at rest is gone: nobody serves whom the pin would have to protect, so nothing is waited for."""
+    goal = seen.goal
+    return (
+        goal is not None
+        and memory.served == goal.release
+        and not any(alive(c) for c in seen.containers)
+        and not cast.stopped
+        and seen.handover == NOTHING
+        and seen.traefik.reachable
+    )
 
 
 def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:

@@ -42,12 +42,14 @@ def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory) ->
     return [Create(step.new, step.reason) for step in starts_of(seen, goal, cast)]
 
 
-def starts_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Start]:
-    """A start for each container that is missing."""
+def starts_of(seen: Seen, goal: DesiredSite, cast: Cast, *, lost: bool = False) -> list[Start]:
+    """A start for each container that is missing. Where all were lost, under numbers that Traefik does not know: nothing is waited for."""
     steps: list[Start] = []
     rank = rank_for(seen.containers, goal.release, pins=seen.names.pins)
     for service, count in cast.missing:
         used = {c.replica for c in seen.containers if c.release == goal.release and c.service == service.name}
+        if lost:
+            used |= known_numbers(seen, goal, service.name)
         free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
         for n in free:
             digest = seen.images.get(service.spec.image, service.spec.image)
@@ -60,6 +62,12 @@ def starts_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Start]:
             new = NewContainer(name, digest, service.spec, tuple(sorted(labels.items())), seen.names.network, goal.timing.deadline)
             steps.append(Start(new, _why_start(seen, goal, service)))
     return steps
+
+
+def known_numbers(seen: Seen, goal: DesiredSite, service: str) -> set[int]:
+    """Of replicas that Traefik still lists by themselves."""
+    start = replica_name(seen.names.instance, goal.name, goal.release, service, 0).removesuffix("0")
+    return {int(name[len(start) :]) for name in seen.traefik.services if name.startswith(start) and name[len(start) :].isdigit()}
 
 
 def names_of(seen: Seen, goal: DesiredSite, starts: Iterable[Step]) -> Iterator[str]:
@@ -89,14 +97,14 @@ def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
 
 
 def due_starts(
-    seen: Seen, goal: DesiredSite, cast: Cast, before: list[Step], memory: SiteMemory
+    seen: Seen, goal: DesiredSite, cast: Cast, before: list[Step], memory: SiteMemory, *, lost: bool = False
 ) -> tuple[list[Step], SiteMemory, float | None]:
     """What is started after the steps in `before`, with what has to be waited for first; the try is counted when nothing has to.
     Last, when a wait for the next try ends (monotonic seconds)."""
     starts: list[Step] = [
         _start_of(seen, goal, c) if c.state == "created" else StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped
     ]
-    starts += starts_of(seen, goal, cast)
+    starts += starts_of(seen, goal, cast, lost=lost)
     waits: list[Step] = []
     if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
         waits.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))

@@ -219,10 +219,14 @@ class DockerEngine:
     def remove(self, container_id: str) -> None:
         try:
             with self._connection.call(f"remove {container_id[:12]}"):
-                paused = self._connection.api.inspect_container(container_id)["State"]["Paused"]
-                self._connection.api.remove_container(container_id, force=paused)
+                state = self._connection.api.inspect_container(container_id)["State"]
+                if state["Status"] != "removing":  # somebody else does it already
+                    self._connection.api.remove_container(container_id, force=state["Paused"])
         except NotFoundError:
             return
+        except EngineError as error:
+            if "already in progress" not in str(error):
+                raise
 
     def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:
         with self._connection.call(f"read the log of {container_id[:12]}"):

@@ -28,8 +28,10 @@ def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
         host.repository.commit({"shipstone.yaml": "domain: bench.local\n", **sites}, "two sites")
         host.start_traefik()
         host.start_daemon()
-        until(lambda: at_rest(host, 4), "both sites run", SETTLED)
-        raw, healed = [], {"one": [], "three": []}  # type: ignore[var-annotated]
+        until(host.converged, "both sites run", SETTLED)
+        until(lambda: at_rest(host, 4), "both sites are at rest", SETTLED)
+        raw: list[float] = []
+        healed: dict[str, list[float]] = {"one": [], "three": []}
         for _ in range(rounds):
             for name, times in healed.items():
                 raw.append(raw_seconds(host))

@@ -116,7 +116,7 @@ def test_another_number_of_replicas_that_is_written_is_no_drift(shop: Shop) -> N
         text = path.read_text()
         host.repository.commit({"sites/shop.yaml": text.replace("replicas: 2" if count == 3 else "replicas: 3", f"replicas: {count}")})
         found = host.shipstone("drift")
-        assert (found.returncode, found.stdout) == (0, "no drift\n")
+        assert (found.returncode, found.stdout, found.stderr) == (0, "no drift\n", "")
         daemon = host.start_daemon() if host.stop_daemon() == 0 else None
         assert daemon is not None
         until(lambda: len(host.containers(running=True)) == count, f"{count} run", 40)  # noqa: B023  in this round
@@ -138,7 +138,7 @@ class Seen(Follower):
 
 def test_what_no_event_told_is_found_by_the_next_full_inspection(shop: Shop, tmp_path: Path) -> None:
     """A limit is not in the engine's list: without the event only an inspection shows it."""
-    host, commit = shop.host, commit_of(shop)
+    host = shop.host
     host.stop_daemon()
     seen = Seen()
     with deaf(tmp_path / "engine.sock", host.engine) as relay:
@@ -159,4 +159,4 @@ def test_what_no_event_told_is_found_by_the_next_full_inspection(shop: Shop, tmp
             daemon.stop()
             thread.join(40)
     host.start_daemon()
-    shop.settled(commit)
+    until(host.converged, "at rest", 40)

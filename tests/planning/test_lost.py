@@ -1,0 +1,53 @@
+"""All of a release that was at rest is gone at once: nobody serves, so nothing is waited for before it is started again."""
+
+from dataclasses import replace
+
+from reconciler.desired.release import replica_name
+from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import TraefikView
+from reconciler.planning.rollout import plan_site
+from reconciler.planning.seen import Motion
+from reconciler.planning.steps import Start, due
+from tests.planning.test_rollout import NEW, OLD, OLD_TWO, TO_NOBODY, container, seen, traefik, words
+
+AT_REST = SiteMemory(served=OLD.release)
+
+
+def numbers(motion: Motion) -> list[str]:
+    return [dict(step.new.labels)["shipstone.replica"] for step in due(motion.steps) if isinstance(step, Start)]
+
+
+def test_it_is_pinned_to_nobody_and_started_at_once() -> None:
+    """Under numbers that Traefik does not list any more: by these it is told whether it knows the new ones."""
+    motion = plan_site(seen(OLD, traefik=traefik(*OLD_TWO)), AT_REST)
+    assert [text.split()[0] for text in words(motion)] == ["pin", "start", "start"]
+    assert numbers(motion) == ["3", "4"]
+    assert numbers(plan_site(seen(OLD, traefik=TraefikView(reachable=True)), AT_REST)) == ["1", "2"]
+
+
+def test_nothing_is_switched_before_traefik_knows_the_new_ones() -> None:
+    """What it lists of the ones that are gone tells nothing."""
+    again = (container(OLD, 3), container(OLD, 4))
+    stale = traefik(*OLD_TWO, pin=TO_NOBODY)
+    motion = plan_site(seen(OLD, *again, pin=TO_NOBODY, traefik=stale), replace(AT_REST, begun=OLD.release, begun_at=99.0))
+    assert words(motion) == []
+    assert replica_name("t", "blog", OLD.release, "web", 3) not in stale.services
+    known = plan_site(
+        seen(OLD, *again, pin=TO_NOBODY, traefik=traefik(*again, pin=TO_NOBODY)), replace(AT_REST, begun=OLD.release, begun_at=99.0)
+    )
+    assert words(known) == ["pin blog"]
+
+
+def test_a_release_that_never_served_waits_for_its_pin() -> None:
+    """Its first request must not reach it before all of it is ready."""
+    assert words(plan_site(seen(OLD), SiteMemory())) == ["pin blog"]
+    assert words(plan_site(seen(NEW), AT_REST)) == ["pin blog"]
+
+
+def test_while_one_serves_it_is_pinned_first() -> None:
+    assert words(plan_site(seen(OLD, OLD_TWO[0], traefik=traefik(*OLD_TWO)), AT_REST)) == ["pin blog"]
+
+
+def test_without_traefik_nothing_is_started() -> None:
+    found = plan_site(seen(OLD, traefik=TraefikView(reachable=False)), AT_REST)
+    assert not numbers(found)
