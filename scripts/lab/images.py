@@ -99,10 +99,15 @@ def traefik_binary() -> Path:
     return Path(sys.executable).parent / "traefik"
 
 
-def _make_from_c(api: docker.APIClient, image: str, programs: Mapping[str, str]) -> None:
-    """`programs`: name in the image → source in tests/servers."""
+def compiler() -> None:
+    """Brings cc, where it is missing; for a holder of the lab's lock."""
     if not shutil.which("cc"):
         install("gcc", "libc6-dev")
+
+
+def _make_from_c(api: docker.APIClient, image: str, programs: Mapping[str, str]) -> None:
+    """`programs`: name in the image → source in tests/servers."""
+    compiler()
     with tempfile.TemporaryDirectory(prefix="shipstone-c-") as folder:
         for name, source in programs.items():
             path = Path(__file__).parents[2] / "tests/servers" / source
