@@ -193,7 +193,7 @@ def hosts_write(
     from reconciler.hosts_write import write_hosts
     from reconciler.settings import load_settings
 
-    settings = load_settings(config)
+    settings = load_settings(config, only=("instance", "files"))
     if not settings.files.hosts or Path(settings.files.hosts).resolve() == to.resolve():
         typer.echo(f"nothing to do: [files] hosts names no other file than {to}")
         return

@@ -27,7 +27,10 @@ Identity = Annotated[Path | None, typer.Option("--identity", help="The age ident
 @secrets.command()
 def keygen(out: Annotated[Path | None, typer.Option("--out", help="Where; [secrets] identity.")] = None, config: Config = None) -> None:
     """Make this host's age identity, and print its public key for recipients.txt."""
+    from reconciler.settings import load_settings
     from reconciler.world.age_files import new_identity
+    from reconciler.world.owner import give_to_owner
+    from reconciler.world.systemd import CREDENTIALS
 
     path = out or _identity(config)
     text, public = new_identity()
@@ -35,6 +38,8 @@ def keygen(out: Annotated[Path | None, typer.Option("--out", help="Where; [secre
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
+        if path.is_relative_to(CREDENTIALS):
+            give_to_owner(path, Path(load_settings(config).state.dir))
     except FileExistsError:
         raise ShipstoneError(f"cannot make {path}: it is there already. What was encrypted for it could be read no more.") from None
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 import typing
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -412,12 +413,14 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-def load_settings(config: Path | None, overrides: dict[str, Any] | None = None) -> Settings:
-    """The file (the default one only where it exists), then the environment, then `overrides` (of the command line).
+def load_settings(config: Path | None, overrides: dict[str, Any] | None = None, only: Collection[str] = ()) -> Settings:
+    """The file (the default one only where it exists), then the environment, then `overrides` (of the command line). With `only` no
+    other section of the file counts: for a process that may read no secret.
 
     Raises SettingsError with one line for each thing that is wrong.
     """
     data = _read(config or DEFAULT, required=config is not None)
+    data = {name: section for name, section in data.items() if name in only} if only else data
     try:
         settings = Settings(**data)
     except ValidationError as error:

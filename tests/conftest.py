@@ -13,7 +13,7 @@ from lab.modern_engine import a_modern_engine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often")
+    parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often, try more hosts")
 
 
 @pytest.fixture(scope="session")

@@ -2,30 +2,21 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reconciler.apply import Apply
+from reconciler import wiring
 from reconciler.daemon import Daemon
-from reconciler.desired.compile import Compiler
-from reconciler.desired.policy import Policy
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, SourceError
-from reconciler.planning.guard import Guard
 from reconciler.planning.observed import Container
-from reconciler.planning.seen import Names
-from reconciler.reconcile import Reconciler, World
-from reconciler.world.files import FileStore
+from reconciler.reconcile import Reconciler
+from reconciler.settings import EngineSettings, Settings, StateSettings, TraefikSettings
 from reconciler.world.memory import MemoryEngine
-from reconciler.world.pins import PinFile
-from reconciler.world.readiness import Readiness
-from reconciler.world.store import Store
 from reconciler.world.systemd import Notifier
-from reconciler.world.traefik_api import TraefikApi
-from reconciler.world.traefik_unmanaged import UnmanagedTraefik
 
 EVERY = 0.05
 
@@ -75,10 +66,13 @@ def engine() -> Iterator[HangingEngine]:
 
 
 def run(tmp_path: Path, engine: MemoryEngine, source: Away, channel: socket.socket) -> tuple[Daemon, threading.Thread, Reconciler]:
-    pins, api = PinFile(tmp_path / "dynamic", "test", ("web",)), TraefikApi("http://127.0.0.1:1", "test")
-    apply = Apply(engine, pins, FileStore(tmp_path / "files"), parallel=1, clock=time.monotonic, wall=time.time)
-    world = World(engine, pins, api, Store(tmp_path / "s.db"), Readiness(), UnmanagedTraefik(None, api.started_at))
-    reconciler = Reconciler(world, Compiler(Policy()), Names("test", "test_net", ("web",)), apply, Guard(1, 0.2))
+    settings = Settings(
+        engine=EngineSettings(socket="unix:///nowhere"),
+        traefik=TraefikSettings(api="http://127.0.0.1:1", dynamic_dir=str(tmp_path / "dynamic")),
+        state=StateSettings(dir=str(tmp_path / "state")),
+    )
+    reconciler = wiring.reconciler_of(settings)
+    reconciler.world = replace(reconciler.world, engine=engine)
     daemon = Daemon(reconciler, source, 60.0, notifier=Notifier(channel.getsockname(), EVERY))
     thread = threading.Thread(target=daemon.run, daemon=True)
     thread.start()

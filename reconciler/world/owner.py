@@ -1,4 +1,4 @@
-"""A person who is root does a command's work as the owner of the state folder: else files appear there that the service cannot write."""
+"""A person who is root does a command's work as the owner of the state folder: else files appear that the service cannot use."""
 
 import os
 import pwd
@@ -22,3 +22,11 @@ def become_owner(state: Path) -> None:
     os.setgid(user.pw_gid)
     os.setuid(uid)
     os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
+
+
+def give_to_owner(path: Path, state: Path) -> None:
+    """A file that root made for the service becomes that of the state folder's owner. Nothing where we are not root, or the folder is not
+    there."""
+    if os.geteuid() == 0 and state.is_dir():
+        status = state.stat()
+        os.chown(path, status.st_uid, status.st_gid)

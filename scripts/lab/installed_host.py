@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lab.images import ABRUPT
-from lab.real_host import GIT, ROOT, RealHost, build_wheel, wheels
+from lab.real_host import GIT, PYTHONS, ROOT, RealHost, build_wheel, wheels
 
 DOMAIN = "shipstone.local"
 HOOK_SECRET = "lab-webhook-secret"  # noqa: S105  of a host that is gone after the test
@@ -68,7 +68,7 @@ def set_up(host: RealHost, steps: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         build_wheel(Path(folder))
         shutil.copy2(ROOT / "requirements.lock", folder)
-        host.put_folder(wheels(), "/srv/index")
+        host.put_folder(wheels(PYTHONS[host.suite]), "/srv/index")
         host.put_folder(Path(folder), "/root")
     program, install, repository, start = steps
     host.run(GIT_SERVER)

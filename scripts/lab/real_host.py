@@ -25,14 +25,12 @@ from lab.modern_engine import CACHE
 from lab.network import run
 
 ROOT = Path(__file__).parents[2]
-SUITE = "bookworm"
-PYTHON = "3.11"
-"""The Python of that suite."""
+PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
+"""Debian 12 has systemd 252 and Docker 20.10, Debian 13 has systemd 257 and Docker 26.1; each its own Python."""
 PACKAGES = (
     "systemd,systemd-sysv,dbus,libnss-systemd,python3,python3-venv,git,openssh-client,openssh-server,docker.io,iptables,iproute2,"
     "ca-certificates,curl"
 )
-IMAGE = "shipstone-test/host:1"
 PROGRAM = "/opt/shipstone/bin/shipstone"
 INIT = """
 for controller in /sys/fs/cgroup/*/; do mount -o remount,bind,rw "$controller" 2>/dev/null; done
@@ -50,8 +48,8 @@ GIT = "/srv/desired.git"
 class RealHost:
     """`run` is a root shell on it. Nothing of it reaches the machine outside but through Docker."""
 
-    def __init__(self, api: docker.APIClient, container: str) -> None:
-        self._api, self._id = api, container
+    def __init__(self, api: docker.APIClient, container: str, suite: str) -> None:
+        self._api, self._id, self.suite = api, container, suite
 
     def run(self, script: str, *, check: bool = True, user: str = "root") -> str:
         """What a shell script printed, both streams; LabError where it failed."""
@@ -134,17 +132,17 @@ class RealHost:
         return dict(json.loads(text)) if code == 0 else {"sites": {}}
 
 
-def wheels() -> Path:
-    """A folder with Shipstone's wheel and all that it needs, for the host's Python; dependencies are fetched once for each lock file."""
+def wheels(python: str) -> Path:
+    """A folder with the wheels of all that Shipstone needs, for a version of Python; fetched once for each lock file."""
     lock = ROOT / "requirements.lock"
-    key = hashlib.sha256(lock.read_bytes() + PYTHON.encode()).hexdigest()[:12]
+    key = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:12]
     folder = CACHE / f"wheels-{key}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with lab_lock(CACHE):
         if not folder.exists():
             with tempfile.TemporaryDirectory(prefix="wheels-", dir=CACHE) as fresh:
                 kinds = [f"--platform=manylinux{kind}_{platform.machine()}" for kind in ("2014", "_2_17", "_2_28", "_2_34")]
-                exact = ["--require-hashes", "--only-binary=:all:", "--no-deps", f"--python-version={PYTHON}", *kinds]
+                exact = ["--require-hashes", "--only-binary=:all:", "--no-deps", f"--python-version={python}", *kinds]
                 run(sys.executable, "-m", "pip", "--quiet", "download", *exact, "--dest", f"{fresh}/wheels", "--requirement", str(lock))
                 Path(fresh, "wheels").rename(folder)
     return folder
@@ -161,29 +159,33 @@ def build_wheel(folder: Path, *, epoch: str = "", root: Path = ROOT) -> Path:
     return made
 
 
-def make_host_image(api: docker.APIClient) -> None:
+def image_of(suite: str) -> str:
+    return f"shipstone-test/host-{suite}:1"
+
+
+def make_host_image(api: docker.APIClient, suite: str) -> None:
     """Debian with systemd, Docker, git, ssh and Python, about 500 MB; a minute or two."""
     with tempfile.TemporaryDirectory(prefix="host-", dir=CACHE) as folder:
-        tar = f"{folder}/root.tar"
-        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, tar)
-        name, _, tag = IMAGE.partition(":")
+        tar, more = f"{folder}/root.tar", "" if suite == "bookworm" else ",docker-cli"
+        run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}{more}", suite, tar)
+        name, _, tag = image_of(suite).partition(":")
         api.import_image_from_file(tar, repository=name, tag=tag)
 
 
 @contextlib.contextmanager
-def a_real_host(socket: str, name: str) -> Iterator[RealHost]:
+def a_real_host(socket: str, name: str, suite: str = "bookworm") -> Iterator[RealHost]:
     """Booted, with its engine and the images that sites need; taken away with its volume."""
     need("mmdebstrap")
     api = docker.APIClient(base_url=socket, version="auto", timeout=120)
     CACHE.mkdir(parents=True, exist_ok=True)
     with lab_lock(CACHE):
-        if not have(api, IMAGE):
-            make_host_image(api)
+        if not have(api, image_of(suite)):
+            make_host_image(api, suite)
     provide(api, TRAEFIK, make_traefik)
-    made = api.create_container_from_config(_config(), name=name)["Id"]
+    made = api.create_container_from_config(_config(suite), name=name)["Id"]
     try:
         api.start(made)
-        host = RealHost(api, made)
+        host = RealHost(api, made, suite)
         host.booted()
         host.load_image(TRAEFIK)
         yield host
@@ -192,10 +194,10 @@ def a_real_host(socket: str, name: str) -> Iterator[RealHost]:
         api.close()
 
 
-def _config() -> dict[str, Any]:
+def _config(suite: str) -> dict[str, Any]:
     """As lab machines need it: every capability but SYS_RESOURCE, which is missing where the tests may run."""
     return {
-        "Image": IMAGE,
+        "Image": image_of(suite),
         "Cmd": ["sh", "-c", INIT],
         "Hostname": "host",
         "StopSignal": "SIGRTMIN+3",

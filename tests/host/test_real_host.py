@@ -111,6 +111,8 @@ def test_root_and_the_service_share_one_state(real_host: RealHost) -> None:
     answers(real_host, "one")
     assert real_host.run("shipstone restart hello") == "hello: is restarted"
     until(lambda: real_host.status()["sites"]["hello"]["release"].endswith("r1"), "restarted", 40)
+    real_host.run("shipstone secrets keygen --out /etc/shipstone/credentials/age-key")
+    assert real_host.run("stat -c %U:%a /etc/shipstone/credentials/age-key") == "shipstone:600"
     assert real_host.run("find /var/lib/shipstone ! -user shipstone") == ""
 
 
