@@ -14,6 +14,13 @@ from reconciler.world.age_files import new_identity, recipients_of, seal
 
 pytestmark = pytest.mark.docker
 
+
+@pytest.fixture
+def domain(instance: str) -> str:
+    """What commands say of the whole host must be of this test alone."""
+    return f"{instance}.test"
+
+
 SAID = "cannot open the database"
 """What the program of tests/servers/faulty.c says when it fails: here it is a secret."""
 MARKS = {
@@ -93,7 +100,7 @@ def test_no_secret_is_ever_said_or_written_down(host: Host, faulty_image: str) -
     host.repository.commit(files, "secrets")
     planted = {"SHIPSTONE_PLANTED": MARKS["environment"]}
     host.start_daemon()
-    until(lambda: host.get("shop.test.local") == (200, "one"), "it runs", 40)
+    until(lambda: host.get(f"shop.{host.domain}") == (200, "one"), "it runs", 40)
     assert not leaks("\n".join(processes(host)))
     secret_file(host.folder / "secrets/shop/variable", MARKS["changed"] + "\n")
     host.repository.commit({"sites/shop.yaml": site + "command: [/faulty, exit, '3']\nrestart: 'no'\n"}, "it fails, and says a secret")

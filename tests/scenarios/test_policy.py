@@ -13,6 +13,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def domain(instance: str) -> str:
+    """What commands say of the whole host must be of this test alone."""
+    return f"{instance}.test"
+
+
 def allow(host: Host, text: str) -> None:
     host.config.write_text(f"{host.config.read_text()}\n{text}\n")
 
@@ -37,7 +43,7 @@ def test_what_is_given_is_there_and_a_published_port_moves_to_the_next_release(h
     commit = host.repository.commit({"sites/shop.yaml": site_text("two", extra=extra)}, "the next")
     until(lambda: host.converged(commit), "it took over, port and all", 40)
     assert answers(port)
-    assert host.get("shop.test.local") == (200, "two")
+    assert host.get(f"shop.{host.domain}") == (200, "two")
     assert host.shipstone("drift").stdout.strip() == "no drift"
 
 
@@ -79,7 +85,7 @@ def test_a_bind_mount_whose_link_leads_out_is_refused_when_read_and_before_each_
     good = site_text("one", extra=f"volumes: ['{root}/data:/x:ro']\n")
     host.repository.commit({"sites/shop.yaml": good, "sites/out.yaml": out}, "one leads out")
     host.start_daemon()
-    until(lambda: host.get("shop.test.local") == (200, "one"), "the good one runs", 40)
+    until(lambda: host.get(f"shop.{host.domain}") == (200, "one"), "the good one runs", 40)
     message = host.status()["sites"]["out"]["message"]
     assert f"{root}/out leads to /etc, which is outside {os.path.realpath(root)}" in message
     assert not host.containers("out")
@@ -92,4 +98,4 @@ def test_a_bind_mount_whose_link_leads_out_is_refused_when_read_and_before_each_
     assert not host.containers("shop")
     (root / "data").unlink()
     Path(root, "data").mkdir()
-    until(lambda: host.get("shop.test.local") == (200, "one"), "mended", 90)
+    until(lambda: host.get(f"shop.{host.domain}") == (200, "one"), "mended", 90)

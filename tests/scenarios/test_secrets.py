@@ -19,6 +19,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def domain(instance: str) -> str:
+    """What commands say of the whole host must be of this test alone."""
+    return f"{instance}.test"
+
+
 def write_secret(host: Host, path: str, text: str) -> Path:
     place = host.folder / "secrets" / path
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -77,10 +83,10 @@ def test_a_changed_secret_is_rolled_out_without_a_loss_and_a_lost_key_rolls_noth
     commit = host.repository.commit({"sites/shop.yaml": text}, "a secret")
     host.start_daemon()
     until(lambda: host.converged(commit), "it runs", 40)
-    assert host.get("shop.test.local") == (200, "one")
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    assert host.get(f"shop.{host.domain}") == (200, "one")
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
         secret.write_text("two\n")
-        until(lambda: host.get("shop.test.local") == (200, "two"), "without a commit", 40)
+        until(lambda: host.get(f"shop.{host.domain}") == (200, "two"), "without a commit", 40)
         until(lambda: host.converged(commit), "at rest", 40)
     assert load.seen.lost == []
     before = sorted(row["Id"] for row in host.containers("shop"))
@@ -102,14 +108,14 @@ def test_a_missing_secret_holds_its_site_until_it_is_there(host: Host, site_text
     until(lambda: host.converged(first), "both run", 40)
     missing = site_text("two", extra='secrets: {TOKEN: "host:token"}\n')
     host.repository.commit({"sites/shop.yaml": missing, "sites/other.yaml": site_text("two")}, "a secret that nobody has")
-    until(lambda: host.get("other.test.local") == (200, "two"), "the other site goes on", 40)
+    until(lambda: host.get(f"other.{host.domain}") == (200, "two"), "the other site goes on", 40)
     status = host.status()["sites"]["shop"]
     assert status["sync"] == "held"
     assert "secrets.TOKEN: the secret token is not on this host" in status["message"]
     assert f"{host.folder}/secrets/shop/token" in status["message"]
-    assert host.get("shop.test.local") == (200, "one")
+    assert host.get(f"shop.{host.domain}") == (200, "one")
     write_secret(host, "shop/token", "now\n")
-    until(lambda: host.get("shop.test.local") == (200, "two"), "it is rolled out without another commit", 40)
+    until(lambda: host.get(f"shop.{host.domain}") == (200, "two"), "it is rolled out without another commit", 40)
 
 
 def test_a_named_user_of_an_image_can_read_its_file(docker_socket: str, instance: str) -> None:
