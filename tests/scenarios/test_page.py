@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from lab.browser import a_browser
+from lab.browser import Browser, a_browser
 from lab.host import Host, until
 from lab.load import Load
 
@@ -13,6 +13,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 TOKEN = "correct horse battery staple"  # noqa: S105  of this test
+
+
+def stages(browser: Browser) -> list[list[str]]:
+    """The words of each picture, the newest deploy first."""
+    told = browser.run("return [...document.querySelectorAll('.deploys svg')].map((one) => one.getAttribute('aria-label'))")
+    return [[part.split(" after ")[0] for part in text.split(", ")] for text in told]
 
 
 def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: SiteText, tmp_path: Path) -> None:
@@ -34,10 +40,9 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
             until(lambda: "a second shop" in browser.text() and "progressing" not in browser.text(), "at rest", 60)
         assert load.seen.lost == []
         browser.driver.get(f"{page}/sites/shop")
-        told = browser.run("return [...document.querySelectorAll('.deploys svg')].map((one) => one.getAttribute('aria-label'))")
-        assert len(told) == 2
         words = ["committed", "fetched", "started", "ready", "switched", "drained", "at rest"]
-        assert [part.split(" after ")[0] for part in told[0].split(", ")] == words
+        until(lambda: stages(browser)[:1] == [words], "the deploy as a picture")
+        assert len(stages(browser)) == 2
 
         assert client.post("/api/sites/shop/suspend").status_code == 202
         until(lambda: client.get("/api/status").json()["sites"]["shop"]["sync"] == "suspended", "heard", 20)

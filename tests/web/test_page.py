@@ -22,9 +22,20 @@ LONG = replace(healthy(0), name="a" * 60, hosts=(f"{'b' * 63}.{'c' * 63}.example
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     with a_browser(tmp_path_factory.mktemp("chromium")) as started:
         yield started
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    """On a desk, with no page of another test."""
+    chromium.driver.get("about:blank")
+    chromium.driver.delete_all_cookies()
+    chromium.complaints()
+    chromium.screen(*DESK)
+    yield chromium
+    chromium.driver.get("about:blank")
 
 
 @pytest.fixture
@@ -36,7 +47,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 def shown(browser: Browser) -> list[str]:
     """The names of the sites that are on the screen."""
-    names = "return [...document.querySelectorAll('tr[data-find] th a')].filter((one) => one.checkVisibility()).map((one) => one.text)"
+    names = "return [...document.querySelectorAll('tr[data-group] th a')].filter((one) => one.checkVisibility()).map((one) => one.text)"
     return list(browser.run(names))
 
 
@@ -48,7 +59,7 @@ def opened(browser: Browser, served: Served, path: str = "/") -> None:
 
 def signed_in(browser: Browser, served: Served) -> None:
     browser.driver.get(f"{served.url}/login")
-    browser.press(TOKEN, Keys.ENTER)
+    browser.driver.find_element(By.ID, "token").send_keys(TOKEN, Keys.ENTER)
     until(lambda: browser.driver.find_elements(By.ID, "live"), "the overview after signing in")
 
 
@@ -86,7 +97,7 @@ def test_a_held_site_says_why_with_file_and_line(browser: Browser, served: Serve
     tell(served.latest, fleet(10), problems=True)
     opened(browser, served)
     assert "sites/wiki.yaml:7:3" in browser.text()
-    browser.driver.find_element(By.ID, "site-wiki").click()
+    browser.driver.find_element(By.ID, "site-wiki").send_keys(Keys.ENTER)
     until(lambda: browser.driver.current_url.endswith("/sites/wiki"), "the site's page")
     assert "held" in browser.text()
     assert "YAML read 22:22 as 1342." in browser.text()

@@ -29,15 +29,16 @@ function show() {
   if (!box || !live) return;
   const words = box.value.toLowerCase().split(/\s+/).filter(Boolean), group = $("filter").elements.show.value;
   let found = 0;
-  for (const row of live.querySelectorAll("tr[data-find]")) {
-    const fits = words.every((word) => row.dataset.find.includes(word)) && (!group || row.dataset.group === group);
+  for (const row of live.querySelectorAll("tr[data-group]")) {
+    const text = words.length ? row.textContent.toLowerCase() : "";
+    const fits = words.every((word) => text.includes(word)) && (!group || row.dataset.group === group);
     row.hidden = !fits;
     found += fits;
   }
   for (const chip of live.querySelectorAll("[data-show]")) {
     if (chip.dataset.show === group) chip.setAttribute("aria-current", "true"); else chip.removeAttribute("aria-current");
   }
-  if ($("none")) $("none").hidden = found > 0 || !live.querySelector("tr[data-find]");
+  if ($("none")) $("none").hidden = found > 0 || !live.querySelector("tr[data-group]");
 }
 function remember() {
   const asked = new URLSearchParams();
