@@ -12,6 +12,7 @@ from reconciler.cli_history import looks_back
 from reconciler.cli_host import host
 from reconciler.cli_intents import intents
 from reconciler.cli_options import Config, Source, settings_of
+from reconciler.cli_plan import plans
 from reconciler.cli_secrets import secrets
 from reconciler.errors import ShipstoneError
 
@@ -90,7 +91,7 @@ def apply(
     raise typer.Exit(1 if result.failed or desired.notices else 0)
 
 
-for group in (findings, looks_back, intents, host):
+for group in (plans, findings, looks_back, intents, host):
     app.registered_commands += group.registered_commands
 app.add_typer(secrets, name="secrets")
 

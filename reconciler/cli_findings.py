@@ -31,22 +31,6 @@ class Form(StrEnum):
 
 
 @findings.command()
-def plan(config: Config = None, source: Source = None, output: Out = Output.text) -> None:
-    """Say what would be done.
-
-    Exit 0 nothing, 2 differences, 1 an error or a held site.
-    """
-    from reconciler import report
-
-    found, desired = _planned(config, source)
-    if output is Output.json:
-        print_json(report.plan_json(found, desired))
-    else:
-        typer.echo("\n".join(report.plan_text(found, desired)))
-    raise typer.Exit(report.plan_exit(found, desired))
-
-
-@findings.command()
 def drift(
     config: Config = None,
     source: Source = None,
