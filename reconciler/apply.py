@@ -42,7 +42,8 @@ MAX_BACKOFF = 60.0
 @dataclass(frozen=True)
 class Outcome:
     """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line;
-    `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so."""
+    `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so.
+    `release` is what the site is brought to, by the revision `commit`."""
 
     site: str
     done: tuple[tuple[Step, float], ...] = ()
@@ -50,6 +51,8 @@ class Outcome:
     images: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
     failed: FailedRelease | None = None
     asked: tuple[str, str] | None = None
+    release: str = ""
+    commit: str = ""
 
 
 Report = Callable[[Outcome], None]
@@ -139,7 +142,7 @@ class Apply:
             self._busy.update(dict.fromkeys({name for one, steps in found.items() for name in {one} | touched(steps)}, self._clock()))
         pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
-            self._workers.submit(partial(self._pin, pins, report))
+            self._workers.submit(partial(self._pin, pins, plan, desired, report))
         for name, steps in found.items():
             if name in pins:
                 continue
@@ -171,7 +174,7 @@ class Apply:
         self._pullers.close(0)
         return self._workers.close(timeout)
 
-    def _pin(self, pins: Mapping[str, SetPin], report: Report) -> None:
+    def _pin(self, pins: Mapping[str, SetPin], plan: Plan, desired: Desired, report: Report) -> None:
         begun = self._clock()
         error = ""
         try:
@@ -180,7 +183,8 @@ class Apply:
             error = str(problem)
         seconds = self._clock() - begun
         for site, step in pins.items():
-            self._end(Outcome(site, () if error else ((step, seconds),), error), report)
+            done = () if error else ((step, seconds),)
+            self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision), report)
 
     def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
         """What has to be pulled goes on in a pool of its own."""
@@ -212,7 +216,8 @@ class Apply:
             error = str(problem)
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        self._end(Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked), report, touched(steps))
+        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked, site.release, desired.revision)
+        self._end(outcome, report, touched(steps))
 
     def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""

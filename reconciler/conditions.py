@@ -26,6 +26,8 @@ class Condition:
 def conditions(plan: Plan, desired: Desired) -> Iterator[Condition]:
     """All that there are. Sites that are busy are not in the plan, and so not among them."""
     yield from _waiting(plan, desired)
+    for row in plan.host:
+        yield Condition(f"drift::{row.container or row.service}:{row.field}", "", f"this host: {row}", kind="drift")
     for name, site in plan.sites.items():
         failed = plan.memory.failed.get(name)
         if failed is not None and failed.release == site.asked:

@@ -129,7 +129,10 @@ def _coloured(word: str) -> str:
 
 def configure_log(level: int = logging.INFO) -> None:
     """For people on a terminal, one JSON object a line otherwise (SHIPSTONE_LOG=journal|json|console decides)."""
+    from stamina.instrumentation import set_on_retry_hooks
+
     kind = os.environ.get("SHIPSTONE_LOG") or ("console" if sys.stderr.isatty() else "json")
+    set_on_retry_hooks(())  # what is tried again is said by whoever does it, once
     said: list[Any] = [structlog.processors.add_log_level]
     wrapper = structlog.make_filtering_bound_logger(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level)
     if kind == "journal":

@@ -12,11 +12,12 @@ log = structlog.get_logger()
 
 
 class Journal(Follower):
-    """Says what is new since the last time, and every step."""
+    """Says what is new since the last time, and every step. A line about a site has `site`, the `release` that it is brought to, and the
+    `commit` that says so."""
 
     def __init__(self) -> None:
         self._revision = ""
-        self._sites: dict[str, tuple[str, str]] = {}
+        self._sites: dict[str, tuple[str, str, str]] = {}
         self._drift: set[tuple[str, str]] = set()
         self._notices: frozenset[str] = frozenset()
 
@@ -26,15 +27,18 @@ class Journal(Follower):
         self._revision = desired.revision
         log.info("fetched", commit=revision.id, author=revision.author, subject=revision.subject, sites=len(desired.sites))
         for problem in desired.problems:
-            log.warning(str(problem), code=problem.code)
+            log.warning(str(problem), commit=revision.id, file=problem.file, code=problem.code)
 
     def passed(self, done: Pass) -> None:
-        plan = done.plan
+        plan, commit = done.plan, done.desired.revision
         for name, site in plan.sites.items():
-            now = (site.sync, site.message.split("\n")[0])
+            now = (site.sync, site.message.split("\n")[0], site.release)
             if self._sites.get(name) != now:
                 self._sites[name] = now
-                log.info("site", site=name, sync=site.sync, health=site.health, release=site.release, message=now[1])
+                about = log.bind(site=name, release=site.release, commit=commit)
+                about.info("site", sync=site.sync, health=site.health, message=now[1])
+        for name in self._sites.keys() - plan.sites.keys() - plan.busy:
+            log.info("site is gone", site=name, release=self._sites.pop(name)[2], commit=commit)
         notices = (*done.desired.notices, *plan.notices)
         for notice in notices:
             if notice not in self._notices:
@@ -43,14 +47,15 @@ class Journal(Follower):
         drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
         drift |= {("", str(row)) for row in plan.host}
         for name, text in sorted(drift - self._drift):
-            log.warning("drift", site=name, difference=text)
+            log.warning("drift", site=name, release=plan.sites[name].release, commit=commit, difference=text)
         self._drift = drift | {row for row in self._drift if row[0] in plan.busy}
 
     def did(self, outcome: Outcome) -> None:
+        about = log.bind(site=outcome.site, release=outcome.release, commit=outcome.commit)
         for step, seconds in outcome.done:
             what = "unpin" if isinstance(step, SetPin) and step.pin is None else step.step
-            log.info(what, site=outcome.site, target=step.target, reason=step.reason, seconds=round(seconds, 3))
+            about.info(what, target=step.target, reason=step.reason, seconds=round(seconds, 3))
         if outcome.failed:
-            log.error("release failed", site=outcome.site, release=outcome.failed.release, reason=outcome.failed.reason)
+            about.error("release failed", release=outcome.failed.release, reason=outcome.failed.reason)
         if outcome.error:
-            log.warning(outcome.error, site=outcome.site)
+            about.warning(outcome.error)

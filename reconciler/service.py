@@ -9,6 +9,7 @@ from starlette.routing import Route
 from reconciler import wiring
 from reconciler.apply import Outcome
 from reconciler.daemon import Daemon
+from reconciler.drift_report import drift_summary
 from reconciler.journal import Journal
 from reconciler.metrics import Metrics
 from reconciler.settings import Settings
@@ -33,7 +34,7 @@ def service(settings: Settings) -> Iterator[Daemon]:
     """A daemon that is ready to run; what it serves is served while the block runs."""
     latest, metrics, notifier = Latest(), Metrics(), notifier_of(os.environ, os.getpid())
     store = wiring.store_of(settings)
-    tellers = wiring.tellers_of(settings, store)
+    tellers = wiring.tellers_of(settings, store, drift_summary)
     followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier), *tellers)
     daemon: Daemon | None = None
 

@@ -14,7 +14,7 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import Follower, Pass
 from reconciler.notice_state import State, as_text, from_text
-from reconciler.notice_text import drift_summary
+from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice, Outbox
 from reconciler.world.store import Store
 
@@ -24,6 +24,8 @@ BEAT = 25.0
 """Seconds between two calls of the heartbeat at the least; passes come every half minute at least."""
 PARK = 3.0
 """Seconds that the last message has when the daemon stops."""
+Summary = Callable[[Plan, Desired], str]
+"""What the report says, in Markdown."""
 LONGEST = 3600.0
 """Seconds after which it is looked again: the time of day may have been set."""
 
@@ -51,9 +53,16 @@ class Teller(Follower):
     """Hears, and lets a thread of its own say what is due. `where` names this host; the store keeps what was said."""
 
     def __init__(
-        self, outbox: Outbox, store: Store, where: str, schedule: Schedule | None = None, wall: Callable[[], float] = time.time
+        self,
+        outbox: Outbox,
+        store: Store,
+        where: str,
+        schedule: Schedule | None = None,
+        summary: Summary = lambda _plan, _desired: "",
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._outbox, self._store, self._where, self._schedule, self._wall = outbox, store, where, schedule, wall
+        self._outbox, self._store, self._where, self._wall = outbox, store, where, wall
+        self._schedule, self._summary = schedule, summary
         self._state = from_text(store.note("notices"))
         self._done: Pass | None = None
         self._reported = 0.0
@@ -118,7 +127,7 @@ class Teller(Follower):
         if self._schedule is None or self._done is None or now < self._schedule.after(self._reported):
             return None
         self._set_reported(now)
-        return Notice(f"{self._schedule.every} report", drift_summary(self._done.plan, self._done.desired))
+        return Notice(f"{self._schedule.every} report", self._summary(self._done.plan, self._done.desired), form="markdown")
 
 
 class Heartbeat(Follower):

@@ -23,7 +23,7 @@ from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import PolicySettings, Settings, SiteGrant
-from reconciler.telling import Heartbeat, Schedule, Teller
+from reconciler.telling import Heartbeat, Schedule, Summary, Teller
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
@@ -190,15 +190,18 @@ def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine
     return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings), observe)
 
 
-def tellers_of(settings: Settings, store: Store) -> Iterator[Follower]:
-    """Those that tell people and the forge, as far as [notify] and [forge] say to whom. Raises SettingsError."""
+def tellers_of(settings: Settings, store: Store, summary: Summary) -> Iterator[Follower]:
+    """Those that tell people and the forge, as far as [notify] and [forge] say to whom; `summary` is what the report says.
+
+    Raises SettingsError.
+    """
     n = settings.notify
     if n.heartbeat:
         yield Heartbeat(Caller(partial(call, n.heartbeat.get_secret_value())).soon)
     if n.urls:
         hour, minute = map(int, n.report_at.split(":"))
         schedule = Schedule(n.report, hour, minute) if n.report else None
-        yield Teller(Outbox(services_of(settings)), store, where_of(settings), schedule)
+        yield Teller(Outbox(services_of(settings)), store, where_of(settings), schedule, summary)
     f, source = settings.forge, settings.source
     if f.kind:
         api, repository = place_of(f.kind, f.api, f.repository, source.url)

@@ -10,7 +10,7 @@ from reconciler import notices
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.spec import Route
 from reconciler.notice_state import State, as_text, from_text
-from reconciler.notice_text import SHOWN, WIDE, drift_summary, lasted
+from reconciler.notice_text import SHOWN, WIDE, lasted
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease
@@ -222,6 +222,16 @@ def test_what_lasts_is_said_ever_more_seldom_but_daily() -> None:
     assert people.last == Notice("shop is held as it runs: sites/shop.yaml:1:1 broken: over after 6 days", "", "success")
 
 
+def test_a_generated_file_that_was_edited_is_drift_of_this_host() -> None:
+    people = at_rest("shop")
+    edited = Difference("", "", "/etc/traefik/traefik.toml", "as generated", "another content", "drift")
+    people.look(rests("shop"), host=(edited,))
+    people.look(rests("shop"))
+    people.wait(10)
+    (notice,) = people.heard
+    assert notice.title == f"this host: {edited}: put right after 1.0 s"
+
+
 def test_drift_of_many_sites_is_one_message() -> None:
     """Found by several passes within some seconds."""
     people = at_rest("a", "b", "c")
@@ -388,12 +398,3 @@ def test_times_are_said_as_people_do() -> None:
         "2 h",
         "2 days",
     ]
-
-
-def test_the_report_says_how_everything_stands() -> None:
-    sites = (rests("blog"), rests("shop", sync="out-of-sync", differences=(BY_HAND, BY_COMMIT)))
-    plan = Plan({site.name: site for site in sites}, Memory(), network=True)
-    text = drift_summary(plan, Desired("abc123", {}))
-    assert text.splitlines()[0] == "1 of 2 sites as abc123 says"
-    assert "shop: c1 mem_limit: 64, should be nothing (drift)" in text
-    assert "app:2" not in text

@@ -23,11 +23,12 @@ HIDDEN = 4
 
 @dataclass(frozen=True)
 class Notice:
-    """One message: a line, and more lines. `kind` is the colour that it gets where there are colours."""
+    """One message: a line, and more lines, which may be Markdown. `kind` is the colour that it gets where there are colours."""
 
     title: str
     body: str = ""
     kind: Literal["info", "success", "warning", "failure"] = "info"
+    form: Literal["text", "markdown"] = "text"
 
 
 class NotSentError(ShipstoneError):
@@ -62,7 +63,7 @@ class Services:
                 body=notice.body or notice.title,
                 title=notice.title if notice.body else "",
                 notify_type=notice.kind,
-                body_format="text",
+                body_format=notice.form,
                 log_callback=lambda entry, _service: said.append(str(entry.message)),
             )
         except Exception as error:  # noqa: BLE001  each service is a program of its own
