@@ -40,7 +40,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "SS-N14": "a path prefix that cannot be routed",
         "SS-N15": "a service's name that cannot be part of a container's name",
         "SS-N16": "a host name claimed by another site",
-        "SS-N17": "a site file that is a link or a submodule",
+        "SS-N17": "a site file that is a link, a submodule or a pointer of Git LFS",
         "SS-C01": "a key that would give a container rights on the host",
         "SS-C02": "a Compose key whose work is done otherwise here",
         "SS-C03": "a key that this version does not have",

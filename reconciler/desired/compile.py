@@ -1,11 +1,11 @@
 """One revision becomes the desired state: sites, container specs, problems. Pure; a file is parsed again only when its blob changed."""
 
-import hashlib
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.desired.claims import Claimant, clashes
+from reconciler.desired.contents import LFS, content_digest, content_of, is_lfs
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
@@ -19,8 +19,6 @@ from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Stick
 from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, SecretRef, Volume
 
 FLEET_FILE = "shipstone.yaml"
-MAX_CONTENT = 16 * 1024 * 1024
-"""Bytes of one `files` entry, all its files together."""
 
 
 ParsedSite = tuple[Site | None, tuple[Problem, ...]]
@@ -107,6 +105,8 @@ class Compiler:
             return _Compiled(None, {}, (_no_file(path, entry),))
         fleet_entry = revision.entries.get(FLEET_FILE)
         key = (path, entry.id, fleet_entry.id if fleet_entry else "")
+        if is_lfs(revision, path, entry):
+            return _Compiled(None, {}, (Problem(path, 0, 0, "", "SS-N17", LFS),))
         parsed = self._parsed.get(key) or parse_site(path, revision.read(path), fleet, self._policy)
         seen[key] = parsed
         site, problems = parsed
@@ -200,31 +200,6 @@ def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> Containe
         devices=tuple(Device(*text.split(":")) for text in sorted(keys.devices)),
         ports=tuple(_port(text) for text in sorted(keys.ports)),
     )
-
-
-def content_of(revision: Revision, source: str) -> Content | str:
-    """The files below a path of the repository, or what is wrong with it."""
-    source = source.strip("/").removeprefix("./")
-    entry = revision.entries.get(source)
-    if entry is not None:
-        rows = [("", source, entry)]
-    else:
-        start = "" if source in ("", ".") else f"{source}/"
-        rows = [(path[len(start) :], path, e) for path, e in sorted(revision.entries.items()) if path.startswith(start)]
-    if not rows:
-        return f"{source} is not in the repository. Add it, or correct the path (it starts at the repository's root)."
-    for _, path, e in rows:
-        if e.kind != "file":
-            return f"{path} is a {e.kind}, which is not followed. Put the file itself into the repository."
-    if sum(e.size for _, _, e in rows) > MAX_CONTENT:
-        return f"{source} is over {MAX_CONTENT // 1024 // 1024} MiB. Put large content into the image or a volume."
-    return Content(tuple((inside, path, e.executable) for inside, path, e in rows))
-
-
-def content_digest(content: Content, entries: Mapping[str, Entry]) -> str:
-    """Names the content: the same whatever it is called in the repository."""
-    rows = [f"{inside}\0{entries[path].id}\0{executable:d}" for inside, path, executable in content.files]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
 
 
 def _clashes(

@@ -1,5 +1,6 @@
 """The marked block of a hosts file. Pure: text in, text out; everything outside the block is kept byte for byte."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from reconciler.errors import ShipstoneError
@@ -26,9 +27,9 @@ def with_block(text: str, instance: str, block: str) -> str:
 
     Raises ShipstoneError when the markers are broken: a wrong guess could cut someone's lines.
     """
-    newline = "\r\n" if "\r\n" in text else "\n"
+    newline = "\r\n" if "\r\n" in text or text.endswith("\r") else "\n"
     block = block.replace("\n", newline)
-    lines = text.splitlines(keepends=True)
+    lines = _lines(text)
     found = _block_lines(lines, instance)
     if found is None:
         if not block:
@@ -40,9 +41,14 @@ def with_block(text: str, instance: str, block: str) -> str:
 
 def block_in(text: str, instance: str) -> str:
     """This instance's block as hosts_block made it, whatever ends its lines; empty where there is none. Raises as with_block()."""
-    lines = text.splitlines()
+    lines = _lines(text)
     found = _block_lines(lines, instance)
-    return "\n".join(lines[slice(*found)]) + "\n" if found else ""
+    return "".join(line.rstrip("\r\n") + "\n" for line in lines[slice(*found)]) if found else ""
+
+
+def _lines(text: str) -> list[str]:
+    """As a resolver reads them, with their ends: what Unicode calls a line break is none."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _block_lines(lines: Sequence[str], instance: str) -> tuple[int, int] | None:

@@ -133,6 +133,8 @@ class FileStore:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             for inside, (data, executable) in files.items():
+                if {"..", "."} & set(inside.split("/")) or inside.startswith("/"):
+                    raise ShipstoneError(f"cannot write {inside!r} below {self._root}: it leads elsewhere. Rename it in the repository.")
                 target = fresh / inside if inside else fresh
                 _make_folders(target.parent, self._root)
                 target.write_bytes(data)

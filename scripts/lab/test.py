@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from lab.engine import LabError, an_engine, need
+from lab.fuzz import soak
 
 SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup")
 """They mostly wait: three keep two cores busy. Tests with one fixture between them are one group, the largest begins."""
@@ -17,7 +18,8 @@ def main() -> int:
     try:
         need("git", "openssl", "ps")
         with an_engine() as engine:
-            return pytest(sys.argv[1:], engine.socket)
+            code = pytest(sys.argv[1:], engine.socket)
+        return code or (soak([]) if "--soak" in sys.argv else 0)
     except LabError as error:
         print(f"test: {error}", file=sys.stderr)
         return 1

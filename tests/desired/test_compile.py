@@ -159,3 +159,14 @@ def test_two_sites_cannot_publish_one_port_of_the_host() -> None:
     assert held("127.0.0.1:5432:80", "5432:81") == ["a", "b"], "all addresses have that one, too"
     assert held("127.0.0.1:5432:80", "127.0.0.2:5432:81") == []
     assert held("5432:80", "5432:80/udp") == []
+
+
+def test_files_over_the_cap_are_not_mounted() -> None:
+    """All files of one entry count together."""
+    files = {"sites/a.yaml": SITE + "files: {/srv: pages}\n", "pages/a": "", "pages/b": ""}
+    plain = revision("r", files)
+    half = {path: Entry(e.id, e.kind, 8 * 2**20 + 1) if path.startswith("pages") else e for path, e in plain.entries.items()}
+    desired = Compiler(Policy()).compile(Revision("r", half, plain.read))
+    assert desired.held == {
+        "a": "sites/a.yaml:3:15 files./srv: pages is over 16 MiB. Put large content into the image or a volume.",
+    }

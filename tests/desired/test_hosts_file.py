@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.desired.hosts_file import begin_mark, end_mark, hosts_block, with_block
+from reconciler.desired.hosts_file import begin_mark, block_in, end_mark, hosts_block, with_block
 from reconciler.errors import ShipstoneError
 
 BLOCK = hosts_block("shipstone", ["127.0.0.1", "::1"], ["shipstone.local", "web1.shipstone.local"])
@@ -50,7 +50,15 @@ def test_another_instance_has_a_block_of_its_own() -> None:
     assert with_block(with_block("", "demo", other), "shipstone", BLOCK) == other + BLOCK
 
 
-outside = st.text(st.characters(codec="utf-8", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"), max_size=80)
+@pytest.mark.parametrize("text", ["\r", end_mark("shipstone") + "\x0b\n", "a\u2028" + begin_mark("shipstone") + "\n", "a\r\r"])
+def test_what_is_no_line_end_to_a_resolver_is_none(text: str) -> None:
+    """So the same lines are ours when it is written and when it is read."""
+    written = with_block(text, "shipstone", BLOCK)
+    assert block_in(written, "shipstone") == BLOCK
+    assert with_block(written, "shipstone", BLOCK) == written
+
+
+outside = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=80)
 
 
 @given(outside, outside)
