@@ -52,7 +52,8 @@ def unfinished_text(merge: Merge, sites: Collection[str], plan: Plan) -> tuple[s
 def drift_summary(plan: Plan, desired: Desired) -> str:
     """How everything stands, for the scheduled report."""
     right = sum(site.sync == "synced" for site in plan.sites.values())
-    rows = [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
+    rows = [str(row) for row in plan.host]
+    rows += [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
     other = [f"{name}: {site.sync}, {site.health}" for name, site in sorted(plan.sites.items()) if site.sync != "synced"]
     drift = ["drift:", *some(rows)] if rows else ["no drift"]
     return "\n".join([f"{right} of {_sites(len(plan.sites))} as {desired.revision[:12]} says", *some(other), *drift])
