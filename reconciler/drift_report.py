@@ -61,8 +61,8 @@ def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     rows += [_row(name, one, wall) for name, site in sorted(plan.sites.items()) for one in site.differences if one.cause == "drift"]
     claims = tuple(str(claim) for claim in plan.foreign)
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
-    problems = tuple(str(problem) for problem in desired.problems)
-    return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), claims, others, problems)
+    said = [tuple(_printable(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
+    return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), *said)
 
 
 def as_text(report: DriftReport) -> list[str]:
@@ -103,8 +103,22 @@ def as_html(report: DriftReport) -> str:
 def _row(site: str, row: Difference, now: dt.datetime) -> Row:
     since = dt.datetime.fromisoformat(row.since) if row.since else now
     shown = f"{since:%Y-%m-%d %H:%M} UTC"
-    desired, actual = (_sized(row.field, text) for text in (row.desired, row.actual))
-    return Row(site, row.container or row.service, row.field, desired, actual, shown, _age((now - since).total_seconds()), row.action)
+    desired, actual = (_printable(_sized(row.field, text)) for text in (row.desired, row.actual))
+    return Row(
+        site,
+        _printable(row.container or row.service),
+        _printable(row.field),
+        desired,
+        actual,
+        shown,
+        _age((now - since).total_seconds()),
+        row.action,
+    )
+
+
+def _printable(text: str) -> str:
+    """In one line, without what would command a terminal: a hand may have written anything."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _sized(field: str, text: str) -> str:
