@@ -13,8 +13,6 @@ from reconciler.report import notices
 BYTES = ("mem_limit", "memswap_limit", "mem_reservation")
 HOST = "this host"
 """Instead of a site, where a difference is no site's."""
-SUMMED = 20
-"""Differences that a summary names one by one."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,8 @@ def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     rows += [_row(name, one, wall) for name, site in sorted(plan.sites.items()) for one in site.differences if one.cause == "drift"]
     claims = tuple(str(claim) for claim in plan.foreign)
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
-    problems = tuple(str(problem) for problem in desired.problems)
-    return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), claims, others, problems)
-
-
-def drift_summary(plan: Plan, desired: Desired) -> str:
-    """A few lines of Markdown for a message: what differs now, and what is done about it."""
-    now = dt.datetime.now(dt.UTC).timestamp()
-    report = drift_report(plan, desired, now)
-    lines = [f"**{report.title}** at `{report.revision}`"]
-    lines += [f"- {_escaped(f'{row.site}: {row.where} {_says(row)}')}{_also(row)}" for row in report.rows[:SUMMED]]
-    lines += [f"- and {len(report.rows) - SUMMED} more"] if len(report.rows) > SUMMED else []
-    return "\n".join([*lines, *(f"- {_escaped(text)}" for text in report.said)])
+    said = [tuple(_printable(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
+    return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), *said)
 
 
 def as_text(report: DriftReport) -> list[str]:
@@ -115,8 +103,22 @@ def as_html(report: DriftReport) -> str:
 def _row(site: str, row: Difference, now: dt.datetime) -> Row:
     since = dt.datetime.fromisoformat(row.since) if row.since else now
     shown = f"{since:%Y-%m-%d %H:%M} UTC"
-    desired, actual = (_sized(row.field, text) for text in (row.desired, row.actual))
-    return Row(site, row.container or row.service, row.field, desired, actual, shown, _age((now - since).total_seconds()), row.action)
+    desired, actual = (_printable(_sized(row.field, text)) for text in (row.desired, row.actual))
+    return Row(
+        site,
+        _printable(row.container or row.service),
+        _printable(row.field),
+        desired,
+        actual,
+        shown,
+        _age((now - since).total_seconds()),
+        row.action,
+    )
+
+
+def _printable(text: str) -> str:
+    """In one line, without what would command a terminal: a hand may have written anything."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _sized(field: str, text: str) -> str:
@@ -137,16 +139,8 @@ def _values(row: Row) -> str:
     return f"{row.actual or 'nothing'}, should be {row.desired or 'nothing'}"
 
 
-def _says(row: Row) -> str:
-    return f"{row.field} is {_values(row)}"
-
-
 def _since(row: Row) -> str:
     return f"since {row.since} ({row.age})"
-
-
-def _also(row: Row) -> str:
-    return f" ({_escaped(row.action)}; {row.age})" if row.action else f" ({row.age})"
 
 
 def _escaped(text: str) -> str:

@@ -113,11 +113,11 @@ def _limits(spec: ContainerSpec, live: Mapping[str, Any]) -> Rows:
 
 
 def _environment(spec: ContainerSpec, live: Mapping[str, str], image: Mapping[str, Any]) -> Rows:
-    """The value itself may be a secret: only the name is shown. Of what `secrets` sets nothing but a digest is known here."""
-    wanted = {**image.get("environment", {}), **dict(spec.environment)}
-    secret = {row.target for row in spec.secrets}
-    for key in sorted((wanted.keys() | live.keys()) - secret):
-        if wanted.get(key) != live.get(key):
+    """The value itself may be a secret: only the name is shown. Of a variable that gets a secret no value is known here."""
+    secret = {row.target for row in spec.secrets if not row.is_file}
+    wanted = {**image.get("environment", {}), **dict(spec.environment)} | {key: live.get(key) for key in secret}
+    for key in sorted(wanted.keys() | live.keys()):
+        if wanted.get(key) != live.get(key) or (key in secret and key not in live):
             actual = "" if key not in live else "another value" if key in wanted else "set"
             yield f"environment.{key}", "set" if key in wanted else "", actual
 
