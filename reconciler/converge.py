@@ -32,9 +32,14 @@ class Progress:
         self._say, self._show = say, show
         self.wake = threading.Event()
         self.errors: dict[str, str] = {}
+        self._by_hand: set[str] = set()
 
     def looked(self, plan: Plan, total: int) -> None:
-        """Called after each pass: how far it is, and what is waited for."""
+        """Called after each pass: how far it is, what is waited for, and once what a hand did that is no site's."""
+        for row in plan.host:
+            if str(row) not in self._by_hand:
+                self._by_hand.add(str(row))
+                self._say(f"{row}: {row.action}")
         waiting = [f"{name}: {site.message}" for name, site in plan.sites.items() if site.steps and site.message]
         quiet = sum(not site.steps for site in plan.sites.values())
         self._show(f"{quiet} of {total} sites at rest" + (f"  {waiting[0]}" if waiting else ""))

@@ -66,7 +66,7 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
         yield from _by_name("tmpfs", dict(_path_and_options(row) for row in applied.spec.tmpfs), live["tmpfs"])
     if "healthcheck" in live:
         yield from _healthcheck(applied.spec, live["healthcheck"], image.get("healthcheck", {}))
-    if "labels" in live:
+    if "labels" in live and image:
         yield from _labels(applied, live["labels"], image.get("labels", {}), names)
     yield from ((field, "", actual) for field, actual in live.get("unasked", {}).items())
 

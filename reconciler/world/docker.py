@@ -281,9 +281,9 @@ class DockerEngine:
         """The same object until the container is inspected again."""
         if "shipstone.live" not in inspected:
             try:
-                config = self._images.config(inspected["Image"])
+                config: dict[str, Any] | None = self._images.config(inspected["Image"])
             except NotFoundError:
-                config = {}
+                config = None
             again = self._connected.get(inspected["Id"], 0.0) > started_at(inspected)
             live = live_fields(inspected, config, reconnected=again)
             wanted = live["labels"].get("shipstone.digest", "")

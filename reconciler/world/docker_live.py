@@ -38,21 +38,17 @@ UNASKED = {
 """What no site can ask for and the engine leaves empty by itself: as Compose names it, and as the engine does."""
 
 
-def live_fields(inspected: Mapping[str, Any], image: Mapping[str, Any], *, reconnected: bool = False) -> Live:
-    """`image` is the configuration of its image; `reconnected`: whether it left its network and came back while it ran."""
+def live_fields(inspected: Mapping[str, Any], image: Mapping[str, Any] | None, *, reconnected: bool = False) -> Live:
+    """`image` is the configuration of its image; None where that is not here any more: what it says by default is not known then.
+    `reconnected`: whether the container left its network and came back while it ran."""
     config = inspected["Config"]
-    return Live(
-        _given(config)
-        | _host_fields(inspected["HostConfig"])
-        | _networks(inspected, reconnected=reconnected)
-        | _mounts(inspected)
-        | {
-            "image": config["Image"],
-            "labels": dict(config.get("Labels") or {}),
-            "given_pids_limit": (config.get("Labels") or {}).get(PIDS_LABEL, ""),
-            "image_defaults": _given(image) | {"labels": dict(image.get("Labels") or {}), "volumes": tuple(image.get("Volumes") or ())},
-        }
-    )
+    labels = config.get("Labels") or {}
+    live = _host_fields(inspected["HostConfig"]) | _networks(inspected, reconnected=reconnected)
+    live |= {"image": config["Image"], "labels": dict(labels), "given_pids_limit": labels.get(PIDS_LABEL, "")}
+    if image is None:
+        return Live(live)
+    defaults = _given(image) | {"labels": dict(image.get("Labels") or {}), "volumes": tuple(image.get("Volumes") or ())}
+    return Live(live | _given(config) | _mounts(inspected) | {"image_defaults": defaults})
 
 
 def _given(config: Mapping[str, Any]) -> dict[str, Any]:

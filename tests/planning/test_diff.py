@@ -104,7 +104,7 @@ def mount(kind: str, source: str, target: str, writable: bool) -> Row:
     return {"Type": kind, **named, "Destination": target, "RW": writable}
 
 
-def differences(row: Row, image: Row = IMAGE, *, reconnected: bool = False) -> set[tuple[str, str, str]]:
+def differences(row: Row, image: Row | None = IMAGE, *, reconnected: bool = False) -> set[tuple[str, str, str]]:
     live = live_fields(row, image, reconnected=reconnected)
     c = Container(row["Id"], row["Name"].lstrip("/"), "running", "none", row["Config"]["Labels"], "10.0.0.2", live=live)
     found = drifted(c, NAMES)
@@ -273,6 +273,13 @@ def test_containers_of_a_version_that_took_no_digest_of_labels_are_left_alone() 
 def test_a_network_that_was_connected_again_is_told() -> None:
     """Traefik does not look again: the address may be another one."""
     assert differences(made(BARE, {}), {}, reconnected=True) == {("networks", "t_net", "t_net (connected again)")}
+
+
+def test_without_the_image_nothing_is_said_of_what_it_may_have_said() -> None:
+    """A limit is a hand's all the same."""
+    row = made(FULL, IMAGE)
+    row["HostConfig"]["NanoCpus"] = 10**9
+    assert differences(row, None) == {("cpus", "0.5", "1")}
 
 
 def test_an_environment_never_says_a_value() -> None:

@@ -299,12 +299,15 @@ def test_every_kind_is_named_left_and_healed(fleet: Fleet) -> None:
     for name, kind in KINDS.items():
         assert ({row["Id"] for row in host.containers(name)} <= after[name]) == kind.stays, name
 
+    line = f"127.0.0.1 memory.{host.domain}"
+    host.hosts.write_text(host.hosts.read_text().replace(f"{line}\n", ""))
     fleet.write("heal")
     assert {row["action"] for name, kind in KINDS.items() if kind.stays for row in fleet.drift()[name]} == {HEALED}
     serving = [name for name, kind in KINDS.items() if kind.serves and kind.rows]
     with contextlib.ExitStack() as stack:
         loads = {name: stack.enter_context(Load(host.web, f"{name}.{host.domain}", clients=1, pause=0.05)) for name in serving}
-        host.shipstone("apply", check=True)
+        told = host.shipstone("apply", check=True).stdout
+    assert f"{host.hosts} hosts: nothing, should be {line} (drift): written again" in told
     assert {name: load.seen.lost for name, load in loads.items() if load.seen.lost} == {}
     assert all(load.seen.sent for load in loads.values())
     assert {name: rows for name, rows in fleet.drift().items() if rows} == {}
