@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from reconciler.desired.bind_mounts import check_bind
+from reconciler.desired.bind_mounts import check_bind, check_users
 from reconciler.desired.desired import Content, Desired, DesiredSite
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Policy, matches
 from reconciler.desired.refusal import Refusal
 from reconciler.desired.revision import Revision
 from reconciler.desired.spec import ContainerSpec, SecretRef, SecretValue
@@ -280,11 +280,15 @@ class Apply:
                 self._engine.remove(step.container_id)
 
     def _may_mount(self, site: str, spec: ContainerSpec) -> None:
-        """Once more, just before: a link on the host may lead elsewhere now than when the file was read."""
-        for volume in spec.volumes if self._policy is not None else ():
+        """Once more, just before: a link on the host may lead elsewhere now than when the file was read. And a volume that only somebody
+        else's containers have is theirs."""
+        policy = self._policy.of_site(site) if self._policy is not None else None
+        for volume in spec.volumes if policy is not None else ():
             try:
-                if volume.kind == "bind" and self._policy is not None:
-                    check_bind(volume.source, self._policy.of_site(site), site)
+                if policy is not None and volume.kind == "bind":
+                    check_bind(volume.source, policy, site)
+                elif policy is not None and not matches(volume.source, policy.shared_volumes):
+                    check_users(volume.source, self._engine.volume_users(volume.source), site)
             except Refusal as refusal:
                 raise EngineError(f"cannot start a container of {site}: {refusal.message}") from None
 

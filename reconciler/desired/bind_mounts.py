@@ -1,6 +1,7 @@
-"""Which paths of the host a site may mount."""
+"""Which paths and volumes of the host a site may mount."""
 
 import posixpath
+from collections.abc import Iterable
 
 from reconciler.desired.policy import Policy, ask
 from reconciler.desired.refusal import Refusal, show
@@ -35,3 +36,15 @@ def _check(source: str, policy: Policy, roots: list[str], what: str, site: str) 
             "SS-C06",
             f"{what} is {allowed}. Use a named volume, or files: for what is in the repository, or {ask('bind_roots', site)}.",
         )
+
+
+def check_users(volume: str, users: Iterable[tuple[str, str]], site: str) -> None:
+    """Refuse a volume that only containers of somebody else have; `users`: their names, and the site of each, empty for those."""
+    users = tuple(users)
+    if not users or any(of for _, of in users):
+        return
+    raise Refusal(
+        "SS-C34",
+        f"the volume {show(volume)} is mounted by {users[0][0]}, a container that is not Shipstone's. Use a name of its own, as in "
+        f"{site}-{show(volume)}, or {ask('shared_volumes', site)}.",
+    )

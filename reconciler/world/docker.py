@@ -133,6 +133,15 @@ class DockerEngine:
     def remove_image(self, reference: str) -> bool:
         return self._images.remove(reference)
 
+    def volume_users(self, volume: str) -> tuple[tuple[str, str], ...]:
+        with self._connection.call(f"look for the users of the volume {volume}"):
+            rows = self._connection.api.containers(all=True, filters={"volume": volume})  # also of a folder of that name
+        return tuple(
+            (row["Names"][0].lstrip("/"), row["Labels"].get("shipstone.site", "") if is_ours(row, self._instance) else "")
+            for row in rows
+            if any(mount.get("Name") == volume for mount in row.get("Mounts") or ())
+        )
+
     def ensure_network(self) -> bool:
         if self.network_exists():
             return False

@@ -43,6 +43,8 @@ class Running:
     restarts: int = 0
     mem_limit: int | None = None
     log: list[str] = field(default_factory=list)
+    mounts: frozenset[str] = frozenset()
+    """Named volumes."""
 
 
 class MemoryEngine:
@@ -122,6 +124,13 @@ class MemoryEngine:
         self.images.pop(self._first_name(reference), None)
         return True
 
+    def volume_users(self, volume: str) -> tuple[tuple[str, str], ...]:
+        return tuple(
+            (c.name, c.labels.get("shipstone.site", "") if c.labels.get("shipstone.instance") == self.instance else "")
+            for c in self._all.values()
+            if volume in c.mounts
+        )
+
     def ensure_network(self) -> bool:
         self._fault("network")
         if self.network:
@@ -148,8 +157,9 @@ class MemoryEngine:
             if owner.labels.get("shipstone.instance") != self.instance:
                 whose = f"a container that is not Shipstone's has this name: {owner.id[:12]} of image {owner.image}. Rename or remove it"
             raise EngineError(f"cannot create {new.name}: {whose}.")
-        self.volumes |= {volume.source for volume in new.spec.volumes if volume.kind == "volume"}
-        return self._create(new.name, dict(new.labels), new.image, new)
+        made = self._create(new.name, dict(new.labels), new.image, new)
+        self._mount(made, *(volume.source for volume in new.spec.volumes if volume.kind == "volume"))
+        return made
 
     def start_new(self, made: str, new: NewContainer) -> None:  # noqa: ARG002  start() knows it
         try:
@@ -211,9 +221,10 @@ class MemoryEngine:
 
     # What a hand does, named as docker's own commands.
 
-    def run(self, name: str, image: str, labels: dict[str, str]) -> str:
+    def run(self, name: str, image: str, labels: dict[str, str], *volumes: str) -> str:
         """A container that is not ours."""
         made = self._create(name, labels, image, None)
+        self._mount(made, *volumes)
         self.start(made)
         return made
 
@@ -260,6 +271,10 @@ class MemoryEngine:
         self._all[made] = container
         self._tell(made, "create")
         return made
+
+    def _mount(self, made: str, *volumes: str) -> None:
+        self._all[made].mounts = frozenset(volumes)
+        self.volumes |= {*volumes}
 
     def _free_address(self) -> str:
         """The lowest one, as Docker does: what was freed is had again at once."""

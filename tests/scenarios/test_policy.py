@@ -99,3 +99,28 @@ def test_a_bind_mount_whose_link_leads_out_is_refused_when_read_and_before_each_
     (root / "data").unlink()
     Path(root, "data").mkdir()
     until(lambda: host.get(f"shop.{host.domain}") == (200, "one"), "mended", 90)
+
+
+def test_a_volume_of_somebody_elses_container_is_not_mounted_unless_the_policy_says_so(
+    host: Host, site_text: SiteText, instance: str
+) -> None:
+    volume = f"{instance}-theirs"
+    image = host.api.inspect_image(site_text("x").partition("image: ")[2].split()[0])["Id"]
+    body = {"Image": image, "HostConfig": {"Mounts": [{"Type": "volume", "Source": volume, "Target": "/data"}]}}
+    theirs = host.api.create_container_from_config(body, f"{instance}-db")["Id"]
+    try:
+        commit = host.repository.commit({"sites/shop.yaml": site_text("one", extra=f"volumes: ['{volume}:/x:ro']\n")}, "their volume")
+        host.start_daemon()
+        why = f"cannot start a container of shop: the volume {volume} is mounted by {instance}-db, a container that is not Shipstone's"
+        until(lambda: any(str(row.get("event")).startswith(why) for row in host.log()), "it is refused", 40)
+        assert not host.containers("shop")
+        host.stop_daemon()
+        allow(host, f'[policy.sites.shop]\nshared_volumes = ["{volume}"]')
+        host.start_daemon()
+        until(lambda: host.converged(commit), "the administrator gave it", 40)
+    finally:
+        host.stop_daemon()
+        for row in host.containers("shop"):
+            host.api.remove_container(row["Id"], force=True)
+        host.api.remove_container(theirs, force=True)
+        host.api.remove_volume(volume)

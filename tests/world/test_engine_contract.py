@@ -39,7 +39,7 @@ class Bench:
     update: Callable[[str, int], object]
     kill: Callable[[str], object]
     crash: Callable[[str], object]
-    foreign: Callable[[str, dict[str, str]], str]
+    foreign: Callable[..., str]
     volumes: Callable[[], set[str]]
     own_image: Callable[[str, str], object]
     """Makes an image with these two names."""
@@ -71,8 +71,8 @@ def in_memory(instance: str) -> Bench:
     engine.images = {"app:1": Behaviour()}
     engine.limits = Capacity(PORTS, memory=2**30, disk=2**30)
 
-    def foreign(name: str, labels: dict[str, str]) -> str:
-        return engine.run(name, "app:1", labels)
+    def foreign(name: str, labels: dict[str, str], *volumes: str) -> str:
+        return engine.run(name, "app:1", labels, *volumes)
 
     def own_image(name: str, other: str) -> None:
         engine.images[name] = Behaviour()
@@ -86,8 +86,10 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
     engine = DockerEngine(socket, instance, f"{instance}_net", lambda digest: f"/etc/{digest}")
     api = docker.APIClient(base_url=socket, version="auto")
 
-    def foreign(name: str, labels: dict[str, str]) -> str:
-        made = str(api.create_container(image, name=name, labels=labels)["Id"])
+    def foreign(name: str, labels: dict[str, str], *volumes: str) -> str:
+        mounts = [{"Type": "volume", "Source": volume, "Target": f"/{volume}"} for volume in volumes]
+        body = {"Image": image, "Labels": labels, "HostConfig": {"Mounts": mounts}}
+        made = str(api.create_container_from_config(body, name)["Id"])
         others.append(made)
         api.start(made)
         return made
@@ -256,6 +258,20 @@ def test_volumes_stay(bench: Bench) -> None:
     bench.engine.stop(made, grace=0)
     bench.engine.remove(made)
     assert bench.volumes() == {f"{bench.instance}-data"}
+
+
+def test_who_mounts_a_volume(bench: Bench) -> None:
+    """Whether it runs or not; a folder of that name is no volume."""
+    bench.engine.ensure_network()
+    data = f"{bench.instance}-data"
+    assert bench.engine.volume_users(data) == ()
+    new = bench.new(volumes=(Volume("volume", data, "/data"),))
+    made = bench.engine.create_and_start(new)
+    bench.foreign(f"{bench.instance}-db", {"shipstone.site": "shop", "shipstone.instance": "another"}, data)
+    bench.engine.stop(made, grace=0)
+    site = dict(new.labels).get("shipstone.site", "")
+    assert sorted(bench.engine.volume_users(data)) == sorted([(new.name, site), (f"{bench.instance}-db", "")])
+    assert bench.engine.volume_users("/data") == ()
 
 
 def test_hands_show(bench: Bench) -> None:
