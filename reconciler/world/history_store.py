@@ -67,10 +67,8 @@ class HistoryStore:
     def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = (), *, phases: bool = False) -> tuple[Event, ...]:
         """The newest first; of motions only what is new, unless `phases` are wanted too."""
         marks = ", ".join("?" * len(kinds))
-        wanted = [
-            *(["site = ?"] if site is not None else []),
-            *([f"kind IN ({marks})"] if kinds else [] if phases else [f"kind != '{PHASE}'"]),
-        ]
+        told = [f"kind IN ({marks})"] if kinds else [] if phases else [f"kind != '{PHASE}'"]
+        wanted = [*(["site = ?"] if site is not None else []), *told]
         sql = f"SELECT {EVENT} FROM event {'WHERE' if wanted else ''} {' AND '.join(wanted)} ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
         rows = self._read(sql, (*([site] if site is not None else []), *kinds, limit))
         return tuple(Event(*(*kept, json.loads(more))) for *kept, more in rows)
