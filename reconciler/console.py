@@ -99,19 +99,22 @@ class Console:
 
     def history(self, rows: Iterable[Event]) -> None:
         """One line for each thing that happened, in local time."""
-        table = Table(box=None, pad_edge=False, show_header=False)
-        for _ in range(3):
-            table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for row in rows:
+        shown = list(rows)
+        site, kind = (max((len(text) for text in texts), default=0) for texts in ([r.site for r in shown], [r.kind for r in shown]))
+        for row in shown:
             at = dt.datetime.fromtimestamp(row.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-            took = f"  ({row.seconds:.1f} s)" if row.kind == "step" else ""
-            reason = f"  {row.more['reason']}" if row.more.get("reason") else ""
-            commit = f"{row.commit[:12]} " if row.kind == "revision" else ""
-            author = f", {row.more['author']}" if row.more.get("author") else ""
-            kind = f"[{KINDS.get(row.kind, 'default')}]{row.kind}[/]"
-            table.add_row(at, row.site, kind, escape(f"{commit}{row.what}{author}{reason}{took}"))
-        self._out.print(table if table.row_count else "nothing yet")
+            colour = KINDS.get(row.kind, "default")
+            self._out.print(f"{at}  {row.site:<{site}}  [{colour}]{row.kind:<{kind}}[/]  {escape(_told(row))}".rstrip())
+        if not shown:
+            self._out.print("nothing yet")
+
+
+def _told(row: Event) -> str:
+    took = f"  ({row.seconds:.1f} s)" if row.kind == "step" else ""
+    reason = f"  {row.more['reason']}" if row.more.get("reason") else ""
+    commit = f"{row.commit[:12]} " if row.kind == "revision" else ""
+    author = f", {row.more['author']}" if row.more.get("author") else ""
+    return f"{commit}{row.what}{author}{reason}{took}"
 
 
 def _status(rows: list[StatusRow], revision: str) -> Group:

@@ -9,7 +9,7 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import Follower, Pass
 from reconciler.planning.describe import SitePlan
-from reconciler.planning.events import DriftKey, Event, word
+from reconciler.planning.events import PHASE, DriftKey, Event, word
 from reconciler.planning.plan import Plan
 from reconciler.world.history_store import HistoryStore
 
@@ -59,7 +59,7 @@ class History(Follower):
         self._store.record([*_steps(outcome, now), *self._ended(outcome, now)])
 
     def _planned(self, plan: Plan, commit: str, at: float) -> list[Event]:
-        """Plans of sites that changed, and sites that came to rest. A pass's steps begin only after it began: `at`."""
+        """Plans of sites that changed, how far they are, and sites that came to rest. A pass's steps begin only after it began: `at`."""
         rows: list[Event] = []
         with self._lock:
             for name, site in plan.sites.items():
@@ -67,7 +67,8 @@ class History(Follower):
                 steps = tuple(f"{word(step)} {step.target}" for step in site.steps)
                 if steps and known != (site.release, steps):
                     self._plans[name] = (site.release, steps)
-                    rows.append(Event(at, "plan", name, commit, site.release, _said(site), more={"steps": list(steps)}))
+                    kind = PHASE if known is not None and known[0] == site.release and known[1][-len(steps) :] == steps else "plan"
+                    rows.append(Event(at, kind, name, commit, site.release, _said(site), more={"steps": list(steps)}))
                 elif not steps and known is not None:
                     del self._plans[name]
                     rows.append(Event(at, "rest", name, commit, site.release, _said(site) or "as it should be"))
@@ -77,11 +78,9 @@ class History(Follower):
         return rows
 
     def _compare_drift(self, plan: Plan, at: float) -> None:
+        every = [("", row) for row in plan.host] + [(name, row) for name, site in plan.sites.items() for row in site.differences]
         now: frozenset[DriftKey] = frozenset(
-            (name, row.service, row.container, row.field, row.desired, row.actual)
-            for name, site in plan.sites.items()
-            for row in site.differences
-            if row.cause == "drift"
+            (name, row.service, row.container, row.field, row.desired, row.actual) for name, row in every if row.cause == "drift"
         )
         now |= {key for key in self._drift if key[0] in plan.busy}
         if now != self._drift:

@@ -53,9 +53,12 @@ def test_a_revision_is_written_once_also_after_a_restart(tmp_path: Path) -> None
 def test_a_plan_is_written_when_it_changes_and_the_rest_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.db")
     history = a_history(store)
-    for one in (REST, MOVING, MOVING, replace(MOVING, steps=MOVING.steps[1:]), REST, REST):
+    other = replace(MOVING, release="bb")
+    for one in (REST, MOVING, MOVING, replace(MOVING, steps=MOVING.steps[1:]), other, other, REST, REST):
         history.passed(a_pass(one))
     assert kinds(store) == ["plan", "plan", "rest"]
+    every = [event.kind for event in store.history.events(phases=True)][::-1]
+    assert every == ["plan", "phase", "plan", "rest"], "the rest of a plan is how far it is"
     first = store.history.events()[-1]
     assert (first.at, first.release, first.what, first.more["steps"]) == (999.5, "aa", "aa is coming up", ["pull app:2", "wait images"])
     history.passed(a_pass(MOVING))
@@ -104,6 +107,14 @@ def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
     assert (row.field, row.desired, row.actual, row.opened, row.closed) == ("mem_limit", "64", "128", 1000.0, 1010.0)
     told = [(event.kind, event.at) for event in newest_first((), store.history.drifts(), 10)]
     assert told == [("healed", 1010.0), ("drift", 1000.0)]
+
+
+def test_what_was_changed_around_the_sites_is_drift_of_no_site(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    done = a_pass(REST)
+    a_history(store).passed(replace(done, plan=replace(done.plan, host=(replace(DRIFT, container="/etc/hosts", field="content"),))))
+    (row,) = store.history.drifts()
+    assert (row.site, row.container, row.field, row.closed) == ("", "/etc/hosts", "content", None)
 
 
 def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:

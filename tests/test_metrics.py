@@ -8,7 +8,6 @@ from pathlib import Path
 
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
-from starlette.testclient import TestClient
 
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
@@ -25,6 +24,7 @@ from reconciler.planning.steps import Pull, SetPin, Wait
 from reconciler.web.app import build_app
 from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics_route
+from tests.web.asked import asking
 
 MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
 PAGE = MONITORING.with_suffix(".md").read_text(encoding="utf-8")
@@ -141,13 +141,13 @@ def test_a_thousand_sites_are_a_bounded_number_of_series() -> None:
 
 def test_it_is_served_as_prometheus_reads_it() -> None:
     metrics = at_rest([1000.0])
-    client = TestClient(build_app(Latest(), [metrics_route(metrics.registry)]))
-    plain = client.get("/metrics")
-    assert plain.headers["content-type"].startswith("text/plain; version=")
-    assert 'shipstone_site_info{commit="c1",health="healthy",release="aaaa",site="blog",sync="synced"} 1.0\n' in plain.text
-    other = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-    assert other.headers["content-type"].startswith("application/openmetrics-text")
-    assert other.text.endswith("# EOF\n")
+    with asking(build_app(Latest(), [metrics_route(metrics.registry)])) as client:
+        plain = client.get("/metrics")
+        assert plain.headers["content-type"].startswith("text/plain; version=")
+        assert 'shipstone_site_info{commit="c1",health="healthy",release="aaaa",site="blog",sync="synced"} 1.0\n' in plain.text
+        other = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+        assert other.headers["content-type"].startswith("application/openmetrics-text")
+        assert other.text.endswith("# EOF\n")
 
 
 def families() -> dict[str, str]:

@@ -41,7 +41,7 @@ def deploys(events: Iterable[Event], revisions: Mapping[str, Event]) -> tuple[De
         match event.kind:
             case "said":
                 said = event
-            case "plan":
+            case "plan" | "phase":
                 if now is None or now.release != event.release:
                     if now is not None:
                         found.append(replace(now, end="superseded", ended=event.at))

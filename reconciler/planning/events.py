@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 from reconciler.planning.steps import SetPin, Step
 
-Kind = Literal["revision", "plan", "rest", "step", "error", "failed", "said", "drift", "healed"]
+Kind = Literal["revision", "plan", "phase", "rest", "step", "error", "failed", "said", "drift", "healed"]
+PHASE = "phase"
+"""The rest of a plan that is on its way: a moment of the motion, and nothing new to tell."""
 DriftKey = tuple[str, str, str, str, str, str]
 """Site, service, container, field, desired, actual."""
 

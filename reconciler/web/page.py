@@ -102,7 +102,7 @@ class Page:
         history, revisions = self._store.history, self._store.history.revisions()
         seen = overview(now, revisions, self._ports)
         row = next((site for site in seen.sites if site.name == name), None)
-        events = history.events(name, MOTIONS)
+        events = history.events(name, MOTIONS, phases=True)
         if row is None and not events:
             return None
         at, drifts, failed = self._wall(), history.drifts(name, EVENTS), self._store.failed().get(name)
@@ -113,7 +113,7 @@ class Page:
             "file_problems": problems_of(name, seen.problems),
             "deploys": [(deploy, bar_of(deploy, at)) for deploy in deploys(events, revisions)[:DEPLOYS]],
             "drifts": drift_bars(drifts[:DRIFTS], at),
-            "history": newest_first(events[:EVENTS], drifts, EVENTS),
+            "history": newest_first(history.events(name, EVENTS), drifts, EVENTS),
             "failed": failed,
             "said": {one.kind for one in self._store.said() if one.site in (name, "*")},
             "earlier": [old for old in self._store.releases().get(name, ()) if row and old.site.release != row.release],

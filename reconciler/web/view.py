@@ -72,6 +72,8 @@ class Overview:
     failing: str
     not_fetched: str
     waits: str
+    host: tuple[Difference, ...] = ()
+    """What somebody changed around the sites: generated files, the network."""
 
 
 def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: Iterable[str] = ()) -> Overview:
@@ -85,7 +87,8 @@ def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: It
     problems = now.desired.problems if now.desired else ()
     looked = now.done.at if now.done else 0.0
     waits = made.waits if made else ""
-    return Overview(now.number, asked, looked, rows, counts, problems, tuple(notices), now.failing, now.not_fetched, waits)
+    host = now.done.plan.host if now.done else ()
+    return Overview(now.number, asked, looked, rows, counts, problems, tuple(notices), now.failing, now.not_fetched, waits, host)
 
 
 def site_row(site: SitePlan, written: DesiredSite | None, revisions: Mapping[str, Event], ports: Ports) -> SiteRow:

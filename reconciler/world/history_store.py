@@ -7,7 +7,7 @@ import threading
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from reconciler.planning.events import DriftKey, DriftPeriod, Event
+from reconciler.planning.events import PHASE, DriftKey, DriftPeriod, Event
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -64,10 +64,11 @@ class HistoryStore:
         begins = [(OPEN_DRIFT, (*_short(key), at)) for key in opened]
         self._write([*ends, *begins])
 
-    def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = ()) -> tuple[Event, ...]:
-        """The newest first."""
+    def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = (), *, phases: bool = False) -> tuple[Event, ...]:
+        """The newest first; of motions only what is new, unless `phases` are wanted too."""
         marks = ", ".join("?" * len(kinds))
-        wanted = [*(["site = ?"] if site is not None else []), *([f"kind IN ({marks})"] if kinds else [])]
+        told = [f"kind IN ({marks})"] if kinds else [] if phases else [f"kind != '{PHASE}'"]
+        wanted = [*(["site = ?"] if site is not None else []), *told]
         sql = f"SELECT {EVENT} FROM event {'WHERE' if wanted else ''} {' AND '.join(wanted)} ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
         rows = self._read(sql, (*([site] if site is not None else []), *kinds, limit))
         return tuple(Event(*(*kept, json.loads(more))) for *kept, more in rows)
@@ -88,8 +89,8 @@ class HistoryStore:
 
     def moving(self) -> frozenset[str]:
         """Sites that were not at rest when it was last looked."""
-        sql = "SELECT site, kind, max(at) FROM event WHERE kind IN ('plan', 'rest') GROUP BY site"
-        return frozenset(row[0] for row in self._read(sql, ()) if row[1] == "plan")
+        sql = "SELECT site, kind, max(at) FROM event WHERE kind IN ('plan', 'phase', 'rest') GROUP BY site"
+        return frozenset(row[0] for row in self._read(sql, ()) if row[1] != "rest")
 
     def tidy(self, now: float, keep_days: float, keep_rows: int) -> None:
         """Drop what is older, and of the rest what is too much; drift that is still there stays."""

@@ -12,6 +12,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.desired.revision import Revision
 from reconciler.desired.spec import Route
 from reconciler.planning.deploys import Deploy, deploys
+from reconciler.planning.diff import Difference
 from reconciler.planning.events import DriftPeriod, Event
 from reconciler.web.picture import LEAST, WIDTH, bar_of, drift_bars, lasting
 from reconciler.web.view import Ports, chosen, group_of, links_of, overview, problems_of, site_row
@@ -92,6 +93,14 @@ def test_what_fails_waits_or_is_gone_is_said(tmp_path: Path) -> None:
         text = client.get("/").text
         assert "cannot list the containers: no route" in text
         assert "cannot reach git.example.com" in text
+        done = page.latest.now.done
+        assert done
+        edited = Difference("", "/etc/hosts", "content", "as it was written", "edited", "drift", action="is written again")
+        drifted = replace(healthy(1), differences=(replace(edited, container="docs-1", field="mem_limit", action="is replaced"),))
+        page.latest.passed(replace(done, plan=replace(done.plan, host=(edited,), sites={"docs": drifted})))
+        assert "<b>Changed by hand:</b> /etc/hosts" in client.get("/").text
+        assert "is written again" in client.get("/").text
+        assert "is replaced" in client.get("/sites/docs").text
         gone = client.get("/sites/mail")
         assert gone.status_code == 200
         assert "neither written nor runs any more" in gone.text
