@@ -99,7 +99,7 @@ def merged(host: Host, version: str) -> Merge:
         "the switch is written": switch,
         "switched": seen.at["switched"],
     }
-    engine = [(when(row) - float(row["seconds"]), when(row)) for row in rows if row.get("event") in ("pull", "start")]
+    engine = [(when(row) - float(row["seconds"]), when(row)) for row in rows if row.get("event") in ("pull", "create", "start")]
     taken = seen.taken_after(pinned)
     others = (*engine, (pinned, taken), (started, max(at["ready"], at["known to Traefik"])), (switch, at["switched"]))
     return Merge(pushed, at, others)
