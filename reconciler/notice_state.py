@@ -66,8 +66,9 @@ class State:
 
 
 def as_text(state: State) -> str:
-    """What must outlive the process: what was said, so that it is not said again after each start."""
-    return json.dumps({"open": [asdict(row) for row in state.open.values() if row.times], "recent": state.recent})
+    """What must outlive the process: what was said, so that it is not said again after each start, and a merge that is under way."""
+    merge = state.merge and {**asdict(state.merge), "sites": sorted(state.merge.sites)}
+    return json.dumps({"open": [asdict(row) for row in state.open.values() if row.times], "recent": state.recent, "merge": merge})
 
 
 def from_text(text: str) -> State:
@@ -76,6 +77,7 @@ def from_text(text: str) -> State:
         data = json.loads(text)
         rows = [Open(**{**row, "condition": Condition(**row["condition"])}) for row in data["open"]]
         recent = {str(key): (float(at), int(times)) for key, (at, times) in data["recent"].items()}
+        merge = Merge(**{**data["merge"], "sites": frozenset(data["merge"]["sites"])}) if data["merge"] else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return State()
-    return State({row.condition.key: row for row in rows}, recent)
+    return State({row.condition.key: row for row in rows}, recent, merge=merge if merge and merge.coming else None)

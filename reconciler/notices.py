@@ -26,6 +26,8 @@ def fetched(state: State, desired: Desired, author: str, subject: str, now: floa
     state = _closed(state, {"fetch"}, now)
     before = state.desired
     state = replace(state, desired=desired, who=(author, subject))
+    if before is None and state.merge is not None:  # a merge was under way when the process ended
+        return replace(state, merge=replace(state.merge, commit=desired.revision, author=author, subject=subject))
     if before is None or before.revision == desired.revision:
         return state
     sites, since = changed(before, desired), now
@@ -47,7 +49,7 @@ def passed(state: State, plan: Plan, desired: Desired, now: float) -> State:
     in_motion = moving(plan)
     merge = state.merge
     if not state.looked and (sites := by_commit(plan) & in_motion):  # what came while nobody looked
-        merge = Merge(desired.revision, *state.who, now, sites)
+        merge = replace(merge, sites=merge.sites | sites) if merge else Merge(desired.revision, *state.who, now, sites)
     if merge is not None and merge.coming and desired.revision == merge.commit and not merge.sites & in_motion:
         merge = _rested(merge, plan, desired, now)
     found = {c.key: c for c in conditions(plan, desired) if c.kind != "drift" or _by_hand(c, state, merge)}

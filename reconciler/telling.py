@@ -74,7 +74,10 @@ class Teller(Follower):
         self._thread.start()
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
+        before = self._state.merge
         self._hear(lambda state, now: notices.fetched(state, desired, revision.author, revision.subject, now))
+        if self._state.merge != before:
+            self._store.keep_note("notices", as_text(self._state))
 
     def not_fetched(self, why: str) -> None:
         self._hear(lambda state, now: notices.not_fetched(state, why, now))

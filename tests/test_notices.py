@@ -345,6 +345,25 @@ def test_a_commit_that_came_while_nobody_looked_is_a_merge() -> None:
     assert people.heard == [Notice("1 site as c7 by Ada, 1.0 s", "a change\nshop", "success")]
 
 
+def test_a_merge_is_said_although_the_process_was_ended_in_the_midst_of_it() -> None:
+    """Also when its sites were as it says by then, and when another commit came meanwhile."""
+    people = at_rest("shop", "blog", "wiki")
+    people.merge("c2", "shop")
+    people.look(moves("shop"), rests("blog"), rests("wiki"))
+    people.restart()
+    people.look(rests("shop"), rests("blog"), rests("wiki"))
+    assert people.heard == [Notice("1 site as c2 by Ada, 2.0 s", "a change\nshop", "success")]
+    people.merge("c3", "shop")
+    people.state = from_text(as_text(people.state))
+    people.merge("c4", "blog")
+    people.look(rests("shop"), moves("blog", differences=(BY_COMMIT,)), rests("wiki"))
+    people.look(rests("shop"), rests("blog"), rests("wiki"))
+    assert people.last == Notice("2 sites as c4 by Ada, 2.0 s", "a change\nblog, shop", "success")
+    people.restart()
+    people.look(rests("shop"), rests("blog"), rests("wiki"), after=HOUR)
+    assert len(people.heard) == 2
+
+
 def test_a_store_that_holds_something_else_is_an_empty_one() -> None:
     for text in ("", "null", "[]", "{", '{"open": [{}], "recent": {}}', '{"open": [], "recent": {"a": 1}}'):
         assert from_text(text) == State()

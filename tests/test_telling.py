@@ -84,6 +84,16 @@ def test_what_was_said_is_not_said_again_by_the_next_process(start: Make, receiv
     assert [title.partition(", for ")[2] for title in (m["message"] for m in receiver.until(2))] == ["", "60 min"]
 
 
+def test_a_merge_that_is_under_way_is_kept_by_itself(start: Make, receiver: Receiver, now: list[float]) -> None:
+    """A process that is killed writes nothing any more."""
+    teller = start()
+    teller.passed(a_pass(BLOG, at=now[0]))
+    teller.fetched(Revision("c2", {}, lambda _: b"", "Ada", "a change"), Desired("c2", {}, held={"blog": "broken"}))
+    start().passed(a_pass(replace(BLOG, sync="held", message="broken"), at=now[0]))
+    (message,) = receiver.until(1)
+    assert message["message"] == "web-1: 0 of 1 site as c1, 0.0 s; blog is held as it runs: broken"
+
+
 def test_the_report_comes_at_its_time_once_whatever_starts_again(start: Make, receiver: Receiver, now: list[float]) -> None:
     """And not with the first start; one that was missed comes with the next pass."""
     daily = Schedule("daily", 8, 0)

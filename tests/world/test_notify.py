@@ -75,6 +75,10 @@ def test_an_address_that_apprise_does_not_know_is_refused_without_saying_it(url:
     assert "secret" not in str(raised.value)
 
 
+def test_why_it_was_not_taken_is_said_without_the_host_which_may_be_a_token() -> None:
+    assert Services(["json://127.0.0.1:9/secret-token"]).send(0, NOTICE) == "A Connection error occurred sending JSON notification to …."
+
+
 def test_an_address_is_called_and_a_failure_is_said_without_it(receiver: Receiver) -> None:
     assert call(receiver.heartbeat) == ""
     assert receiver.calls == ["/ping/secret-uuid"]
