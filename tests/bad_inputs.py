@@ -39,6 +39,7 @@ ROWS = (
     ("top-level list", YAML, ONE, "top-list"),
     ("500 × [", YAML, ONE, "500-brackets"),
     ("over 64 KiB", YAML, ONE, "too-large"),
+    ("a gigabyte of zeros", COMPILE, "test_what_is_too_large_is_not_even_read", ""),
     ("control characters", YAML, ONE, "control-character"),
     ("surrogates", YAML, ONE, "surrogate"),
     ("an escaped surrogate", YAML, ONE, "surrogate-escape"),

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.desired.claims import Claimant, clashes
-from reconciler.desired.contents import LFS, content_digest, content_of, is_lfs
+from reconciler.desired.contents import content_digest, content_of, read_text
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.middlewares import flat
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
@@ -13,7 +13,7 @@ from reconciler.desired.policy import Policy
 from reconciler.desired.problem import Problem, errors
 from reconciler.desired.refusal import Refusal
 from reconciler.desired.release import fingerprint
-from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.revision import Revision
 from reconciler.desired.secrets import Vault, check_file, source_of
 from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Sticky
 from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, SecretRef, Volume
@@ -58,12 +58,10 @@ class Compiler:
         return desired
 
     def _fleet(self, revision: Revision) -> tuple[Fleet | None, tuple[Problem, ...]]:
-        entry = revision.entries.get(FLEET_FILE)
-        if entry is None:
+        if FLEET_FILE not in revision.entries:
             return Fleet(), ()
-        if entry.kind != "file":
-            return None, (_no_file(FLEET_FILE, entry),)
-        return parse_fleet(FLEET_FILE, revision.read(FLEET_FILE), self._policy)
+        data = read_text(revision, FLEET_FILE)
+        return (None, (data,)) if isinstance(data, Problem) else parse_fleet(FLEET_FILE, data, self._policy)
 
     def _sites(self, revision: Revision, fleet: Fleet, problems: tuple[Problem, ...], previous: Desired | None) -> Desired:
         compiled: dict[str, _Compiled] = {}
@@ -101,18 +99,18 @@ class Compiler:
         seen: dict[tuple[str, str, str], ParsedSite],
     ) -> _Compiled:
         entry = revision.entries[path]
-        if entry.kind != "file":
-            return _Compiled(None, {}, (_no_file(path, entry),))
         fleet_entry = revision.entries.get(FLEET_FILE)
         key = (path, entry.id, fleet_entry.id if fleet_entry else "")
-        if is_lfs(revision, path, entry):
-            return _Compiled(None, {}, (Problem(path, 0, 0, "", "SS-N17", LFS),))
-        parsed = self._parsed.get(key) or parse_site(path, revision.read(path), fleet, self._policy)
+        parsed = self._parsed.get(key) or self._parse(revision, fleet, path)
         seen[key] = parsed
         site, problems = parsed
         if site is None:
             return _Compiled(None, {}, problems, path)
         return compile_site(revision, fleet, path, name, site, problems, self._vault)
+
+    def _parse(self, revision: Revision, fleet: Fleet, path: str) -> ParsedSite:
+        data = read_text(revision, path)
+        return (None, (data,)) if isinstance(data, Problem) else parse_site(path, data, fleet, self._policy)
 
 
 def compile_site(
@@ -229,10 +227,6 @@ def _all_held(revision: Revision, previous: Desired | None, problems: tuple[Prob
 
 def _last_good(held: Mapping[str, str], previous: Desired | None) -> dict[str, DesiredSite]:
     return {name: previous.sites[name] for name in held if previous is not None and name in previous.sites}
-
-
-def _no_file(path: str, entry: Entry) -> Problem:
-    return Problem(path, 0, 0, "", "SS-N17", f"is a {entry.kind}. Put the file itself into the repository.")
 
 
 def _is_yaml(path: str) -> bool:

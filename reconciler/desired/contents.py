@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping
 
 from reconciler.desired.desired import Content
+from reconciler.desired.file_text import MAX_BYTES, too_large
+from reconciler.desired.problem import Problem
 from reconciler.desired.refusal import show
 from reconciler.desired.revision import Entry, Revision
 
@@ -11,6 +13,7 @@ MAX_CONTENT = 16 * 1024 * 1024
 """Bytes of one `files` entry, all its files together."""
 POINTER_SIZES = range(120, 200)
 """Bytes of a pointer of Git LFS."""
+POINTER = b"version https://git-lfs.github.com/spec/"
 LFS = "is a pointer of Git LFS, which is not fetched. Put the file itself into the repository."
 
 
@@ -32,7 +35,7 @@ def content_of(revision: Revision, source: str) -> Content | str:
             return f"{show(path)} has a part that no file may be called. Rename it."
     if sum(e.size for _, _, e in rows) > MAX_CONTENT:
         return f"{source} is over {MAX_CONTENT // 1024 // 1024} MiB. Put large content into the image or a volume."
-    if pointer := next((path for _, path, e in rows if is_lfs(revision, path, e)), None):
+    if pointer := next((path for _, path, e in rows if _is_lfs(revision, path, e)), None):
         return f"{show(pointer)} {LFS}"
     return Content(tuple((inside, path, e.executable) for inside, path, e in rows))
 
@@ -49,6 +52,17 @@ def _is_file_name(path: str) -> bool:
     return path.isprintable() and not any(part in ("", ".", "..") or part.lower() == ".git" for part in parts)
 
 
-def is_lfs(revision: Revision, path: str, entry: Entry) -> bool:
+def read_text(revision: Revision, path: str) -> bytes | Problem:
+    """The bytes of a file that people write, or why it is none; what is too large is not read."""
+    entry = revision.entries[path]
+    if entry.kind != "file":
+        return Problem(path, 0, 0, "", "SS-N17", f"is a {entry.kind}. Put the file itself into the repository.")
+    if entry.size > MAX_BYTES:
+        return too_large(path, entry.size)
+    data = revision.read(path)
+    return Problem(path, 0, 0, "", "SS-N17", LFS) if data.startswith(POINTER) else data
+
+
+def _is_lfs(revision: Revision, path: str, entry: Entry) -> bool:
     """Only what has a pointer's size is read."""
-    return entry.size in POINTER_SIZES and revision.read(path).startswith(b"version https://git-lfs.github.com/spec/")
+    return entry.size in POINTER_SIZES and revision.read(path).startswith(POINTER)

@@ -5,13 +5,16 @@ from reconciler.desired.problem import Problem
 MAX_BYTES = 64 * 1024
 
 
+def too_large(file: str, size: int) -> Problem:
+    """Of a file with `size` bytes, which nobody needs to read."""
+    message = f"the file has {size} bytes, more than {MAX_BYTES}. Move large content into files of its own and mount them with files:."
+    return Problem(file, 1, 1, "", "SS-Y10", message)
+
+
 def decode(file: str, data: bytes) -> tuple[str | None, Problem | None]:
     """The text of a file, or what is wrong with it."""
     if len(data) > MAX_BYTES:
-        message = (
-            f"the file has {len(data)} bytes, more than {MAX_BYTES}. Move large content into files of its own and mount them with files:."
-        )
-        return None, Problem(file, 1, 1, "", "SS-Y10", message)
+        return None, too_large(file, len(data))
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

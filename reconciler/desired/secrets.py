@@ -70,6 +70,10 @@ def source_of(written: str) -> Source:
     return Source(kind, path, key)
 
 
+MOST = 1024 * 1024
+"""Bytes of an encrypted file."""
+
+
 def check_file(where: Source, revision: Revision) -> None:
     """Refuse a path that is no file of the repository."""
     if where.kind == "host":
@@ -77,3 +81,5 @@ def check_file(where: Source, revision: Revision) -> None:
     entry = revision.entries.get(where.name)
     if entry is None or entry.kind != "file":
         raise Refusal("SS-C36", f"{show(where.name)} is no file of the repository. Add it: shipstone secrets encrypt makes one.")
+    if entry.size > MOST:
+        raise Refusal("SS-C36", f"{show(where.name)} has {entry.size} bytes. A secret has at most {MOST}: put large content into a volume.")

@@ -26,6 +26,8 @@ LOCK_RETRY = 0.05
 BRANCHES_SHOWN = 5
 ANYONE, UNSIGNED = Access(), Signers()
 FEWER = " Put what Shipstone does not need elsewhere, or set [source] path."
+SHOWN = 200
+"""Characters of an author or a subject."""
 SHORT = 12
 """Digits of a commit that people get."""
 
@@ -154,7 +156,9 @@ class GitSource:
             raise GitError("", refused=f"it has {len(entries)} files, more than [source] max_files, {self._caps.files}.{FEWER}")
         self._tidy_next = True
         blobs.close()
-        return Revision(commit, entries, reader_of(commit, entries, blobs), printable(author), printable(subject), float(committed))
+        return Revision(
+            commit, entries, reader_of(commit, entries, blobs), printable(author[:SHOWN]), printable(subject[:SHOWN]), float(committed)
+        )
 
     def _history(self, where: Address, commands: Commands) -> History:
         return History(where, commands, REF, self._signers, self._mirror.parent)

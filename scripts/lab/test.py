@@ -19,10 +19,16 @@ def main() -> int:
         need("git", "openssl", "ps")
         with an_engine() as engine:
             code = pytest(sys.argv[1:], engine.socket)
-        return code or (soak([]) if "--soak" in sys.argv else 0)
+        return code or (soak([]) if long_fuzz(sys.argv[1:]) else 0)
     except LabError as error:
         print(f"test: {error}", file=sys.stderr)
         return 1
+
+
+def long_fuzz(arguments: list[str]) -> bool:
+    """Asked for, and not for other tests alone."""
+    paths = [each for each in arguments if not each.startswith("-")]
+    return "--soak" in arguments and (not paths or any("fuzz" in path for path in paths))
 
 
 def pytest(arguments: list[str], socket: str) -> int:

@@ -170,3 +170,26 @@ def test_files_over_the_cap_are_not_mounted() -> None:
     assert desired.held == {
         "a": "sites/a.yaml:3:15 files./srv: pages is over 16 MiB. Put large content into the image or a volume.",
     }
+
+
+def test_what_is_too_large_is_not_even_read() -> None:
+    """A gigabyte of zeros is a small commit."""
+
+    def read(path: str) -> bytes:
+        raise AssertionError(path)
+
+    def said(path: str) -> list[str]:
+        large = Revision("r", {path: Entry("1" * 40, "file", 2**30)}, read)
+        return [str(problem) for problem in Compiler(Policy()).compile(large).problems]
+
+    message = ":1:1 the file has 1073741824 bytes, more than 65536. Move large content into files of its own and mount them with files:."
+    assert said("sites/a.yaml") == [f"sites/a.yaml{message}"]
+    assert said("shipstone.yaml") == [f"shipstone.yaml{message}"]
+
+
+def test_an_encrypted_file_that_is_too_large() -> None:
+    plain = revision("r", {"sites/a.yaml": SITE + "secrets: {A: age:a.age}\n", "a.age": ""})
+    desired = Compiler(Policy()).compile(Revision("r", {**plain.entries, "a.age": Entry("1" * 40, "file", 2**30)}, plain.read))
+    assert desired.held == {
+        "a": "sites/a.yaml:3:14 secrets.A: a.age has 1073741824 bytes. A secret has at most 1048576: put large content into a volume."
+    }

@@ -7,12 +7,12 @@ from lab.host import Host, until
 from lab.load import Load
 
 from tests.conftest import SiteText
+from tests.desired.test_bad_yaml import BOMB
 
 pytestmark = pytest.mark.docker
 
 BAD = {
-    "bomb": "x-a: &a [k, k, k, k, k, k, k, k, k]\nx-b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\n"
-    "x-c: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nx-d: [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\n{image}",
+    "bomb": BOMB + "{image}",
     "deep": "x-a: " + "[" * 500 + "\n",
     "python": "{image}user: !!python/object/apply:os.system [id]\n",
     "sexagesimal": "{image}command: [serve, 22:22]\n",

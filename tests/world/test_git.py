@@ -144,6 +144,11 @@ def test_subjects_cannot_write_on_the_terminal(upstream: Upstream, source: GitSo
     assert source.fetch().subject == "red \\x1b[31m"
 
 
+def test_a_long_subject_is_cut(upstream: Upstream, source: GitSource) -> None:
+    upstream.push({"a": "1"}, "x" * 100_000)
+    assert source.fetch().subject == "x" * 200
+
+
 def test_kinds_and_the_executable_bit(upstream: Upstream, source: GitSource, tmp_path: Path) -> None:
     """A symlink is never followed; a submodule has no content."""
     (upstream.work / "link").symlink_to("/etc/passwd")

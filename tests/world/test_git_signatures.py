@@ -12,6 +12,8 @@ from lab.engine import need
 from lab.host import until
 
 from reconciler.errors import SourceError
+from reconciler.settings import load_settings
+from reconciler.wiring import source_of
 from reconciler.world.git import GitSource
 from reconciler.world.git_signatures import Signers, split
 from tests.world.test_git import Upstream
@@ -263,3 +265,19 @@ def test_files_of_signers_that_are_not_there(signed: Signed) -> None:
     bare = GitSource(str(signed.upstream.bare), "main", "", signed.mirror, allow_file=True, signers=Signers("commit"))
     with pytest.raises(SourceError, match=r"and \[source\] allowed_signers is not set"):
         bare.fetch()
+
+
+def test_the_settings_say_whose_signatures_count(signed: Signed, tmp_path: Path) -> None:
+    """From the file to the fetch; without a signer's file they are refused."""
+    signed.push("")
+    config = tmp_path / "config.toml"
+    state = f'[state]\ndir = "{tmp_path}/state"\n'
+    config.write_text(
+        f'[source]\nurl = "{signed.upstream.bare}"\nallow_file = true\nverify = "commit"\nallowed_signers = "{tmp_path}/allowed"\n{state}'
+    )
+    source = source_of(load_settings(config))
+    with pytest.raises(SourceError, match="it is not signed"):
+        source.fetch()
+    commit = signed.push("ada")
+    assert source.fetch().id == commit
+    source.close()
