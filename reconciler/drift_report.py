@@ -13,6 +13,8 @@ from reconciler.report import notices
 BYTES = ("mem_limit", "memswap_limit", "mem_reservation")
 HOST = "this host"
 """Instead of a site, where a difference is no site's."""
+SUMMED = 20
+"""Differences that a summary names one by one."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,16 @@ def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
     said = [tuple(_printable(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
     return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), *said)
+
+
+def drift_summary(plan: Plan, desired: Desired) -> str:
+    """A few lines of Markdown for a message: what differs now, and what is done about it."""
+    now = dt.datetime.now(dt.UTC).timestamp()
+    report = drift_report(plan, desired, now)
+    lines = [f"**{report.title}** at `{report.revision}`"]
+    lines += [f"- {_escaped(f'{row.site}: {row.where} {_says(row)}')}{_also(row)}" for row in report.rows[:SUMMED]]
+    lines += [f"- and {len(report.rows) - SUMMED} more"] if len(report.rows) > SUMMED else []
+    return "\n".join([*lines, *(f"- {_escaped(text)}" for text in report.said)])
 
 
 def as_text(report: DriftReport) -> list[str]:
@@ -139,8 +151,16 @@ def _values(row: Row) -> str:
     return f"{row.actual or 'nothing'}, should be {row.desired or 'nothing'}"
 
 
+def _says(row: Row) -> str:
+    return f"{row.field} is {_values(row)}"
+
+
 def _since(row: Row) -> str:
     return f"since {row.since} ({row.age})"
+
+
+def _also(row: Row) -> str:
+    return f" ({_escaped(row.action)}; {row.age})" if row.action else f" ({row.age})"
 
 
 def _escaped(text: str) -> str:

@@ -103,6 +103,14 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     assert "default-src 'none'" in text
 
 
+def test_a_summary_is_a_few_lines() -> None:
+    many = [replace(LABEL, field=f"labels.{n}") for n in range(30)]
+    lines = drift_report.drift_summary(plan(*many, foreign=(CLAIM,)), DESIRED).splitlines()
+    assert lines[0] == "**30 differences on 1 site** at `c0ffeec0ffee`"
+    assert lines[-2] == "- and 10 more"
+    assert len(lines) == 1 + 20 + 2
+
+
 def test_exit_codes_of_drift() -> None:
     """0 nothing, 2 a hand or somebody else's claim, 1 what is held: that wins."""
     for found, code in ((plan(), 0), (plan(MEMORY), 2), (plan(host=(HOSTS,)), 2), (plan(foreign=(CLAIM,)), 2)):

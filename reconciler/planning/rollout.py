@@ -55,9 +55,9 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     if seen.pin != pin:
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
-    lost = is_lost(seen, cast, memory)
-    if not confirmed(seen, pin) and not lost:
-        steps += creates_of(seen, goal, cast, memory) if seen.pin == pin else ()
+    healing = is_healing(seen, memory)
+    if not confirmed(seen, pin) and not (healing and is_lost(seen, cast)):
+        steps += creates_of(seen, goal, cast, memory, healing=healing) if seen.pin == pin or healing else ()
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
@@ -72,7 +72,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     else:
         steps += [stop_of(c, "superseded before it served") for c in idle]
         steps += [remove_of(c) for c in cast.leaving if not alive(c)]
-    starts, memory, again = due_starts(seen, goal, cast, steps, memory, lost=lost)
+    starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
     steps += starts
     look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
@@ -87,17 +87,14 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
 
 
-def is_lost(seen: Seen, cast: Cast, memory: SiteMemory) -> bool:
-    """All of a release that was at rest is gone: nobody serves whom the pin would have to protect, so nothing is waited for."""
-    goal = seen.goal
-    return (
-        goal is not None
-        and memory.served == goal.release
-        and not any(alive(c) for c in seen.containers)
-        and not cast.stopped
-        and seen.handover == NOTHING
-        and seen.traefik.reachable
-    )
+def is_healing(seen: Seen, memory: SiteMemory) -> bool:
+    """The release that was at rest is completed again, and no route changes hands."""
+    return seen.goal is not None and memory.served == seen.goal.release and seen.handover == NOTHING
+
+
+def is_lost(seen: Seen, cast: Cast) -> bool:
+    """All of it is gone: nobody serves whom the pin would have to protect, so it is not waited for."""
+    return not any(alive(c) for c in seen.containers) and not cast.stopped and seen.traefik.reachable
 
 
 def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:

@@ -35,20 +35,20 @@ def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
 
 
-def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory) -> list[Create]:
+def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory, *, healing: bool = False) -> list[Create]:
     """What can be created while Traefik takes the pin that is written: the start comes sooner then, and nobody routes to them before."""
     if not seen.traefik.reachable or next_start(memory) > seen.now:
         return []
-    return [Create(step.new, step.reason) for step in starts_of(seen, goal, cast)]
+    return [Create(step.new, step.reason) for step in starts_of(seen, goal, cast, healing=healing)]
 
 
-def starts_of(seen: Seen, goal: DesiredSite, cast: Cast, *, lost: bool = False) -> list[Start]:
-    """A start for each container that is missing. Where all were lost, under numbers that Traefik does not know: nothing is waited for."""
+def starts_of(seen: Seen, goal: DesiredSite, cast: Cast, *, healing: bool = False) -> list[Start]:
+    """A start for each container that is missing. `healing`: under numbers that Traefik does not list, so that it need not forget any."""
     steps: list[Start] = []
     rank = rank_for(seen.containers, goal.release, pins=seen.names.pins)
     for service, count in cast.missing:
         used = {c.replica for c in seen.containers if c.release == goal.release and c.service == service.name}
-        if lost:
+        if healing:
             used |= known_numbers(seen, goal, service.name)
         free = [n for n in range(1, count + len(used) + 1) if n not in used][:count]
         for n in free:
@@ -97,14 +97,14 @@ def _why_start(seen: Seen, goal: DesiredSite, service: DesiredService) -> str:
 
 
 def due_starts(
-    seen: Seen, goal: DesiredSite, cast: Cast, before: list[Step], memory: SiteMemory, *, lost: bool = False
+    seen: Seen, goal: DesiredSite, cast: Cast, before: list[Step], memory: SiteMemory, *, healing: bool = False
 ) -> tuple[list[Step], SiteMemory, float | None]:
     """What is started after the steps in `before`, with what has to be waited for first; the try is counted when nothing has to.
     Last, when a wait for the next try ends (monotonic seconds)."""
     starts: list[Step] = [
         _start_of(seen, goal, c) if c.state == "created" else StartAgain(c.name, c.id, f"{goal.release} serves again") for c in cast.stopped
     ]
-    starts += starts_of(seen, goal, cast, lost=lost)
+    starts += starts_of(seen, goal, cast, healing=healing)
     waits: list[Step] = []
     if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
         waits.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
