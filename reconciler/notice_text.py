@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator, Sequence
 
 from reconciler.conditions import Condition
-from reconciler.desired.desired import Desired
 from reconciler.notice_state import Merge, Open, Over
 from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice
@@ -47,16 +46,6 @@ def unfinished_text(merge: Merge, sites: Collection[str], plan: Plan) -> tuple[s
     why = {name: plan.sites[name].message or plan.sites[name].health for name in sites if name in plan.sites}
     rows = [f"{name}: {why.get(name, 'its steps are being done')}".split("\n")[0] for name in sorted(sites)]
     return f"{_sites(len(sites))} not yet as {merge.commit[:12]} says", "\n".join(some(rows))
-
-
-def drift_summary(plan: Plan, desired: Desired) -> str:
-    """How everything stands, for the scheduled report."""
-    right = sum(site.sync == "synced" for site in plan.sites.values())
-    rows = [str(row) for row in plan.host]
-    rows += [f"{name}: {row}" for name, site in sorted(plan.sites.items()) for row in site.differences if row.cause == "drift"]
-    other = [f"{name}: {site.sync}, {site.health}" for name, site in sorted(plan.sites.items()) if site.sync != "synced"]
-    drift = ["drift:", *some(rows)] if rows else ["no drift"]
-    return "\n".join([f"{right} of {_sites(len(plan.sites))} as {desired.revision[:12]} says", *some(other), *drift])
 
 
 def lasted(seconds: float) -> str:

@@ -9,9 +9,9 @@ from starlette.routing import Route
 from reconciler import wiring
 from reconciler.apply import Outcome
 from reconciler.daemon import Daemon
+from reconciler.drift_report import drift_summary
 from reconciler.journal import Journal
 from reconciler.metrics import Metrics
-from reconciler.notice_text import drift_summary
 from reconciler.settings import Settings
 from reconciler.supervised import Supervised
 from reconciler.web.actions import Actions

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.drift_report import drift_summary
 from reconciler.followers import Pass
-from reconciler.notice_text import drift_summary
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory
