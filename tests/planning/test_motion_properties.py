@@ -57,6 +57,8 @@ site_texts = st.builds(
     route=st.sampled_from(["", "", "", "path: /a\n", "path: /a/b\n", "tls: true\n", "middlewares: [{compress: {}}]\n"])
     | st.just("path: /a\nmiddlewares: [{addPrefix: {prefix: /x}}, {compress: {}}]\n"),
 )
+MOST = 3
+"""Releases of a site that run at once."""
 Answered = tuple[str, str, bool]
 """A host name, a path, and whether it is asked by TLS."""
 LEARNS = ("", "containers", "pins", "all")
@@ -293,6 +295,15 @@ class Motion(RuleBasedStateMachine):
             for volume in applied_of(c).spec.volumes if c.state == "running" else ():
                 writers.setdefault(volume.source, set()).add(c.release)
         assert all(len(releases) == 1 for releases in writers.values()), writers
+
+    @invariant()
+    def never_more_than_three_releases_of_a_site(self) -> None:
+        """The one that serves, the newest, and one that is being taken away."""
+        releases: dict[str, set[str]] = {}
+        for c in self.engine.containers():
+            if c.state == "running":
+                releases.setdefault(c.site, set()).add(c.release)
+        assert all(len(names) <= MOST for names in releases.values()), releases
 
     # How it is put together.
 
