@@ -47,7 +47,8 @@ class Journal(Follower):
         drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
         drift |= {("", str(row)) for row in plan.host}
         for name, text in sorted(drift - self._drift):
-            log.warning("drift", site=name, release=plan.sites[name].release, commit=commit, difference=text)
+            release = plan.sites[name].release if name else ""  # what is no site's has none
+            log.warning("drift", site=name, release=release, commit=commit, difference=text)
         self._drift = drift | {row for row in self._drift if row[0] in plan.busy}
 
     def did(self, outcome: Outcome) -> None:

@@ -82,7 +82,12 @@ def test_drift_is_named_and_apply_heals_it(host: Host, site_text: SiteText) -> N
     (row,) = finding(host, "drift", code=2)["sites"]["shop"]["differences"]
     assert row["container"] == victim["Names"][0].removeprefix("/")
     assert (row["field"], row["desired"], row["actual"], row["cause"]) == ("mem_limit", "67108864", "134217728", "drift")
-    assert "mem_limit: 134217728, should be 67108864 (drift)" in host.shipstone("drift").stdout
+    text = host.shipstone("drift").stdout
+    assert text.startswith("1 difference on 1 site at ")
+    assert "mem_limit  128 MiB, should be 64 MiB  since " in text
+    assert text.rstrip().endswith("healed: another one takes its place")
+    assert "| mem\\_limit | 128 MiB | 64 MiB |" in host.shipstone("drift", "--output", "markdown").stdout
+    assert '<code class="is">128 MiB</code>' in host.shipstone("drift", "--output", "html").stdout
     host.shipstone("apply", check=True)
     assert victim["Id"] not in {row["Id"] for row in host.containers("shop")}
     assert host.shipstone("drift").stdout == "no drift\n"
@@ -116,6 +121,8 @@ def test_a_stranger_on_our_host_name_is_told_and_left_alone(host: Host, site_tex
             "rule": f"Host(`shop.{host.domain}`)",
             "host": f"shop.{host.domain}",
             "site": "shop",
+            "kind": "host",
+            "name": "",
         }
         assert f"claims shop.{host.domain} of site shop" in host.shipstone("status").stderr
         assert host.shipstone("apply").returncode == 0

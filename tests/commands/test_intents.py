@@ -1,5 +1,7 @@
 """What people say by commands, to a running daemon or to none, on a real engine under load."""
 
+import json
+
 import pytest
 from lab.host import Host, until
 from lab.load import Load
@@ -49,7 +51,8 @@ def test_restart_rollback_and_resume_lose_nothing(host: Host, site_text: SiteTex
         site = host.status()["sites"]["shop"]
         assert site["sync"] == "out-of-sync"
         assert f"rolled back to {first}r1; the repository says {second}" in site["message"]
-        assert host.shipstone("drift").returncode == 0, "no hand did it"
+        found = json.loads(host.shipstone("drift", "--output", "json").stdout)
+        assert found["sites"]["shop"]["differences"] == found["host"] == [], "no hand did it"
         assert host.shipstone("resume", "shop", check=True).stdout == "shop: the repository counts again\n"
         until(lambda: at_rest(host, second), "forward again", 40)
         assert host.status()["sites"]["shop"]["sync"] == "synced"

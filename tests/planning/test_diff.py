@@ -221,6 +221,14 @@ HANDS: dict[str, tuple[Callable[[Row], None], set[tuple[str, str, str]]]] = {
         mounted(DATA, BIND, FILE, mount("bind", "/", "/host", writable=True)),
         {("mounts./host", "", "bind /")},
     ),
+    "a file of the repository that can be written to": (
+        mounted(DATA, BIND, {**FILE, "RW": True}),
+        {("mounts./etc/app.ini", "file conf/app.ini (read-only)", f"bind /elsewhere/{'f' * 64}")},
+    ),
+    "the host's own where the image has a volume": (
+        mounted(DATA, BIND, FILE, mount("bind", "/srv/mine", "/var/lib/app", writable=True)),
+        {("mounts./var/lib/app", "", "bind /srv/mine")},
+    ),
     "a label of one's own": (labelled(team="other", more="1"), {("labels.team", "shop", "other"), ("labels.more", "", "1")}),
     "the image's label": (labelled(maintainer="me"), {("labels.maintainer", "", "me")}),
     "a label of Traefik": (

@@ -295,7 +295,7 @@ def test_every_kind_is_named_left_and_healed(fleet: Fleet) -> None:
         assert {row["action"] for row in found[name] if kind.stays and row["field"] != "replicas"} <= {REPORTED}, name
 
     after = {name: {row["Id"] for row in host.containers(name)} for name in KINDS}
-    host.shipstone("apply", "--timeout", "60")
+    host.shipstone("apply", "--timeout", "40")
     for name, kind in KINDS.items():
         assert ({row["Id"] for row in host.containers(name)} <= after[name]) == kind.stays, name
 
