@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 from lab.host import Host, until
 
+from reconciler.cli import app
 from reconciler.world.age_files import new_identity, recipients_of, seal
 
 pytestmark = pytest.mark.docker
@@ -30,9 +32,22 @@ MARKS = {
     "registry": "planted-0004-registry",
     "url": "planted-0005-url",
     "webhook": "planted-0006-webhook",
-    "environment": "planted-0007-environment",
     "changed": "planted-0008-changed",
+    "token": "planted-0009-token",
+    "forge": "planted-0010-forge",
+    "notices": "planted-0011-notices",
+    "heartbeat": "planted-0012-heartbeat",
 }
+ENVIRONMENT = {
+    "SHIPSTONE_HTTP__TOKEN": MARKS["token"],
+    "SHIPSTONE_FORGE__KIND": "gitea",
+    "SHIPSTONE_FORGE__API": "http://127.0.0.1:1/api/v1",
+    "SHIPSTONE_FORGE__REPOSITORY": "team/sites",
+    "SHIPSTONE_FORGE__TOKEN": MARKS["forge"],
+    "SHIPSTONE_NOTIFY__URLS": f'["json://127.0.0.1:1/{MARKS["notices"]}"]',
+    "SHIPSTONE_NOTIFY__HEARTBEAT": f"http://127.0.0.1:1/{MARKS['heartbeat']}",
+}
+"""Nobody answers there: what cannot be reached is named in errors."""
 COMMANDS = (
     "plan",
     "plan --output json",
@@ -52,8 +67,15 @@ COMMANDS = (
     "retry shop",
     "rollback shop",
     "approve",
+    "report",
+    "history",
+    "history --output json",
+    "notify-test",
     "traefik-restart",
+    "apply --timeout 1",
 )
+ELSEWHERE = {"run", "schema", "init", "install", "uninstall", "hosts-write", "secrets", "logs"}
+"""The daemon itself; what reads no settings; what makes secrets, see tests/commands; what prints the words of programs, as Docker does."""
 
 
 def leaks(text: str) -> list[str]:
@@ -98,8 +120,7 @@ def test_no_secret_is_ever_said_or_written_down(host: Host, faulty_image: str) -
     absent = site.replace(faulty_image, "127.0.0.1:1/team/app:1").partition("secrets:")[0]
     files = {"sites/shop.yaml": site, "sites/pulls.yaml": absent, "secrets/b.age": sealed}
     host.repository.commit(files, "secrets")
-    planted = {"SHIPSTONE_PLANTED": MARKS["environment"]}
-    host.start_daemon()
+    host.start_daemon(**ENVIRONMENT)
     until(lambda: host.get(f"shop.{host.domain}") == (200, "one"), "it runs", 40)
     assert not leaks("\n".join(processes(host)))
     secret_file(host.folder / "secrets/shop/variable", MARKS["changed"] + "\n")
@@ -108,10 +129,10 @@ def test_no_secret_is_ever_said_or_written_down(host: Host, faulty_image: str) -
     reason = next(str(row["reason"]) for row in host.log() if row.get("event") == "release failed")
     assert "***" in reason
     until(lambda: any("cannot pull 127.0.0.1:1/" in str(row.get("event")) for row in host.log()), "nothing answers there", 60)
-    said = {command: host.shipstone(*command.split()) for command in COMMANDS}
+    said = {command: host.shipstone(*command.split(), **ENVIRONMENT) for command in COMMANDS}
     url = f"https://ada:{MARKS['url']}@127.0.0.1:1/x.git"
     said["a url"] = host.shipstone("plan", SHIPSTONE_SOURCE__URL=url, SHIPSTONE_STATE__DIR=str(host.folder / "other"))
-    said["debug"] = host.shipstone("plan", SHIPSTONE_DEBUG="1", **planted)
+    said["debug"] = host.shipstone("plan", SHIPSTONE_DEBUG="1", **ENVIRONMENT)
     said["a wrong setting"] = host.shipstone(
         "plan", SHIPSTONE_WEBHOOKS__SECRET=MARKS["webhook"], SHIPSTONE_WEBHOOKS__SEKRET=MARKS["webhook"]
     )
@@ -122,13 +143,19 @@ def test_no_secret_is_ever_said_or_written_down(host: Host, faulty_image: str) -
     labels = json.dumps([row["Labels"] for row in host.containers()])
     assert labels
     assert not leaks(labels)
-    for path in ("", "api/status", "api/drift", "api/history", "metrics", "readyz", "healthz"):
+    for path in ("", "sites/shop", "sites/pulls", "login", "api/status", "api/drift", "api/history", "metrics", "readyz", "healthz"):
         assert not leaks(page(host.page, path)), path
+    assert "***" in page(host.page, "sites/shop")
     assert host.stop_daemon() == 0
     assert not leaks(host.log_file.read_text())
     places = [host.state, host.dynamic, host.hosts, host.static]
     found = subprocess.run(["grep", "-rlaE", "|".join([*MARKS.values(), SAID]), *map(str, places)], capture_output=True, text=True)
     assert found.stdout == "", "in files of the state folder, the pins, the hosts file, traefik.toml"
+
+
+def test_every_command_was_asked() -> None:
+    known = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+    assert known == {command.split()[0] for command in COMMANDS} | ELSEWHERE
 
 
 def page(port: int, path: str) -> str:
