@@ -86,12 +86,6 @@ PROBLEM = Problem("sites/shop.yaml", 7, 3, "ports[0]", "SS-Y03", "YAML read 22:2
             {},
             Verdict("failure", "sites/shop.yaml:7:3 ports[0]: YAML read 22:22 as 1342. (1 more)"),
         ),
-        (
-            plan(BLOG),
-            replace(DESIRED, notices=("the branch main was replaced by an unrelated history",)),
-            {},
-            Verdict("failure", "the branch main was replaced by an unrelated history"),
-        ),
     ],
 )
 def test_what_is_said(found: Plan, desired: Desired, failing: dict[str, str], said: Verdict) -> None:
@@ -164,6 +158,18 @@ def test_a_commit_that_another_one_overtakes_is_not_left_pending(teller: CommitS
     assert there.states(ONE) == ["pending", "error"]
     (said,) = [body["description"] for commit, body in there.taken if (commit, body["state"]) == (ONE, "error")]
     assert said == f"superseded by {TWO[:12]}"
+
+
+def test_a_commit_that_is_not_taken_is_told_why(teller: CommitStatus, there: TestForge) -> None:
+    """The one that goes on keeps its own status."""
+    why = "the branch main was replaced by an unrelated history"
+    taken = Revision(ONE, {}, lambda _: b"", waits=TWO, notice=why)
+    for _ in range(3):
+        teller.fetched(taken, replace(DESIRED, notices=(why,)))
+        passes(teller, plan(BLOG, SHOP))
+    until(lambda: there.states(TWO) == ["failure"] and there.states(ONE)[-1:] == ["success"], "both are told", 10)
+    teller.close()
+    assert [body["description"] for commit, body in there.taken if commit == TWO] == [why]
 
 
 def test_the_newest_state_wins_while_the_forge_is_away(teller: CommitStatus, there: TestForge) -> None:
