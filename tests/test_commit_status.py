@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from lab.forge import TOKEN, TestForge, a_forge
 from lab.host import until
 from structlog.testing import capture_logs
 
+from reconciler import wiring
 from reconciler.apply import Outcome
 from reconciler.commit_status import KEPT, CommitStatus, Verdict, verdict
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
+from reconciler.errors import SettingsError
 from reconciler.followers import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
@@ -21,7 +24,9 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Wait
+from reconciler.settings import load_settings
 from reconciler.world.forge import Forge, ForgePlace
+from reconciler.world.store import Store
 
 ONE, TWO = "1" * 40, "2" * 40
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", ONE, ("blog.example.org",), 1, 1, asked="aaaa")
@@ -218,3 +223,20 @@ def test_a_forge_that_never_answers_holds_nothing_up() -> None:
         fetch(told, f"{n:040x}")
         passes(told, plan(BLOG, SHOP), f"{n:040x}")
     assert len(told._waiting) <= KEPT
+
+
+def test_the_settings_say_where_and_never_show_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[source]\nurl = "git@github.com:team/state.git"\n[forge]\nkind = "github"\n')
+    with pytest.raises(SettingsError, match="kind needs a token that may write commit statuses"):
+        load_settings(config)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
+    monkeypatch.setenv("SHIPSTONE_FORGE__TOKEN_FILE", str(tmp_path / "token"))
+    settings = load_settings(config)
+    assert TOKEN not in f"{settings} {settings!r}"
+    store = Store(tmp_path / "store.db")
+    (told,) = wiring.tellers_of(settings, store, lambda *_: "")
+    assert isinstance(told, CommitStatus)
+    told.close()
+    store.close()
