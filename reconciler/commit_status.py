@@ -41,8 +41,6 @@ def verdict(plan: Plan, desired: Desired, failing: Mapping[str, str]) -> Verdict
     if wrong := errors(desired.problems):
         more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Verdict("failure", f"{wrong[0]}{more}")
-    if desired.notices:
-        return Verdict("failure", desired.notices[0])
     for name in names:
         if why := _trouble(name, plan, failing):
             return Verdict("failure", f"{name}: {why.splitlines()[0]}")
@@ -92,6 +90,7 @@ class CommitStatus(Follower):
     def __init__(self, forge: Sender, page: str = "", *, settle: float = SETTLE, pause: float = 1.0) -> None:
         self._forge, self._page, self._settle, self._pause = forge, page, settle, pause
         self._commit = ""
+        self._held = ""
         self._said = Verdict("pending", "")
         self._failing: dict[str, str] = {}
         self._waiting: dict[str, Status] = {}
@@ -101,8 +100,11 @@ class CommitStatus(Follower):
         self._thread = threading.Thread(target=self._sending, name="commit status", daemon=True)
         self._thread.start()
 
-    def fetched(self, revision: Revision, desired: Desired) -> None:  # noqa: ARG002
+    def fetched(self, revision: Revision, desired: Desired) -> None:
         with self._changed:
+            if revision.waits != self._held and COMMIT.fullmatch(revision.waits):
+                self._put(revision.waits, Verdict("failure", revision.notice))
+            self._held = revision.waits
             before, self._commit = self._commit, desired.revision if COMMIT.fullmatch(desired.revision) else ""
             if self._commit == before:
                 return

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +10,13 @@ from lab.forge import TOKEN, TestForge, a_forge
 from lab.host import until
 from structlog.testing import capture_logs
 
+from reconciler import wiring
 from reconciler.apply import Outcome
 from reconciler.commit_status import KEPT, CommitStatus, Verdict, verdict
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
+from reconciler.errors import SettingsError
 from reconciler.followers import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
@@ -21,7 +24,9 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Wait
+from reconciler.settings import load_settings
 from reconciler.world.forge import Forge, ForgePlace
+from reconciler.world.store import Store
 
 ONE, TWO = "1" * 40, "2" * 40
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", ONE, ("blog.example.org",), 1, 1, asked="aaaa")
@@ -85,12 +90,6 @@ PROBLEM = Problem("sites/shop.yaml", 7, 3, "ports[0]", "SS-Y03", "YAML read 22:2
             replace(DESIRED, problems=(PROBLEM, replace(PROBLEM, line=9), replace(PROBLEM, severity="warning"))),
             {},
             Verdict("failure", "sites/shop.yaml:7:3 ports[0]: YAML read 22:22 as 1342. (1 more)"),
-        ),
-        (
-            plan(BLOG),
-            replace(DESIRED, notices=("the branch main was replaced by an unrelated history",)),
-            {},
-            Verdict("failure", "the branch main was replaced by an unrelated history"),
         ),
     ],
 )
@@ -166,6 +165,18 @@ def test_a_commit_that_another_one_overtakes_is_not_left_pending(teller: CommitS
     assert said == f"superseded by {TWO[:12]}"
 
 
+def test_a_commit_that_is_not_taken_is_told_why(teller: CommitStatus, there: TestForge) -> None:
+    """The one that goes on keeps its own status."""
+    why = "the branch main was replaced by an unrelated history"
+    taken = Revision(ONE, {}, lambda _: b"", waits=TWO, notice=why)
+    for _ in range(3):
+        teller.fetched(taken, replace(DESIRED, notices=(why,)))
+        passes(teller, plan(BLOG, SHOP))
+    until(lambda: there.states(TWO) == ["failure"] and there.states(ONE)[-1:] == ["success"], "both are told", 10)
+    teller.close()
+    assert [body["description"] for commit, body in there.taken if commit == TWO] == [why]
+
+
 def test_the_newest_state_wins_while_the_forge_is_away(teller: CommitStatus, there: TestForge) -> None:
     there.answers = [(503, "")] * 1_000_000
     with capture_logs() as said:
@@ -212,3 +223,20 @@ def test_a_forge_that_never_answers_holds_nothing_up() -> None:
         fetch(told, f"{n:040x}")
         passes(told, plan(BLOG, SHOP), f"{n:040x}")
     assert len(told._waiting) <= KEPT
+
+
+def test_the_settings_say_where_and_never_show_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text('[source]\nurl = "git@github.com:team/state.git"\n[forge]\nkind = "github"\n')
+    with pytest.raises(SettingsError, match="kind needs a token that may write commit statuses"):
+        load_settings(config)
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    (tmp_path / "token").chmod(0o600)
+    monkeypatch.setenv("SHIPSTONE_FORGE__TOKEN_FILE", str(tmp_path / "token"))
+    settings = load_settings(config)
+    assert TOKEN not in f"{settings} {settings!r}"
+    store = Store(tmp_path / "store.db")
+    (told,) = wiring.tellers_of(settings, store, lambda *_: "")
+    assert isinstance(told, CommitStatus)
+    told.close()
+    store.close()

@@ -27,8 +27,8 @@ PATIENCE = 10.0
 """Seconds in which a body must be there."""
 EVERY = 1.0
 """Seconds between two fetches that webhooks cause."""
-AT_ONCE = 32
-"""Bodies that are read at the same time, and so the memory that they take: 32 MiB if all are as large as they may be."""
+AT_ONCE = 16
+"""Bodies that are read at the same time, and so the memory that they take: 16 MiB if all are as large as they may be."""
 REMEMBERED = 1024
 """Deliveries that are known again."""
 QUIET = 60.0
