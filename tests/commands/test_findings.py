@@ -150,7 +150,7 @@ def test_what_stands_in_the_way_is_said_and_the_rest_is_done(host: Host, site_te
     absent = site_text("one").replace("image: ", "image: 127.0.0.1:1/")
     host.repository.commit({"sites/good.yaml": site_text("good"), "sites/absent.yaml": absent}, "create")
     begun = time.monotonic()
-    done = host.shipstone("apply", "--timeout", "4")
+    done = host.shipstone("apply", "--timeout", "15")
     assert done.returncode == 1
     assert time.monotonic() - begun < 60
     (line,) = [row for row in done.stderr.splitlines() if row.startswith("absent: ")]
