@@ -36,7 +36,7 @@ def test_apply_does_it_once_and_then_nothing(host: Host, site_text: SiteText) ->
     assert [step["step"] for step in shop["steps"]] == ["pull", "wait", "pin", "wait", "start", "wait", "pin"]
     assert all(step.keys() == {"step", "target", "reason"} for step in shop["steps"])
     (difference,) = shop["differences"]
-    assert difference.keys() == {"service", "container", "field", "desired", "actual", "cause", "since"}
+    assert difference.keys() == {"service", "container", "field", "desired", "actual", "cause", "since", "action"}
     assert (difference["service"], difference["field"], difference["desired"], difference["cause"]) == ("web", "replicas", "1", "commit")
 
     done = host.shipstone("apply", check=True)
@@ -162,4 +162,4 @@ def test_without_rights_on_the_socket_it_says_so(host: Host) -> None:
     done = host.shipstone("plan", SHIPSTONE_ENGINE__SOCKET=f"unix://{os.devnull}")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("cannot list the containers: the Docker Engine at ")
+    assert line.startswith("cannot list the networks: the Docker Engine at ")
