@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from reconciler.desired.desired import DesiredSite
 from reconciler.planning.diff import Difference
-from reconciler.planning.observed import Observed
+from reconciler.planning.observed import Container, Observed
 from reconciler.planning.seen import Motion, Names, Seen
 from reconciler.planning.steps import Wait
 
@@ -24,10 +25,16 @@ def _action(row: Difference, seen: Seen, motion: Motion, *, parked: bool) -> str
     if motion.steps and isinstance(first := motion.steps[0], Wait):
         return f"waits for {first.target}: {first.reason}"
     if not motion.steps:
-        return "the engine starts it again" if row.actual == "restarting" else ""
+        watched = {"restarting": "the engine starts it again", "unhealthy": "it has rollout.deadline from its start on to get well"}
+        return watched.get(row.actual, "")
     if row.cause == "commit":
         return "rolled out"
     return "counted right again" if row.field == "replicas" else "healed: another one takes its place"
+
+
+def is_ill(c: Container, goal: DesiredSite | None) -> bool:
+    """It is unhealthy, and has run for so long that it had its time to get well: after a reboot all are slow."""
+    return goal is not None and c.state == "running" and c.health == "unhealthy" and c.up >= goal.timing.deadline
 
 
 def _mended_anyway(row: Difference) -> bool:

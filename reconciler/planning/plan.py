@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning import labels_only
-from reconciler.planning.actions import around
+from reconciler.planning.actions import around, is_ill
 from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.describe import SitePlan, describe, sync_of
 from reconciler.planning.diff import Difference
@@ -169,8 +169,7 @@ def _site(
     drift = tuple(row for c in containers for row in drifted(c, names))
     wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
     wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused" and heal}
-    served = (c for c in containers if c.release not in before.unserved)
-    wrong |= {c.id: f"{c.name} is unhealthy" for c in served if c.state == "running" and c.health == "unhealthy" and heal}
+    wrong |= {c.id: f"{c.name} is unhealthy" for c in containers if heal and is_ill(c, goal) and c.release not in before.unserved}
     seen = Seen(
         name,
         goal,

@@ -1,4 +1,4 @@
-"""All of a release that was at rest is gone at once: nobody serves, so nothing is waited for before it is started again."""
+"""Healing: what is lost comes back as soon as that hurts nobody; what is ill is replaced."""
 
 from dataclasses import replace
 
@@ -8,6 +8,7 @@ from reconciler.planning.observed import TraefikView
 from reconciler.planning.rollout import plan_site
 from reconciler.planning.seen import Motion
 from reconciler.planning.steps import SetPin, Start, due
+from tests.planning.test_plan import desired, plan, running, site
 from tests.planning.test_rollout import NEW, OLD, OLD_TWO, TO_NOBODY, container, seen, traefik, words
 
 AT_REST = SiteMemory(served=OLD.release)
@@ -59,3 +60,16 @@ def test_while_one_serves_the_other_is_created_beside_the_pin_and_started_after_
 def test_without_traefik_nothing_is_started() -> None:
     found = plan_site(seen(OLD, traefik=TraefikView(reachable=False)), AT_REST)
     assert not numbers(found)
+
+
+def test_an_unhealthy_replica_is_replaced_once_it_had_its_time() -> None:
+    """The deadline of its rollout, from its start on; where the site says `drift: report` it is left."""
+    shop = site("shop")
+    deadline = shop.timing.deadline
+    for up, heal, steps in ((deadline - 1, True, False), (deadline + 1, True, True), (deadline + 1, False, False)):
+        written = replace(shop, heal=heal)
+        found = plan(desired(written), running(written, health="unhealthy", up=up)).sites["shop"]
+        assert bool(found.steps) is steps
+        (row,) = found.differences
+        assert (row.field, row.actual, row.cause) == ("health", "unhealthy", "drift")
+        assert ("get well" in row.action) is (heal and not steps)
