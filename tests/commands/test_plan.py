@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab.host import SHIPSTONE, Repository
+from lab.host import SHIPSTONE, Host, Repository
 
 from reconciler.desired.desired import Desired
 from reconciler.plan_report import MOST, changes, code, markdown
@@ -19,6 +19,7 @@ from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Wait
+from tests.conftest import SiteText
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "unix:///nowhere/docker.sock"
@@ -176,6 +177,21 @@ def test_a_folder_inside_the_repository_counts_alone(repository: Repository) -> 
     repository.commit({"hosts/a/sites/a.yaml": SITE.format(image="nginx:2"), "sites/blog.yaml": None}, "change")
     found = json.loads(plan(repository, "--source", "hosts/a", "--against", "HEAD~1", "--output", "json", code=2).stdout)
     assert [(name, bool(site["steps"])) for name, site in found["sites"].items()] == [("a", True)]
+
+
+@pytest.mark.docker
+def test_on_a_host_it_is_compared_with_what_runs(host: Host, site_text: SiteText) -> None:
+    host.repository.commit({"sites/shop.yaml": site_text("one"), "sites/rest.yaml": site_text("rest")}, "create")
+    text = host.shipstone("plan", "--output", "markdown").stdout
+    assert "| `shop` | **created**: `shop.test.local` | none |" in text
+    host.shipstone("apply", check=True)
+    assert "Nothing that runs is changed." in host.shipstone("plan", "--output", "markdown", check=True).stdout
+    host.repository.commit({"sites/shop.yaml": site_text("two", replicas=2)}, "change")
+    done = host.shipstone("plan", "--output", "markdown")
+    assert done.returncode == 2
+    assert "Compared with what runs on " in done.stdout
+    assert "| `shop` | **replaced**: `web environment.V` changed | none |" in done.stdout
+    assert "No request is lost. The other site stays as it is." in done.stdout
 
 
 HOSTILE = "</b><img src=x> @team | `` ` ``` [x](y) \x1b[31m"
