@@ -4,6 +4,7 @@ The steps are the whole way as it looks now; only those before the first wait ar
 Every motion is the same: pin the route to whoever may serve, change what does not serve, let the pin move on, take it away.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
@@ -17,6 +18,9 @@ from reconciler.planning.reached import question_of
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
+
+MOST_BESIDE = 2
+"""Releases that may run beside one that is being started: the one that serves, and one that is drained."""
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
@@ -72,6 +76,9 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     else:
         steps += [stop_of(c, "superseded before it served") for c in idle]
         steps += [remove_of(c) for c in cast.leaving if not alive(c)]
+        if crowded(goal, alive_leaving, serving, idle):
+            until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
+            steps.append(Wait("drain", "until an older release has ended: three at once are enough", until))
     starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
     steps += starts
     look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
@@ -85,6 +92,12 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def crowded(goal: DesiredSite, leaving: Collection[Container], serving: Collection[Container], idle: Collection[Container]) -> bool:
+    """A release would start beside the one that serves and two that are still drained: commits come faster than the drain."""
+    parting = {c.release for c in leaving if c not in idle}
+    return len(parting - {goal.release}) > MOST_BESIDE and not parting <= {c.release for c in serving}
 
 
 def is_healing(seen: Seen, memory: SiteMemory) -> bool:

@@ -91,6 +91,17 @@ def test_nothing_starts_before_traefik_took_the_pin() -> None:
     assert words(plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, traefik=TraefikView(reachable=False)), SiteMemory())) == []
 
 
+def test_a_fourth_release_waits_until_one_has_drained() -> None:
+    """Commits that come faster than the drain pile up nothing."""
+    drained = [container(site(version), 1) for version in ("7", "8")]
+    crowd = seen(NEW, *OLD_TWO, *drained, pin=TO_OLD)
+    served = SiteMemory(begun=NEW.release, begun_at=99.0, pin=TO_OLD, pin_since=99.5, pinned=True)
+    assert not any(isinstance(step, Start) for step in due(plan_site(crowd, served).steps))
+    later = plan_site(replace(crowd, now=110.0), served)
+    assert words(later)[:2] == [f"stop {c.name}" for c in drained]
+    assert any(isinstance(step, Start) for step in due(plan_site(seen(NEW, *OLD_TWO, drained[0], pin=TO_OLD), served).steps))
+
+
 def test_what_was_created_is_started_or_removed() -> None:
     """It is adopted after a crash too; a first start is none that a deadline counts from."""
     motion = plan_site(seen(NEW, *OLD_TWO, *NEW_MADE, pin=TO_OLD, traefik=traefik(*OLD_TWO, pin=TO_OLD)), SiteMemory())
