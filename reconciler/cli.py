@@ -7,13 +7,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from reconciler.cli_findings import findings
-from reconciler.cli_history import looks_back
-from reconciler.cli_host import host
-from reconciler.cli_intents import intents
-from reconciler.cli_options import Config, Source, settings_of
-from reconciler.cli_plan import plans
-from reconciler.cli_secrets import secrets
+from reconciler.commands.findings import findings
+from reconciler.commands.history import looks_back
+from reconciler.commands.host import host
+from reconciler.commands.intents import intents
+from reconciler.commands.options import Config, Source, settings_of
+from reconciler.commands.plan import plans
+from reconciler.commands.secrets import secrets
 from reconciler.errors import ShipstoneError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -64,9 +64,10 @@ def apply(
 
     Exit 0 when it is so, 1 when something failed or is held.
     """
-    from reconciler import report, wiring
+    from reconciler import wiring
     from reconciler.console import Console, configure_log
     from reconciler.converge import Progress, converge
+    from reconciler.reports import findings as report
     from reconciler.world.lock import InstanceLock
 
     settings = settings_of(config, source)

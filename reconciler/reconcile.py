@@ -21,7 +21,7 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.release import content_of
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
-from reconciler.followers import Follower, Followers, Pass
+from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
 from reconciler.planning.labels import applied_of

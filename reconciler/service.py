@@ -9,11 +9,11 @@ from starlette.routing import Route
 from reconciler import wiring
 from reconciler.apply import Outcome
 from reconciler.daemon import Daemon
-from reconciler.drift_report import drift_summary
-from reconciler.journal import Journal
-from reconciler.metrics import Metrics
+from reconciler.followers.journal import Journal
+from reconciler.followers.metrics import Metrics
+from reconciler.followers.supervised import Supervised
+from reconciler.reports.drift import drift_summary
 from reconciler.settings import Settings
-from reconciler.supervised import Supervised
 from reconciler.web.actions import Actions
 from reconciler.web.app import build_app
 from reconciler.web.data import data_routes

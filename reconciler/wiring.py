@@ -12,18 +12,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from reconciler.apply import Apply, Report
-from reconciler.commit_status import CommitStatus
 from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Grant, Limits, Policy
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
-from reconciler.followers import Follower
-from reconciler.history import History
+from reconciler.followers.commit_status import CommitStatus
+from reconciler.followers.follower import Follower
+from reconciler.followers.history import History
+from reconciler.followers.telling import Heartbeat, Schedule, Summary, Teller
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import PolicySettings, Settings, SiteGrant
-from reconciler.telling import Heartbeat, Schedule, Summary, Teller
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved

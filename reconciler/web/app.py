@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from reconciler import report
+from reconciler.reports import findings as report
 from reconciler.web.latest import Latest
 
 STALE = 120.0

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from reconciler import report
 from reconciler.planning.events import newest_first
+from reconciler.reports import findings as report
 from reconciler.web.latest import Latest
 from reconciler.world.history_store import HistoryStore
 

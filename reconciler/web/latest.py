@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
 
 

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from reconciler import report
 from reconciler.planning.deploys import deploys
 from reconciler.planning.events import newest_first
+from reconciler.reports import findings as report
 from reconciler.web.actions import body_of
 from reconciler.web.latest import Latest
 from reconciler.web.picture import WIDTH, bar_of, drift_bars, lasting

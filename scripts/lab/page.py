@@ -10,7 +10,7 @@ from lab.ports import Ports as FreePorts
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
-from reconciler.followers import Pass
+from reconciler.followers.follower import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import Event

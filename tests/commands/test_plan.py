@@ -13,12 +13,12 @@ import yaml
 from lab.host import SHIPSTONE, Host, Repository
 
 from reconciler.desired.desired import Desired
-from reconciler.plan_report import MOST, changes, code, markdown
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Wait
+from reconciler.reports.plan import MOST, changes, code, markdown
 from tests.conftest import SiteText
 
 ROOT = Path(__file__).parents[2]

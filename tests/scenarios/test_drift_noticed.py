@@ -12,7 +12,7 @@ from lab.load import Load
 
 from reconciler import wiring
 from reconciler.daemon import Daemon
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.settings import load_settings
 from tests.faults.shop import Shop, a_shop
 from tests.scenarios.deaf import deaf

@@ -4,7 +4,7 @@ import threading
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Pass
+from reconciler.followers.follower import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan

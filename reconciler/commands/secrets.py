@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from reconciler.cli_options import Config
+from reconciler.commands.options import Config
 from reconciler.errors import ShipstoneError
 
 secrets = typer.Typer(no_args_is_help=True, help="Make and change secrets in the repository.")

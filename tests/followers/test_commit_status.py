@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 
 from reconciler import wiring
 from reconciler.apply import Outcome
-from reconciler.commit_status import KEPT, CommitStatus, Verdict, verdict
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
 from reconciler.errors import SettingsError
-from reconciler.followers import Pass
+from reconciler.followers.commit_status import KEPT, CommitStatus, Verdict, verdict
+from reconciler.followers.follower import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from reconciler.conditions import Condition
 from reconciler.desired.desired import Desired
+from reconciler.followers.conditions import Condition
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from reconciler.apply import Outcome, groups
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import PHASE, DriftKey, Event, word
 from reconciler.planning.plan import Plan

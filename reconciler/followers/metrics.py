@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
 from reconciler.planning.rest import behind, moving

@@ -5,7 +5,7 @@ import structlog
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.steps import SetPin
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli_options import Config, Out, Output, Source, compiled, print_json, settings_of
+from reconciler.commands.options import Config, Out, Output, Source, compiled, print_json, settings_of
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def drift(
     """
     import time
 
-    from reconciler import drift_report, report
+    from reconciler.reports import drift as drift_report
+    from reconciler.reports import findings as report
 
     found, desired = _planned(config, source)
     told = drift_report.drift_report(found, desired, time.time())
@@ -65,7 +66,7 @@ def report_command(config: Config = None) -> None:
     """
     import time
 
-    from reconciler import drift_report
+    from reconciler.reports import drift as drift_report
 
     found, desired = _planned(config, None)
     typer.echo("\n".join(drift_report.as_text(drift_report.drift_report(found, desired, time.time()))))
@@ -81,8 +82,9 @@ def status(
     """Say how every site stands."""
     import time
 
-    from reconciler import report, wiring
+    from reconciler import wiring
     from reconciler.console import Console
+    from reconciler.reports import findings as report
 
     settings = settings_of(config, source)
     if watch and output is Output.text:
@@ -103,9 +105,9 @@ def validate(config: Config = None, source: Source = None, output: Out = Output.
 
     Needs no engine. Exit 1 if there are errors.
     """
-    from reconciler import report
     from reconciler.console import Console
     from reconciler.desired.problem import errors
+    from reconciler.reports import findings as report
 
     desired = compiled(config, source)
     if output is Output.json:
@@ -151,9 +153,10 @@ def _watch(settings: "Settings") -> None:
     import threading
     import time
 
-    from reconciler import report, wiring
+    from reconciler import wiring
     from reconciler.console import Console
     from reconciler.listening import listen
+    from reconciler.reports import findings as report
 
     reconciler, source = wiring.reconciler_of(settings), wiring.source_of(settings)
     wake, never = threading.Event(), threading.Event()

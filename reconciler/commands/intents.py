@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli_options import Config, Source, settings_of
+from reconciler.commands.options import Config, Source, settings_of
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:

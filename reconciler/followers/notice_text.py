@@ -2,8 +2,8 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from reconciler.conditions import Condition
-from reconciler.notice_state import Merge, Open, Over
+from reconciler.followers.conditions import Condition
+from reconciler.followers.notice_state import Merge, Open, Over
 from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice
 

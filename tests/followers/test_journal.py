@@ -7,8 +7,8 @@ import structlog
 
 from reconciler.console import configure_log
 from reconciler.desired.desired import Desired
-from reconciler.followers import Pass
-from reconciler.journal import Journal
+from reconciler.followers.follower import Pass
+from reconciler.followers.journal import Journal
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory

@@ -7,8 +7,8 @@ from pathlib import Path
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Pass
-from reconciler.history import TIDY, History
+from reconciler.followers.follower import Pass
+from reconciler.followers.history import TIDY, History
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import newest_first

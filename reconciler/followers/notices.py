@@ -4,10 +4,10 @@ the time of day in seconds since 1970."""
 from collections.abc import Collection
 from dataclasses import replace
 
-from reconciler.conditions import Condition, conditions
 from reconciler.desired.desired import Desired
-from reconciler.notice_state import Merge, Open, Over, State
-from reconciler.notice_text import notice_of, unfinished_text
+from reconciler.followers.conditions import Condition, conditions
+from reconciler.followers.notice_state import Merge, Open, Over, State
+from reconciler.followers.notice_text import notice_of, unfinished_text
 from reconciler.planning.plan import Plan
 from reconciler.planning.rest import behind, by_commit, changed, moving
 from reconciler.world.notify import Notice

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.desired.desired import Desired
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
-from reconciler.report import notices
+from reconciler.reports.findings import notices
 
 BYTES = ("mem_limit", "memswap_limit", "mem_reservation")
 HOST = "this host"
@@ -107,7 +107,7 @@ def as_html(report: DriftReport) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("reconciler"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("reconciler.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("drift.html").render(report=report)
 

@@ -3,13 +3,14 @@
 import html.parser
 from dataclasses import replace
 
-from reconciler import drift_report, report
 from reconciler.desired.desired import Desired
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.foreign import Claim
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
+from reconciler.reports import drift as drift_report
+from reconciler.reports import findings as report
 
 NOW = 1_767_225_600.0
 """2026-01-01 00:00 UTC."""

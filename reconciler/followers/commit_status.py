@@ -12,7 +12,7 @@ from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import errors
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
 from reconciler.world.forge import ForgeAwayError, ForgeError, State, Status

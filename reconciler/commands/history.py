@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli_options import Config, Out, Output, print_json, settings_of
+from reconciler.commands.options import Config, Out, Output, print_json, settings_of
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler import notices
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.spec import Route
-from reconciler.notice_state import State, as_text, from_text
-from reconciler.notice_text import SHOWN, WIDE, lasted
+from reconciler.followers import notices
+from reconciler.followers.notice_state import State, as_text, from_text
+from reconciler.followers.notice_text import SHOWN, WIDE, lasted
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease

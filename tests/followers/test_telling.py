@@ -9,13 +9,13 @@ import pytest
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.drift_report import drift_summary
-from reconciler.followers import Pass
+from reconciler.followers.follower import Pass
+from reconciler.followers.telling import BEAT, Heartbeat, Schedule, Teller
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
-from reconciler.telling import BEAT, Heartbeat, Schedule, Teller
+from reconciler.reports.drift import drift_summary
 from reconciler.world.notify import Outbox, Services
 from reconciler.world.store import Store
 from tests.receiver import Receiver, a_receiver

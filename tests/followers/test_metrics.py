@@ -13,8 +13,8 @@ from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
-from reconciler.followers import Pass
-from reconciler.metrics import Metrics
+from reconciler.followers.follower import Pass
+from reconciler.followers.metrics import Metrics
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease

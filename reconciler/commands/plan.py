@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from reconciler.cli_options import Config, Source, print_json, settings_of
+from reconciler.commands.options import Config, Source, print_json, settings_of
 
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
@@ -48,8 +48,8 @@ def plan(
 
     Exit 0 nothing, 2 differences, 1 an error or a held site.
     """
-    from reconciler import report
-    from reconciler.plan_report import markdown
+    from reconciler.reports import findings as report
+    from reconciler.reports.plan import markdown
 
     planned = _planned(config, source, against)
     if output is PlanOutput.json:

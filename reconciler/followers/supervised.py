@@ -1,6 +1,6 @@
 """What `systemctl status` says of the daemon, in one line."""
 
-from reconciler.followers import Follower, Pass
+from reconciler.followers.follower import Follower, Pass
 from reconciler.world.systemd import Notifier
 
 

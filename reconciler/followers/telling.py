@@ -9,11 +9,11 @@ from typing import Literal
 
 import structlog
 
-from reconciler import notices
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers import Follower, Pass
-from reconciler.notice_state import State, as_text, from_text
+from reconciler.followers import notices
+from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.notice_state import State, as_text, from_text
 from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice, Outbox
 from reconciler.world.store import Store
