@@ -13,6 +13,7 @@ from reconciler.desired.traefik_v3 import rules
 from reconciler.planning.cast import alone_because, assign, is_known, is_whole
 from reconciler.planning.drift import drifted
 from reconciler.planning.failure import failure
+from reconciler.planning.labels import route_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
@@ -49,6 +50,15 @@ def unfit(goal: DesiredSite, containers: tuple[Container, ...], ready: Collectio
     changed = heal and any(drifted(c, names) for c in mine)
     mark = min(height_of(c) for c in mine)
     return surplus or changed or any(c.id in ready and height_of(c) >= mark for c in running if c.release != goal.release)
+
+
+def still_answering(others: tuple[Container, ...], failed: DesiredSite, ready: Collection[str]) -> tuple[Container, ...]:
+    """Those of `others` whose release can be gone back to without loss when `failed` is not to be had. While one of them hands over to
+    another, a host name may be served by the older one only; where `failed` asks for it, it is to stay."""
+    routed = {c.release: set(rules(route_of(c))) for c in others}
+    partly = {c.release for c in others if c.id not in ready}
+    served = set[str]().union(*(found for release, found in routed.items() if release not in partly))
+    return tuple(c for c in others if served.intersection(rules(failed.route)) <= routed[c.release]) or others
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -239,3 +240,23 @@ LabelsOnly.TestCase.settings = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 TestLabelsOnly = LabelsOnly.TestCase
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_host_name_that_is_wanted_again_stays_though_the_release_that_wants_it_fails(killed: bool) -> None:
+    """Found by the machine above, and shrunk. The first release is still there beside the second, which does not answer to www.one.test
+    any more, when a third asks for it again and never gets ready. Going back to the second, the one with more replicas, would stop what
+    www.one.test is routed to."""
+    state = LabelsOnly()
+    state.begin()
+    state.deploy(name="one", image="app:now", version=1, replicas=1, hosts="one.test, www.one.test", learns=[], seconds=1.2)
+    state.settle()
+    state.deploy(name="one", image="app:now", version=2, replicas=3, hosts="one.test", learns=[True, True, True], seconds=0.4)
+    state.deploy(name="one", image="app:never", version=3, replicas=1, hosts="one.test, www.one.test", learns=[True], seconds=0.4)
+    assert ("www.one.test", "/", "one") in state.serving
+    if killed:
+        state.forget()
+    state.settle()
+    assert list(state.failed) == ["one"]
+    assert {applied_of(c).spec.environment for c in state.of("one")} == {(("V", "1"),)}
+    assert state.traefik.route("www.one.test") == state.traefik.route("one.test")
