@@ -52,13 +52,14 @@ def unfit(goal: DesiredSite, containers: tuple[Container, ...], ready: Collectio
     return surplus or changed or any(c.id in ready and height_of(c) >= mark for c in running if c.release != goal.release)
 
 
-def still_answering(others: tuple[Container, ...], failed: DesiredSite, ready: Collection[str]) -> tuple[Container, ...]:
-    """Those of `others` whose release can be gone back to without loss when `failed` is not to be had. While one of them hands over to
-    another, a host name may be served by the older one only; where `failed` asks for it, it is to stay."""
-    routed = {c.release: set(rules(route_of(c))) for c in others}
+def worth_going_back_to(others: tuple[Container, ...], failed: DesiredSite, ready: Collection[str]) -> tuple[Container, ...]:
+    """Those of `others` whose release may come back when `failed` is not to be had: all of it is ready, where there is such a one. While
+    one hands over to another, a host name may be served by the older one only; where `failed` asks for it, it is to stay."""
     partly = {c.release for c in others if c.id not in ready}
-    served = set[str]().union(*(found for release, found in routed.items() if release not in partly))
-    return tuple(c for c in others if served.intersection(rules(failed.route)) <= routed[c.release]) or others
+    whole = tuple(c for c in others if c.release not in partly)
+    routed = {c.release: set(rules(route_of(c))) for c in whole}
+    needed = set[str]().union(*routed.values()).intersection(rules(failed.route))
+    return tuple(c for c in whole if needed <= routed[c.release]) or whole or others
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
