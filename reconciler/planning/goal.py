@@ -6,7 +6,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.guard import Removals
 from reconciler.planning.intents import Intents, as_asked
 from reconciler.planning.labels import site_from_labels
-from reconciler.planning.labels_only import fitting
+from reconciler.planning.labels_only import fitting, worth_going_back_to
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed
 from reconciler.planning.seen import Names, alive
@@ -58,6 +58,7 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         return kept(_suspended(name, written), tuple(c for c in containers if c.release not in unserved), parked=True)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)
+        others = others if names.pins else worth_going_back_to(others, wanted, observed.answering)
         why = f"release {failed.release} failed: {failed.reason}"
         return kept("\n".join([*([held] if held else []), why]), others)
     if held:

@@ -13,6 +13,7 @@ from reconciler.desired.traefik_v3 import rules
 from reconciler.planning.cast import alone_because, assign, is_known, is_whole
 from reconciler.planning.drift import drifted
 from reconciler.planning.failure import failure
+from reconciler.planning.labels import route_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
@@ -49,6 +50,16 @@ def unfit(goal: DesiredSite, containers: tuple[Container, ...], ready: Collectio
     changed = heal and any(drifted(c, names) for c in mine)
     mark = min(height_of(c) for c in mine)
     return surplus or changed or any(c.id in ready and height_of(c) >= mark for c in running if c.release != goal.release)
+
+
+def worth_going_back_to(others: tuple[Container, ...], failed: DesiredSite, ready: Collection[str]) -> tuple[Container, ...]:
+    """Those of `others` whose release may come back when `failed` is not to be had: all of it is ready, where there is such a one. While
+    one hands over to another, a host name may be served by the older one only; where `failed` asks for it, it is to stay."""
+    partly = {c.release for c in others if c.id not in ready}
+    whole = tuple(c for c in others if c.release not in partly)
+    routed = {c.release: set(rules(route_of(c))) for c in whole}
+    needed = set[str]().union(*routed.values()).intersection(rules(failed.route))
+    return tuple(c for c in whole if needed <= routed[c.release]) or whole or others
 
 
 def plan_site(seen: Seen, memory: SiteMemory) -> Motion:

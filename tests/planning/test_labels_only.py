@@ -10,7 +10,7 @@ from reconciler.desired.release import container_name, counted, fingerprint, rel
 from reconciler.desired.spec import Check, ContainerSpec, Route, Volume
 from reconciler.planning.guarantee import guarantee
 from reconciler.planning.labels import container_labels
-from reconciler.planning.labels_only import fitting, plan_site
+from reconciler.planning.labels_only import fitting, plan_site, worth_going_back_to
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, TraefikView
 from reconciler.planning.ranks import rank_of
@@ -183,6 +183,18 @@ def test_what_is_outranked_is_gone_back_to_under_a_counter_that_is_not() -> None
     begun = (*both, *containers(again, 6, 1, health="starting"))
     assert fitting(OLD, begun, ready(begun), NAMES, failed=NEW.release) == again, "the one that is begun is gone on with"
     assert fitting(OLD, (*OLD_TWO, *STARTING), ready(OLD_TWO), NAMES) == OLD, "what is not ready takes no requests"
+
+
+def test_what_comes_back_is_whole_and_answers_to_all_that_is_asked_for_and_served() -> None:
+    failed, less = site("3"), replace(site("2"), route=Route(("blog.test",)))
+    heir = containers(less, 5, 3)
+    both = (*OLD_TWO, *heir)
+    assert worth_going_back_to(both, failed, ready(both)) == OLD_TWO
+    assert worth_going_back_to(both, less, ready(both)) == both, "nobody asks for the other name"
+    partly = (*OLD_TWO, *heir[:2], replace(heir[2], health="starting"))
+    assert worth_going_back_to(partly, less, ready(partly)) == OLD_TWO
+    sick = (replace(OLD_TWO[0], health="unhealthy"), *partly[1:])
+    assert worth_going_back_to(sick, failed, ready(sick)) == sick, "nothing is whole"
 
 
 def test_a_site_that_was_made_with_pins_is_outranked_by_its_next_release() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -9,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.policy import Policy
+from reconciler.desired.release import content_of
 from reconciler.errors import EngineError
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said, as_asked, intents_of, restart
@@ -49,6 +51,8 @@ class LabelsOnly(RuleBasedStateMachine):
         self.desired: Desired = self.compiler.compile(revision(self.files), None)
         self.serving: set[tuple[str, str, str]] = set()
         """(host, path, site) that was seen to be served; it must go on."""
+        self.whole: set[tuple[str, str]] = set()
+        """(site, release) of which every replica was healthy once."""
         self.forget()
 
     # What people do.
@@ -166,6 +170,7 @@ class LabelsOnly(RuleBasedStateMachine):
     @invariant()
     def served_hosts_stay_served(self) -> None:
         """By healthy replicas of their own site, and by nothing else."""
+        self.remember_whole()
         by_address = {c.address: c for c in self.engine.containers() if c.address and c.state == "running"}
         for host, path, name in self.serving:
             routed = self.traefik.route(host, path)
@@ -189,10 +194,21 @@ class LabelsOnly(RuleBasedStateMachine):
     def of(self, name: str) -> list[Container]:
         return [c for c in self.engine.containers() if c.site == name]
 
+    def remember_whole(self) -> None:
+        rows: dict[tuple[str, str], list[Container]] = {}
+        for c in self.engine.containers():
+            rows.setdefault((c.site, c.release), []).append(c)
+        wanted = {(site.name, site.release): site.services[0].replicas for site in self.desired.sites.values()}
+        self.whole &= rows.keys()
+        for (name, release), row in rows.items():
+            if len(row) >= wanted.get((name, content_of(release)[0]), 1) and all(c.health == "healthy" for c in row):
+                self.whole.add((name, release))
+
     def kept_hosts(self, name: str) -> set[str]:
-        """What only a failed release answers to goes with it, though a part of it served."""
+        """What only a failed release answers to goes with it, though a part of it served; or only one that it followed and that never
+        was whole."""
         failed = self.failed.get(name)
-        rows = (c for c in self.of(name) if failed is None or c.release != failed.release)
+        rows = (c for c in self.of(name) if failed is None or (c.release != failed.release and (name, c.release) in self.whole))
         return {host for c in rows for host in applied_of(c).route.hosts}
 
     def plan(self) -> Plan:
@@ -239,3 +255,39 @@ LabelsOnly.TestCase.settings = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )
 TestLabelsOnly = LabelsOnly.TestCase
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_release_that_never_was_whole_does_not_come_back(replicas: int, killed: bool) -> None:
+    """The second release was ready in part when a third took its place, which fails: the first comes back, however few its replicas."""
+    state = LabelsOnly()
+    state.begin()
+    state.deploy(name="one", image="app:now", version=1, replicas=replicas, hosts="one.test", learns=[], seconds=1.2)
+    state.settle()
+    state.deploy(name="one", image="app:half", version=2, replicas=3, hosts="one.test", learns=[True] * 5, seconds=1.2)
+    state.deploy(name="one", image="app:never", version=3, replicas=1, hosts="one.test", learns=[True], seconds=0.4)
+    if killed:
+        state.forget()
+    state.settle()
+    assert {applied_of(c).spec.environment for c in state.of("one")} == {(("V", "1"),)}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_host_name_that_is_wanted_again_stays_though_the_release_that_wants_it_fails(killed: bool) -> None:
+    """Found by the machine above, and shrunk. The first release is still there beside the second, which does not answer to www.one.test
+    any more, when a third asks for it again and never gets ready. Going back to the second, the one with more replicas, would stop what
+    www.one.test is routed to."""
+    state = LabelsOnly()
+    state.begin()
+    state.deploy(name="one", image="app:now", version=1, replicas=1, hosts="one.test, www.one.test", learns=[], seconds=1.2)
+    state.settle()
+    state.deploy(name="one", image="app:now", version=2, replicas=3, hosts="one.test", learns=[True, True, True], seconds=0.4)
+    state.deploy(name="one", image="app:never", version=3, replicas=1, hosts="one.test, www.one.test", learns=[True], seconds=0.4)
+    assert ("www.one.test", "/", "one") in state.serving
+    if killed:
+        state.forget()
+    state.settle()
+    assert list(state.failed) == ["one"]
+    assert {applied_of(c).spec.environment for c in state.of("one")} == {(("V", "1"),)}
+    assert state.traefik.route("www.one.test") == state.traefik.route("one.test")
