@@ -26,7 +26,7 @@ from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics_route
 from tests.web.asked import asking
 
-MONITORING = Path(__file__).parents[1] / "docs" / "monitoring"
+MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
 PAGE = MONITORING.with_suffix(".md").read_text(encoding="utf-8")
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", "c1", ("blog.test",), 2, 2)
 MOVING = replace(BLOG, sync="out-of-sync", health="progressing", release="bbbb", steps=(Wait("ready", "blog"),))

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
+def domain(instance: str) -> str:
+    """With host names that no other test claims: who else does is told too."""
+    return f"{instance}.test"
+
+
+@pytest.fixture
 def receiver() -> Iterator[Receiver]:
     with a_receiver() as made:
         yield made
