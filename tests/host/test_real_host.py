@@ -18,6 +18,11 @@ def answers(host: RealHost, version: str, seconds: float = 30) -> None:
     until(lambda: host.get(HELLO) == version, f"{HELLO} answers {version}", seconds)
 
 
+def at_rest(host: RealHost) -> None:
+    """No release drains any more."""
+    until(lambda: host.run("docker ps -q --filter label=shipstone.site | wc -l") == "1", "the old release has drained", 60)
+
+
 def main_pid(host: RealHost) -> str:
     return host.unit("shipstone", "MainPID")["MainPID"]
 
@@ -124,6 +129,7 @@ def test_the_daily_report_runs_under_its_own_unit(real_host: RealHost) -> None:
 
 
 def test_a_restart_of_the_service_touches_no_site(real_host: RealHost) -> None:
+    at_rest(real_host)
     answers(real_host, "one")
     before = real_host.run("docker ps --no-trunc --quiet | sort")
     real_host.run("systemctl restart shipstone")
@@ -198,7 +204,7 @@ def test_after_a_reboot_sites_answer_before_git_is_reachable(real_host: RealHost
     real_host.commit({"sites/hello.yaml": site("two")}, "another version")
     real_host.run("systemctl reload shipstone")
     answers(real_host, "two")
-    until(lambda: real_host.run("docker ps -q --filter label=shipstone.site | wc -l") == "1", "the old release has drained", 60)
+    at_rest(real_host)
 
 
 def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_host: RealHost) -> None:
@@ -218,7 +224,7 @@ def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_hos
 
 def test_the_steps_by_hand_leave_what_install_leaves(real_host: RealHost) -> None:
     """The last one here: all of Shipstone goes but its program. No rollout is under way: its pins would go too."""
-    until(lambda: real_host.run("docker ps -q --filter label=shipstone.site | wc -l") == "1", "the old release has drained", 60)
+    at_rest(real_host)
     served = real_host.get(HELLO)
     real_host.run("shipstone uninstall && userdel shipstone && rm -r /etc/shipstone /etc/traefik /var/lib/shipstone")
     by_hand = PAGE.read_text(encoding="utf-8").partition("## By hand")[2].split("```")[1]
