@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.planning.first_seen import FirstSeen, dated, first_seen
 from reconciler.planning.images import Digests, Ran, ran, surplus
 from reconciler.planning.intents import Intents, intents_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container
 from reconciler.planning.past import PastRelease, past_release, past_text
-from reconciler.planning.plan import FirstSeen, Plan, dated, first_seen
+from reconciler.planning.plan import Plan
 from reconciler.world.store import RELEASES, Store
 
 

@@ -82,16 +82,12 @@ def status(
     """Say how every site stands."""
     import time
 
-    from reconciler import wiring
     from reconciler.console import Console
     from reconciler.reports import findings as report
 
-    settings = settings_of(config, source)
     if watch and output is Output.text:
-        return _watch(settings)
-    reconciler = wiring.reconciler_of(settings)
-    desired = reconciler.take(wiring.source_of(settings).fetch())
-    found = reconciler.plan()
+        return _watch(settings_of(config, source))
+    found, desired = _planned(config, source)
     if output is Output.json:
         print_json(report.status_json(found.sites, desired, time.time(), report.notices(found, desired)))
     else:

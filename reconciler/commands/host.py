@@ -12,7 +12,6 @@ from reconciler.errors import ShipstoneError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.desired.desired import Desired
     from reconciler.world.host_setup import Piece
 
 host = typer.Typer()
@@ -75,17 +74,12 @@ def doctor(config: Config = None, source: Source = None) -> None:
     """
     from reconciler import wiring
     from reconciler.console import Console
-    from reconciler.desired.compile import Compiler
     from reconciler.doctor import examine
 
     settings = settings_of(config, source)
-
-    def fetch() -> "Desired":
-        return Compiler(wiring.policy_of(settings)).compile(wiring.source_of(settings).fetch())
-
     console = Console()
     wrong = False
-    for finding in examine(settings, wiring.engine_of(settings), wiring.traefik_api(settings), fetch):
+    for finding in examine(settings, wiring.engine_of(settings), wiring.traefik_api(settings), lambda: compiled(config, source)):
         console.finding(finding.what, finding.verdict, finding.found, finding.mend)
         wrong = wrong or finding.verdict == "error"
     raise typer.Exit(1 if wrong else 0)

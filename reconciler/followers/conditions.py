@@ -56,7 +56,6 @@ def _waiting(plan: Plan, desired: Desired) -> Iterator[Condition]:
 
 
 def _drift(name: str, site: SitePlan) -> Iterator[Condition]:
-    for row in site.differences:
-        if row.cause == "drift":
-            where = row.container or row.service
-            yield Condition(f"drift:{name}:{where}:{row.field}", name, f"{name}: {row}", kind="drift")
+    for row in site.drift:
+        where = row.container or row.service
+        yield Condition(f"drift:{name}:{where}:{row.field}", name, f"{name}: {row}", kind="drift")

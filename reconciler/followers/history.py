@@ -9,7 +9,7 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
-from reconciler.planning.events import PHASE, DriftKey, Event, word
+from reconciler.planning.events import PHASE, Event, word
 from reconciler.planning.plan import Plan
 from reconciler.world.history_store import HistoryStore
 
@@ -78,10 +78,7 @@ class History(Follower):
         return rows
 
     def _compare_drift(self, plan: Plan, at: float) -> None:
-        every = [("", row) for row in plan.host] + [(name, row) for name, site in plan.sites.items() for row in site.differences]
-        now: frozenset[DriftKey] = frozenset(
-            (name, row.service, row.container, row.field, row.desired, row.actual) for name, row in every if row.cause == "drift"
-        )
+        now = frozenset(row.key(name) for name, row in plan.drift)
         now |= {key for key in self._drift if key[0] in plan.busy}
         if now != self._drift:
             self._store.record_drift(sorted(now - self._drift), sorted(self._drift - now), at)

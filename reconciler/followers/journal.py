@@ -6,7 +6,7 @@ from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass
-from reconciler.planning.steps import SetPin
+from reconciler.planning.events import word
 
 log = structlog.get_logger()
 
@@ -44,8 +44,7 @@ class Journal(Follower):
             if notice not in self._notices:
                 log.warning("notice", message=notice)
         self._notices = frozenset(notices)
-        drift = {(name, str(row)) for name, site in plan.sites.items() for row in site.differences if row.cause == "drift"}
-        drift |= {("", str(row)) for row in plan.host}
+        drift = {(name, str(row)) for name, row in plan.drift}
         for name, text in sorted(drift - self._drift):
             release = plan.sites[name].release if name else ""  # what is no site's has none
             log.warning("drift", site=name, release=release, commit=commit, difference=text)
@@ -54,8 +53,7 @@ class Journal(Follower):
     def did(self, outcome: Outcome) -> None:
         about = log.bind(site=outcome.site, release=outcome.release, commit=outcome.commit)
         for step, seconds in outcome.done:
-            what = "unpin" if isinstance(step, SetPin) and step.pin is None else step.step
-            about.info(what, target=step.target, reason=step.reason, seconds=round(seconds, 3))
+            about.info(word(step), target=step.target, reason=step.reason, seconds=round(seconds, 3))
         if outcome.failed:
             about.error("release failed", release=outcome.failed.release, reason=outcome.failed.reason)
         if outcome.error:

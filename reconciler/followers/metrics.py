@@ -16,9 +16,10 @@ from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass
 from reconciler.planning.describe import SitePlan
+from reconciler.planning.events import word
 from reconciler.planning.plan import Plan
 from reconciler.planning.rest import behind, moving
-from reconciler.planning.steps import SetPin, Wait
+from reconciler.planning.steps import Wait
 
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 LONG = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -97,8 +98,7 @@ class Metrics(Follower):
 
     def did(self, outcome: Outcome) -> None:
         for step, seconds in outcome.done:
-            name = "unpin" if isinstance(step, SetPin) and step.pin is None else step.step
-            self._steps.labels(name).observe(seconds)
+            self._steps.labels(word(step)).observe(seconds)
         if outcome.error:
             self._step_errors.inc()
         if outcome.failed:
@@ -169,5 +169,5 @@ def _sites(sites: Mapping[str, SitePlan]) -> Iterator[Metric]:
         info.add_metric([name, site.sync, site.health, site.release, site.commit], 1)
         ready.add_metric([name], site.ready)
         wanted.add_metric([name], site.wanted)
-        drift.add_metric([name], sum(row.cause == "drift" for row in site.differences))
+        drift.add_metric([name], len(site.drift))
     yield from (info, ready, wanted, drift)

@@ -38,6 +38,11 @@ class SitePlan:
     look_at: float | None = None
     asked: str = ""
 
+    @property
+    def drift(self) -> tuple[Difference, ...]:
+        """What hands changed."""
+        return tuple(row for row in self.differences if row.cause == "drift")
+
 
 def describe(
     written: DesiredSite | None,

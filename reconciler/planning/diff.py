@@ -11,6 +11,8 @@ from reconciler.desired.spec import ContainerSpec, Middleware
 from reconciler.planning.observed import Container
 
 Cause = Literal["commit", "drift"]
+DifferenceKey = tuple[str, str, str, str, str, str]
+"""Site, service, container, field, desired, actual."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,10 @@ class Difference:
     cause: Cause
     since: str = ""
     action: str = ""
+
+    def key(self, site: str) -> DifferenceKey:
+        """What makes it the same difference at another look; `site` is empty where it is no site's."""
+        return site, self.service, self.container, self.field, self.desired, self.actual
 
     def __str__(self) -> str:
         where = self.container or self.service

@@ -10,8 +10,6 @@ from reconciler.planning.steps import SetPin, Step
 Kind = Literal["revision", "plan", "phase", "rest", "step", "error", "failed", "said", "drift", "healed"]
 PHASE = "phase"
 """The rest of a plan that is on its way: a moment of the motion, and nothing new to tell."""
-DriftKey = tuple[str, str, str, str, str, str]
-"""Site, service, container, field, desired, actual."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,11 @@ class Plan:
         return self.network and not self.busy and not any(site.steps for site in self.sites.values())
 
     @property
+    def drift(self) -> tuple[tuple[str, Difference], ...]:
+        """What hands changed: first what is no site's, under an empty name, then by site in their order."""
+        return (*(("", row) for row in self.host), *((name, row) for name, site in sorted(self.sites.items()) for row in site.drift))
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know and Shipstone will not change by itself."""
         restart = (RESTART,) if self.proxy == "restart needed" else ()
@@ -191,33 +196,6 @@ def _site(
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
     whole = wishes.memory.whole.get((name, goal.release)) if goal else None
     return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, whole), motion.memory
-
-
-FirstSeen = Mapping[tuple[str, str, str, str, str, str], str]
-"""When a difference was first seen (ISO 8601), by (site, service, container, field, desired, actual)."""
-
-
-def first_seen(plan: Plan, before: FirstSeen, now: str) -> dict[tuple[str, str, str, str, str, str], str]:
-    """Brought up to date: what is new since `now`, what is gone left out, what belongs to a busy site kept."""
-    kept = {key: since for key, since in before.items() if key[0] and key[0] not in plan.sites}
-    rows = [_key(name, row) for name, site in plan.sites.items() for row in site.differences]
-    return kept | {key: before.get(key, now) for key in (*rows, *(_key("", row) for row in plan.host))}
-
-
-def dated(plan: Plan, seen: FirstSeen) -> Plan:
-    """The plan with the time at which each difference was first seen, where that is known."""
-
-    def known(name: str, rows: tuple[Difference, ...]) -> tuple[Difference, ...]:
-        return tuple(replace(row, since=seen.get(_key(name, row), "")) for row in rows)
-
-    sites = {
-        name: replace(site, differences=known(name, site.differences)) if site.differences else site for name, site in plan.sites.items()
-    }
-    return replace(plan, sites=sites, host=known("", plan.host))
-
-
-def _key(site: str, row: Difference) -> tuple[str, str, str, str, str, str]:
-    return site, row.service, row.container, row.field, row.desired, row.actual
 
 
 def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:

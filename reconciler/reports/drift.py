@@ -59,8 +59,7 @@ class DriftReport:
 def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     """`now` in seconds since 1970."""
     wall = dt.datetime.fromtimestamp(now, dt.UTC)
-    rows = [_row(HOST, difference, wall) for difference in plan.host]
-    rows += [_row(name, one, wall) for name, site in sorted(plan.sites.items()) for one in site.differences if one.cause == "drift"]
+    rows = [_row(name or HOST, difference, wall) for name, difference in plan.drift]
     claims = tuple(str(claim) for claim in plan.foreign)
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
     said = [tuple(_printable(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]

@@ -87,8 +87,7 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
     ):
         return 1
     if drift_only:
-        by_hand = any(row.cause == "drift" for site in plan.sites.values() for row in site.differences)
-        return 2 if by_hand or plan.host or plan.foreign else 0
+        return 2 if plan.drift or plan.foreign else 0
     missing = bool(plan.host) or not plan.network or plan.proxy in ("missing", "stopped")
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 

@@ -93,10 +93,9 @@ def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: It
 
 def site_row(site: SitePlan, written: DesiredSite | None, revisions: Mapping[str, Event], ports: Ports) -> SiteRow:
     made = revisions.get(site.commit)
-    drift = tuple(row for row in site.differences if row.cause == "drift")
     links = links_of(site, written, ports)
     author, subject = (str(made.more.get("author", "")), made.what) if made else ("", "")
-    words = [site.name, site.sync, site.health, *site.hosts, site.release, site.commit[:SHORT], author, *(["drift"] if drift else [])]
+    words = [site.name, site.sync, site.health, *site.hosts, site.release, site.commit[:SHORT], author, *(["drift"] if site.drift else [])]
     return SiteRow(
         site.name,
         site.sync,
@@ -110,7 +109,7 @@ def site_row(site: SitePlan, written: DesiredSite | None, revisions: Mapping[str
         site.ready,
         site.wanted,
         site.message,
-        drift,
+        site.drift,
         " ".join(words).lower(),
     )
 

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from reconciler.planning.events import PHASE, DriftKey, DriftPeriod, Event
+from reconciler.planning.diff import DifferenceKey
+from reconciler.planning.events import PHASE, DriftPeriod, Event
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS event (
@@ -58,7 +59,7 @@ class HistoryStore:
         if rows:
             self._write((ADD_EVENT, row) for row in rows)
 
-    def record_drift(self, opened: Collection[DriftKey], closed: Collection[DriftKey], at: float) -> None:
+    def record_drift(self, opened: Collection[DifferenceKey], closed: Collection[DifferenceKey], at: float) -> None:
         """Differences by hand that were seen first, and those that are gone."""
         ends = [(CLOSE_DRIFT, (at, *_short(key))) for key in closed]
         begins = [(OPEN_DRIFT, (*_short(key), at)) for key in opened]
@@ -82,7 +83,7 @@ class HistoryStore:
         sql = f"SELECT {PERIOD} FROM drift WHERE ?1 IS NULL OR site = ?1 ORDER BY opened DESC, id DESC LIMIT ?2"  # noqa: S608  our own text
         return tuple(DriftPeriod(*row) for row in self._read(sql, (site, limit)))
 
-    def open_drift(self) -> frozenset[DriftKey]:
+    def open_drift(self) -> frozenset[DifferenceKey]:
         """What was there when it was last looked."""
         rows = self._read("SELECT site, service, container, field, desired, actual FROM drift WHERE closed IS NULL", ())
         return frozenset((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
@@ -117,5 +118,5 @@ class HistoryStore:
                 self._db.execute(sql, values)
 
 
-def _short(key: DriftKey) -> tuple[str, ...]:
+def _short(key: DifferenceKey) -> tuple[str, ...]:
     return tuple(text[:LONGEST] for text in key)

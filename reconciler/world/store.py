@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reconciler.errors import ShipstoneError
+from reconciler.planning.diff import DifferenceKey
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.images import Ran
 from reconciler.planning.intents import Kind, Said
@@ -31,8 +32,6 @@ CREATE TABLE IF NOT EXISTS image (
 CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 VERSION = 2
-DifferenceKey = tuple[str, str, str, str, str, str]
-"""Site, service, container, field, desired, actual."""
 RELEASES = 5
 """Past releases of each site; older ones go."""
 

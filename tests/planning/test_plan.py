@@ -6,10 +6,11 @@ from reconciler.desired.desired import Desired, DesiredService, DesiredSite, Tim
 from reconciler.desired.release import container_name, fingerprint
 from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.first_seen import dated, first_seen
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
-from reconciler.planning.plan import Plan, dated, first_seen, make_plan
+from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
 
 NAMES = Names("t", "t_net", "web")

@@ -1,0 +1,29 @@
+"""Since when each difference is there. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from reconciler.planning.diff import Difference, DifferenceKey
+from reconciler.planning.plan import Plan
+
+FirstSeen = Mapping[DifferenceKey, str]
+"""When a difference was first seen (ISO 8601)."""
+
+
+def first_seen(plan: Plan, before: FirstSeen, now: str) -> dict[DifferenceKey, str]:
+    """Brought up to date: what is new since `now`, what is gone left out, what belongs to a busy site kept."""
+    kept = {key: since for key, since in before.items() if key[0] and key[0] not in plan.sites}
+    rows = [row.key(name) for name, site in plan.sites.items() for row in site.differences]
+    return kept | {key: before.get(key, now) for key in (*rows, *(row.key("") for row in plan.host))}
+
+
+def dated(plan: Plan, seen: FirstSeen) -> Plan:
+    """The plan with the time at which each difference was first seen, where that is known."""
+
+    def known(name: str, rows: tuple[Difference, ...]) -> tuple[Difference, ...]:
+        return tuple(replace(row, since=seen.get(row.key(name), "")) for row in rows)
+
+    sites = {
+        name: replace(site, differences=known(name, site.differences)) if site.differences else site for name, site in plan.sites.items()
+    }
+    return replace(plan, sites=sites, host=known("", plan.host))
