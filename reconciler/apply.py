@@ -9,18 +9,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from reconciler.desired.bind_mounts import check_bind, check_users
-from reconciler.desired.desired import Content, Desired, DesiredSite
-from reconciler.desired.policy import Policy, matches
-from reconciler.desired.refusal import Refusal
+from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.desired.policy import Policy
 from reconciler.desired.revision import Revision
-from reconciler.desired.spec import ContainerSpec, SecretRef, SecretValue
+from reconciler.desired.spec import SecretRef, SecretValue
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.failpoints import failpoint
 from reconciler.images import Images
+from reconciler.mounting import Mounting
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.failed import FailedRelease
-from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
 from reconciler.planning.question import Answer, Question, verdict
@@ -98,9 +96,10 @@ class Apply:
         policy: Policy | None = None,
         secrets: Secrets | None = None,
     ) -> None:
-        self._engine, self._pins, self._files = engine, pins, files
+        self._engine, self._pins = engine, pins
         self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
-        self._policy, self._secrets = policy, secrets or NoSecrets()
+        self._secrets = secrets or NoSecrets()
+        self._mounting = Mounting(engine, files, policy)
         self._ask = ask
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
@@ -151,13 +150,7 @@ class Apply:
     def tend_files(self, containers: Iterable[Container], desired: Desired, past: Iterable[DesiredSite]) -> None:
         """Mounted content that someone deleted is written again; what nothing mounts any more, and no past release did, goes.
         Only while no steps are done."""
-        specs = [applied_of(c).spec for c in containers]
-        mounted = {mount.digest for spec in specs for mount in spec.files}
-        for digest in sorted(mounted & desired.contents.keys()):
-            self._store(digest, desired.contents[digest])
-        sites = [*desired.sites.values(), *past]
-        wanted = {mount.digest for site in sites for service in site.services for mount in service.spec.files}
-        self._files.keep(mounted | wanted | desired.contents.keys())
+        self._mounting.tend(containers, desired, past, self.revision)
 
     def retry_now(self, sites: Iterable[str]) -> None:
         """Sites that back off do so no longer."""
@@ -258,9 +251,7 @@ class Apply:
             case SetPin():
                 self._pins.set({site.name: step.pin, **dict(step.also)})
             case Create() | Start():
-                self._may_mount(site.name, step.new.spec)
-                for mount in step.new.spec.files:
-                    self._store(mount.digest, desired.contents.get(mount.digest))
+                self._mounting.prepare(site.name, step.new.spec, desired, self.revision)
                 new = step.new
                 if new.spec.secrets:
                     new = replace(new, secrets=self._secrets.values(site.name, new.spec.secrets, self.revision))
@@ -279,19 +270,6 @@ class Apply:
             case Remove():
                 self._engine.remove(step.container_id)
 
-    def _may_mount(self, site: str, spec: ContainerSpec) -> None:
-        """Once more, just before: a link on the host may lead elsewhere now than when the file was read. And a volume that only somebody
-        else's containers have is theirs."""
-        policy = self._policy.of_site(site) if self._policy is not None else None
-        for volume in spec.volumes if policy is not None else ():
-            try:
-                if policy is not None and volume.kind == "bind":
-                    check_bind(volume.source, policy, site)
-                elif policy is not None and not matches(volume.source, policy.shared_volumes):
-                    check_users(volume.source, self._engine.volume_users(volume.source), site)
-            except Refusal as refusal:
-                raise EngineError(f"cannot start a container of {site}: {refusal.message}") from None
-
     def _give_up(self, site: SitePlan, step: GiveUp) -> FailedRelease:
         log: list[str] = []
         for container in step.containers:
@@ -303,23 +281,6 @@ class Apply:
         said = [self._secrets.hide(text) for text in said]
         reason = "\n".join([f"{step.reason}: {said[-1].strip()}" if said else step.reason, *said])
         return FailedRelease(site.name, step.release, reason, self._wall())
-
-    def _store(self, digest: str, content: Content | None) -> None:
-        """Write what a container mounts, by content; what a held release mounts is there already."""
-        if content is None or self.revision is None:
-            if not self._files.present(digest):
-                raise EngineError(
-                    f"cannot mount {digest}: its content is neither in the repository any more nor in the state folder. Commit it again."
-                )
-            return
-        if self._files.present(digest):
-            return
-        read = self.revision.read
-        if len(content.files) == 1 and not content.files[0][0]:
-            _, source, executable = content.files[0]
-            self._files.put_file(digest, read(source), executable)
-        else:
-            self._files.put_tree(digest, {inside: (read(source), executable) for inside, source, executable in content.files})
 
 
 def touched(steps: Iterable[Step]) -> frozenset[str]:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -112,11 +112,11 @@ def _given(rules: PolicySettings | SiteGrant) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in rows.items()} | {"limits": limits}
 
 
-def hardening_of(settings: Settings, site: str) -> Hardening:
-    """What new containers of a site get without asking."""
-    p = settings.policy
+def hardening_of(settings: Settings) -> Callable[[str], Hardening]:
+    """What new containers of a site get without asking, by the site's name."""
+    p, policy = settings.policy, policy_of(settings)
     log = (("max-file", str(p.log_max_file)), ("max-size", p.log_max_size)) if p.log_max_size else ()
-    return Hardening(policy_of(settings).of_site(site).no_new_privileges, p.pids_limit, log)
+    return lambda site: Hardening(policy.of_site(site).no_new_privileges, p.pids_limit, log)
 
 
 def names_of(settings: Settings) -> Names:
@@ -186,8 +186,15 @@ def file_of(name: str) -> str:
 def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine:
     files = FileStore(paths_of(settings).files)
     e = settings.engine
-    path, hardening = (lambda digest: str(files.path(digest))), partial(hardening_of, settings)
-    return DockerEngine(e.socket, settings.instance, e.network, path, hardening, logins_of(settings), observe)
+    return DockerEngine(
+        e.socket,
+        settings.instance,
+        e.network,
+        lambda digest: str(files.path(digest)),
+        hardening_of(settings),
+        logins_of(settings),
+        observe,
+    )
 
 
 def tellers_of(settings: Settings, store: Store, summary: Summary) -> Iterator[Follower]:

@@ -96,7 +96,7 @@ def test_the_default_gives_nothing(tmp_path: Path) -> None:
     given = (policy.bind_roots, policy.capabilities, policy.devices, policy.ports, policy.namespaces, policy.labels, policy.secrets)
     assert given == ((),) * 7
     assert not policy.privileged
-    assert hardening_of(loaded(tmp_path, ""), "x") == DEFAULT
+    assert hardening_of(loaded(tmp_path, ""))("x") == DEFAULT
 
 
 def test_a_site_gets_what_its_table_says(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ http_port = 81
     iot, other = policy.of_site("iot-1"), policy.of_site("shop")
     assert (iot.capabilities, iot.privileged, iot.limits.memory, iot.limits.replicas) == (("NET_RAW", "SYS_RAWIO"), True, 2**31, 4)
     assert (other.capabilities, other.privileged, other.limits.memory) == (("NET_RAW",), False, 2**30)
-    assert not hardening_of(settings, "iot-1").no_new_privileges
-    assert hardening_of(settings, "shop").no_new_privileges
+    assert not hardening_of(settings)("iot-1").no_new_privileges
+    assert hardening_of(settings)("shop").no_new_privileges
     assert sorted(policy.taken) == [81, 8080]
 
 

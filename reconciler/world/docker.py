@@ -65,8 +65,8 @@ class DockerEngine:
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._on_network = 0
         self._bridge = False
-        self._host: tuple[int, str] | None = None
-        self._log_driver: str | None = None
+        self._host: dict[str, Any] | None = None
+        """What the engine says of its host, once it was asked."""
         self._heard = time.time()
         self._connected: dict[str, float] = {}
         """Id → when it was last connected to the network, in seconds since 1970; of containers that events named."""
@@ -108,14 +108,11 @@ class DockerEngine:
         with self._lock:
             self._inspected.clear()
             self._network_there = False
-            self._host = self._log_driver = None
+            self._host = None
 
     def capacity(self) -> Capacity:
-        if self._host is None:
-            with self._connection.call("ask the engine for its host"):
-                row = self._connection.api.info()
-            self._host = row["MemTotal"], row["DockerRootDir"]
-        memory, disk = room_of(self._connection.socket, *self._host)
+        host = self._about_host()
+        memory, disk = room_of(self._connection.socket, host["MemTotal"], host["DockerRootDir"])
         return Capacity(PORTS - self._on_network if self._bridge else None, memory, disk)
 
     def present(self, image: str) -> str | None:
@@ -203,9 +200,14 @@ class DockerEngine:
         """Only drivers that keep files of their own rotate them; another one refuses the options."""
         if not hardening.log:
             return hardening
-        if self._log_driver is None:
-            self._log_driver = str(self._connection.api.info().get("LoggingDriver", ""))
-        return hardening if self._log_driver in ROTATING else replace(hardening, log=())
+        return hardening if self._about_host().get("LoggingDriver") in ROTATING else replace(hardening, log=())
+
+    def _about_host(self) -> dict[str, Any]:
+        """Asked once, and again after a resync."""
+        if (known := self._host) is None:
+            with self._connection.call("ask the engine for its host"):
+                self._host = known = self._connection.api.info()
+        return known
 
     def _owner_of(self, name: str) -> EngineError | None:
         """Who has the name, where a container that is not ours does."""

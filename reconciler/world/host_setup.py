@@ -31,6 +31,17 @@ class Piece(Protocol):
 
 
 @dataclass(frozen=True)
+class AtPath:
+    """A piece that is told by its path."""
+
+    path: Path
+
+    @property
+    def target(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
 class User:
     """A system user without a shell, in one more group."""
 
@@ -69,19 +80,14 @@ class NotInGroup:
 
 
 @dataclass(frozen=True)
-class Folder:
+class Folder(AtPath):
     """A folder with this owner, group and mode; with `deep` all that is in it has the owner and group too."""
 
-    path: Path
     owner: str
     group: str
     mode: int
     deep: bool = False
     kind: str = "folder"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         wanted = f"{self.owner}:{self.group} {self.mode:04o}"
@@ -104,18 +110,13 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class FirstSettings:
+class FirstSettings(AtPath):
     """A first settings file that its group can read. One that is there is never written; its rights are mended only where the group
     cannot read it."""
 
-    path: Path
     text: str
     group: str
     kind: str = "settings"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         if not self.path.exists():
@@ -133,16 +134,11 @@ class FirstSettings:
 
 
 @dataclass(frozen=True)
-class Link:
+class Link(AtPath):
     """A symlink, where nothing else is."""
 
-    path: Path
     to: Path
     kind: str = "link"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         if self.path.is_symlink():
@@ -156,16 +152,11 @@ class Link:
 
 
 @dataclass(frozen=True)
-class NoLink:
+class NoLink(AtPath):
     """A symlink to that place is taken away; another one, or a file, stays."""
 
-    path: Path
     to: Path
     kind: str = "link"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         return "removed" if self.path.is_symlink() and os.readlink(self.path) == str(self.to) else ""

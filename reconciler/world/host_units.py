@@ -8,19 +8,15 @@ from pathlib import Path
 
 from reconciler.world.files import write_if_changed
 from reconciler.world.host_command import changing, run, says
+from reconciler.world.host_setup import AtPath
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(AtPath):
     """A file for systemd, as this version of Shipstone has it."""
 
-    path: Path
     text: str
     kind: str = "unit"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         if not self.path.exists():
@@ -33,15 +29,10 @@ class Unit:
 
 
 @dataclass(frozen=True)
-class NoUnit:
+class NoUnit(AtPath):
     """A unit's file that is taken away."""
 
-    path: Path
     kind: str = "unit"
-
-    @property
-    def target(self) -> str:
-        return str(self.path)
 
     def due(self) -> str:
         return "removed" if self.path.exists() else ""

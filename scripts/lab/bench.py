@@ -48,50 +48,58 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
     others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page | drift")
-    rollouts = others.add_parser(
-        "rollout",
-        help="requests lost by redeploys, beside Docker Compose",
-        description="Requests lost by redeploys, beside Docker Compose.",
+
+    def measurement(name: str, what: str, description: str) -> argparse.ArgumentParser:
+        found = others.add_parser(name, help=what, description=description)
+        found.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
+        return found
+
+    def in_rounds(name: str, what: str, description: str, rounds: int, of: str) -> argparse.ArgumentParser:
+        found = measurement(name, what, description)
+        found.add_argument("--rounds", type=int, default=rounds, help=f"how many {of} ({rounds})")
+        return found
+
+    rollouts = measurement(
+        "rollout", "requests lost by redeploys, beside Docker Compose", "Requests lost by redeploys, beside Docker Compose."
     )
-    rollouts.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
     rollouts.add_argument("--redeploys", type=int, default=20, help="how many for each tool (20)")
     rollouts.add_argument("--engine", choices=ENGINES, default="here", help="which Docker: the one that is here, or 26.1 beside it (here)")
-    beside = others.add_parser(
+    in_rounds(
         "neighbours",
-        help="whether a slow site and a dead registry hold up another site",
-        description="A commit's way to being live, alone and beside a site in a start of 60 s and one whose registry hangs.",
+        "whether a slow site and a dead registry hold up another site",
+        "A commit's way to being live, alone and beside a site in a start of 60 s and one whose registry hangs.",
+        7,
+        "of each",
     )
-    beside.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
-    beside.add_argument("--rounds", type=int, default=7, help="how many of each (7)")
-    hooks = others.add_parser(
+    in_rounds(
         "hooks",
-        help="what a flood of requests to the webhooks costs",
-        description="1,000 unsigned or oversized requests a second for 10 s: memory, lost requests of a site, a deploy beside it.",
+        "what a flood of requests to the webhooks costs",
+        "1,000 unsigned or oversized requests a second for 10 s: memory, lost requests of a site, a deploy beside it.",
+        3,
+        "floods",
     )
-    hooks.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
-    hooks.add_argument("--rounds", type=int, default=3, help="how many floods (3)")
-    merges = others.add_parser(
+    merges = in_rounds(
         "merge",
-        help="from a push with a webhook to the switch, part by part",
-        description="From a push with a webhook to the switch, part by part; what is ours of it.",
+        "from a push with a webhook to the switch, part by part",
+        "From a push with a webhook to the switch, part by part; what is ours of it.",
+        9,
+        "merges",
     )
-    merges.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
-    merges.add_argument("--rounds", type=int, default=9, help="how many merges (9)")
     merges.add_argument("--beside", type=int, default=10, help="how many sites stay as they are (10)")
-    page = others.add_parser(
+    in_rounds(
         "page",
-        help="how soon a browser paints the page of 200 sites",
-        description="The page of 200 sites in Chromium, asked from loopback with nothing cached: the first paint.",
+        "how soon a browser paints the page of 200 sites",
+        "The page of 200 sites in Chromium, asked from loopback with nothing cached: the first paint.",
+        9,
+        "loads",
     )
-    page.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
-    page.add_argument("--rounds", type=int, default=9, help="how many loads (9)")
-    healed = others.add_parser(
+    in_rounds(
         "drift",
-        help="how soon a container that was removed is replaced",
-        description="From `docker rm -f` until another one runs in its place, against nothing but create and start.",
+        "how soon a container that was removed is replaced",
+        "From `docker rm -f` until another one runs in its place, against nothing but create and start.",
+        7,
+        "of each",
     )
-    healed.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="numbers for scripts")
-    healed.add_argument("--rounds", type=int, default=7, help="how many of each (7)")
     return parser.parse_args()
 
 
