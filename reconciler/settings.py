@@ -1,7 +1,6 @@
 """The host's own settings: a TOML file, then SHIPSTONE_SECTION__KEY. They belong to the administrator, never to the repository."""
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -11,10 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -23,89 +20,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from reconciler.errors import SettingsError, ShipstoneError
-from reconciler.secret_file import one_line, read_secret
+from reconciler.errors import SettingsError
+from reconciler.settings_policy import PolicySettings
+from reconciler.settings_values import FROM_FILE, Address, CredentialOrPath, Seconds, Secret, Section, Size, one_a_line
 
 DEFAULT = Path("/etc/shipstone/config.toml")
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-SIZES = {"b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-
-
-def seconds(value: Any) -> Any:
-    """A number of seconds, or text such as "30s", "2m", "500ms"."""
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?", value)):
-        return float(match[1]) * UNITS[match[2] or "s"]
-    return value
-
-
-def address(value: str) -> str:
-    """An IPv4 or IPv6 address, with a zone where it needs one."""
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        raise ValueError("use IP addresses, as 127.0.0.1, ::1 or fe80::1%lo0") from None
-    return value
-
-
-def size(value: Any) -> Any:
-    """Bytes, or text such as "512m" (k is 1024)."""
-    if isinstance(value, str) and (match := re.fullmatch(r"([0-9]+)([bkmgt]?)", value.lower())):
-        return int(match[1]) * SIZES[match[2] or "b"]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(seconds), Field(gt=0)]
-Address = Annotated[str, AfterValidator(address)]
-Size = Annotated[int, BeforeValidator(size), Field(ge=0)]
-
-
-def plain_path(value: str) -> str:
-    """A path that ssh reads as it is written."""
-    if value and not re.fullmatch(r"/[\w./+@-]*", value):
-        raise ValueError("use an absolute path of letters, digits and ._+@-")
-    return value
-
-
-def key_name(value: str) -> str:
-    """A credential's name, or a path."""
-    return value if re.fullmatch(r"[\w.-]*", value) else plain_path(value)
-
-
-CredentialOrPath = Annotated[str, AfterValidator(key_name)]
-
-
-FROM_FILE = "X_file"
-"""Marks a setting that is a secret: instead of X there may be X_file, the file that holds it."""
-Secret = Annotated[SecretStr, FROM_FILE]
 SHORTEST = 16
 """Characters that a token of the page has at least: nobody can try them all."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _secrets_of_files(cls, data: Any) -> Any:
-        """Of each secret X that is given as X_file: what is in the file."""
-        if not isinstance(data, dict):
-            return data
-        given = dict(data)
-        for name, field in cls.model_fields.items():
-            if FROM_FILE not in field.metadata or f"{name}_file" not in given:
-                continue
-            path = Path(str(given.pop(f"{name}_file")))
-            if name in given:
-                raise ValueError(f"{name} and {name}_file are both there. Keep one of them")
-            try:
-                given[name] = one_line(read_secret(path))
-            except FileNotFoundError:
-                raise ValueError(f"{name}_file: there is no file {path}") from None
-            except UnicodeDecodeError:
-                raise ValueError(f"{name}_file: {path} is no text") from None
-            except ShipstoneError as error:
-                raise ValueError(f"{name}_file: {str(error).removesuffix('.')}") from None
-        return given
 
 
 class SourceSettings(Section):
@@ -249,46 +170,9 @@ class ForgeSettings(Section):
         return self
 
 
-Namespace = Literal["pid", "ipc", "uts", "userns"]
-Kind = Literal["chain", "errors", "forwardAuth", "passTLSClientCert", "plugin"]
-HostPorts = Annotated[str, Field(pattern=r"^((\[[0-9A-Fa-f:]+\]|[0-9.]+):)?[0-9]{1,5}(-[0-9]{1,5})?$")]
-
-
-class SiteGrant(Section):
-    """What sites of one name, or of one pattern, get besides the policy's own."""
-
-    hosts: list[str] | None = Field(default=None, description="Patterns of host names that these sites alone may have.")
-    bind_roots: list[str] | None = None
-    capabilities: list[str] | None = None
-    registries: list[str] | None = None
-    images: list[str] | None = None
-    require_tag: bool | None = None
-    require_digest: bool | None = None
-    middlewares: list[Kind] | None = None
-    labels: list[str] | None = None
-    privileged: bool | None = None
-    namespaces: list[Namespace] | None = None
-    devices: list[str] | None = None
-    ports: list[HostPorts] | None = None
-    secrets: list[str] | None = None
-    shared_volumes: list[str] | None = None
-    max_replicas: int | None = Field(default=None, ge=0)
-    max_memory: Size | None = None
-    max_cpus: float | None = Field(default=None, ge=0)
-    max_pids: int | None = Field(default=None, ge=0)
-    no_new_privileges: bool | None = None
-
-
 class HistorySettings(Section):
     keep_days: float = Field(default=90.0, gt=0, description="How many days the history goes back.")
     keep_rows: int = Field(default=50_000, ge=100, description="So many rows of history are kept at the most; older ones go first.")
-
-
-def one_a_line(value: Any) -> Any:
-    """A list as a file holds it: one a line, empty lines and those that begin with # left out."""
-    if not isinstance(value, str):
-        return value
-    return [line.strip() for line in value.splitlines() if line.strip() and not line.startswith("#")]
 
 
 class NotifySettings(Section):
@@ -313,46 +197,6 @@ class NotifySettings(Section):
         if self.report and not self.urls:
             raise ValueError("a report needs urls to go to")
         return self
-
-
-class PolicySettings(Section):
-    bind_roots: list[str] = Field(default=[], description="Host folders below which sites may bind-mount.")
-    capabilities: list[str] = Field(default=[], description="Capabilities that sites may add.")
-    domains: list[str] = Field(default=[], description="Domains, besides the fleet's own, under which sites may have host names.")
-    registries: list[str] = Field(default=[], description="Registries that images may come from, as docker.io; empty is any.")
-    max_removals: int = Field(default=1, ge=0, description="So many sites a commit may take away; more wait for `shipstone approve`.")
-    max_removal_share: float = Field(
-        default=0.2, ge=0, le=1, description="As max_removals, as a share of all sites; the larger of the two counts."
-    )
-    middlewares: list[Kind] = Field(
-        default=[], description="Middlewares that sites may use although they reach beyond a site's own requests."
-    )
-    require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
-    require_digest: bool = Field(default=False, description="Refuse images without a digest.")
-    images: list[str] = Field(default=[], description="Patterns of images that sites may run, as ghcr.io/team/*; empty is any.")
-    hosts: list[str] = Field(
-        default=[], description="Patterns of host names that sites may have, with {site} for the site's name; empty is any under a domain."
-    )
-    labels: list[str] = Field(default=[], description="Patterns of traefik.* labels that sites may write themselves.")
-    privileged: bool = Field(default=False, description="Sites may have privileged containers, which are root on this host.")
-    namespaces: list[Namespace] = Field(default=[], description="Which of the host's namespaces containers may share.")
-    devices: list[str] = Field(default=[], description="Patterns of the host's devices that sites may have, as /dev/ttyUSB*.")
-    ports: list[HostPorts] = Field(default=[], description="Ports of this host that sites may publish, as 5432, 8000-8100, 127.0.0.1:9000.")
-    secrets: list[str] = Field(default=[], description="Patterns of secrets of the host that every site may have.")
-    shared_volumes: list[str] = Field(default=[], description="Patterns of volumes that several sites may mount.")
-    max_replicas: int = Field(default=0, ge=0, description="Containers that one site may have in all; 0 is no limit.")
-    max_memory: Size = Field(default=0, description="Memory that one site may have in all, as 2g; 0 is no limit.")
-    max_cpus: float = Field(default=0.0, ge=0, description="CPUs that one site may have in all; 0 is no limit.")
-    max_pids: int = Field(default=0, ge=0, description="Processes that one site may have in all; 0 is no limit.")
-    no_new_privileges: bool = Field(default=True, description="New containers cannot gain rights by setuid programs.")
-    pids_limit: int = Field(default=4096, ge=0, description="Processes of a new container whose site writes no pids_limit; 0 is no limit.")
-    log_max_size: str = Field(
-        default="10m",
-        pattern=r"^([0-9]+[kmg]?)?$",
-        description="A new container's log begins a new file at this size; empty: never.",
-    )
-    log_max_file: int = Field(default=3, ge=1, description="So many log files of a new container are kept.")
-    sites: dict[str, SiteGrant] = Field(default={}, description="By a site's name or a pattern: what such sites may have besides.")
 
 
 class SecretsSettings(Section):

@@ -23,7 +23,8 @@ from reconciler.followers.telling import Heartbeat, Schedule, Summary, Teller
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
-from reconciler.settings import PolicySettings, Settings, SiteGrant
+from reconciler.settings import Settings
+from reconciler.settings_policy import PolicySettings, SiteGrant
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
