@@ -55,8 +55,8 @@ class Plan:
 
     @property
     def drift(self) -> tuple[tuple[str, Difference], ...]:
-        """What hands changed: first what is no site's, under an empty name, then by site in their order."""
-        return (*(("", row) for row in self.host), *((name, row) for name, site in sorted(self.sites.items()) for row in site.drift))
+        """What hands changed: first what is no site's, under an empty name, then site by site."""
+        return (*(("", row) for row in self.host), *((name, row) for name, site in self.sites.items() for row in site.drift))
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -92,15 +92,7 @@ def make_plan(
     wishes = Wishes(desired, intents, gone, memory)
     every = sorted(known | by_site.keys() | observed.pins.keys() | memory.failed.keys())
     rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
-    goals = {name: choose_goal(name, wishes, observed, rows[name], names) for name in every}
-    holders = served(by_site)
-    takers = wanted({name: goal.site for name, goal in goals.items()})
-    owner = owners(holders, takers, observed.pins)
-    for name, (rule, other) in intruders(takers, owner).items():
-        unserved = memory.sites.get(name, SiteMemory()).unserved
-        stays = tuple(c for c in rows[name] if c.release not in unserved)
-        goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
-    moves = handovers(holders, owner, observed)
+    goals, moves = _goals(wishes, observed, rows, names)
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
     for name in every:
@@ -122,6 +114,22 @@ def make_plan(
     promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
     host = around(observed, names)
     return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, host)
+
+
+def _goals(
+    wishes: Wishes, observed: Observed, rows: Mapping[str, tuple[Container, ...]], names: Names
+) -> tuple[dict[str, Goal], Mapping[str, Handover]]:
+    """What each site is brought to, where no route is given to two; and the routes that change hands on the way. `rows`: by site, also
+    of those of which nothing runs."""
+    goals = {name: choose_goal(name, wishes, observed, containers, names) for name, containers in rows.items()}
+    holders = served(rows)
+    takers = wanted({name: goal.site for name, goal in goals.items()})
+    owner = owners(holders, takers, observed.pins)
+    for name, (rule, other) in intruders(takers, owner).items():
+        unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
+        stays = tuple(c for c in rows[name] if c.release not in unserved)
+        goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
+    return goals, handovers(holders, owner, observed)
 
 
 def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from reconciler.desired.desired import Desired
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
-from reconciler.reports.findings import notices
+from reconciler.reports.findings import in_one_line, notices
 
 BYTES = ("mem_limit", "memswap_limit", "mem_reservation")
 HOST = "this host"
@@ -62,7 +62,7 @@ def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     rows = [_row(name or HOST, difference, wall) for name, difference in plan.drift]
     claims = tuple(str(claim) for claim in plan.foreign)
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
-    said = [tuple(_printable(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
+    said = [tuple(in_one_line(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
     return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), *said)
 
 
@@ -114,22 +114,17 @@ def as_html(report: DriftReport) -> str:
 def _row(site: str, row: Difference, now: dt.datetime) -> Row:
     since = dt.datetime.fromisoformat(row.since) if row.since else now
     shown = f"{since:%Y-%m-%d %H:%M} UTC"
-    desired, actual = (_printable(_sized(row.field, text)) for text in (row.desired, row.actual))
+    desired, actual = (in_one_line(_sized(row.field, text)) for text in (row.desired, row.actual))
     return Row(
         site,
-        _printable(row.container or row.service),
-        _printable(row.field),
+        in_one_line(row.container or row.service),
+        in_one_line(row.field),
         desired,
         actual,
         shown,
         _age((now - since).total_seconds()),
         row.action,
     )
-
-
-def _printable(text: str) -> str:
-    """In one line, without what would command a terminal: a hand may have written anything."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _sized(field: str, text: str) -> str:

@@ -92,6 +92,11 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 
 
+def in_one_line(text: str) -> str:
+    """Without what would command a terminal: a hand, or a commit, may have written anything."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+
+
 def _site_json(site: SitePlan, causes: frozenset[str]) -> Mapping[str, Any]:
     return {
         "state": site.sync,

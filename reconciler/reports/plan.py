@@ -11,6 +11,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Remove, Start, Stop, line
+from reconciler.reports.findings import in_one_line
 
 What = Literal["created", "replaced", "scaled", "removed", "healed", "held", "waits", "stays", "changed"]
 ALONE = "stop-first: "
@@ -93,7 +94,7 @@ def _problems(desired: Desired) -> Iterator[str]:
 def _steps(rows: list[Change]) -> Iterator[str]:
     if any(row.steps for row in rows):
         yield from ("", "<details><summary>Steps</summary>", "", "```")
-        yield from (f"{row.name}: {_plain(step)}".replace("```", "'''") for row in rows for step in row.steps)
+        yield from (f"{row.name}: {in_one_line(step)}".replace("```", "'''") for row in rows for step in row.steps)
         yield from ("```", "</details>")
 
 
@@ -154,15 +155,11 @@ def _lines(site: SitePlan) -> tuple[str, ...]:
 
 def code(text: str) -> str:
     """A code span that holds any text, also in a table: nothing in it is Markdown, a link or somebody's name."""
-    one = _plain(text).replace("|", "\\|")
+    one = in_one_line(text).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in re.findall("`+", one)), default=0) + 1)
     pad = " " if one.startswith("`") or one.endswith("`") else ""
     return f"{fence}{pad}{one or ' '}{pad}{fence}"
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"([|<>@*_\[\]`\\])", r"\\\1", _plain(text))
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+    return re.sub(r"([|<>@*_\[\]`\\])", r"\\\1", in_one_line(text))
