@@ -1,6 +1,6 @@
 """Whoever is told of what happens: log, history, metrics, notices, commit status, page. One that fails never fails the pass."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -8,6 +8,7 @@ import structlog
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
 
 log = structlog.get_logger()
@@ -22,6 +23,12 @@ class Pass:
     desired: Desired
     at: float
     seconds: float
+
+
+def last_seen(before: Mapping[str, SitePlan], plan: Plan) -> dict[str, SitePlan]:
+    """Sites as the newest pass that planned each saw it; those of which the plan knows nothing any more are gone."""
+    busy = {name: site for name, site in before.items() if name in plan.busy and name not in plan.sites}
+    return {**busy, **plan.sites}
 
 
 class Follower:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import word
 from reconciler.planning.plan import Plan
@@ -82,7 +82,6 @@ class Metrics(Follower):
 
     def passed(self, done: Pass) -> None:
         self._passes.observe(done.seconds)
-        busy = {name: site for name, site in self._known.sites.items() if name in done.plan.busy and name not in done.plan.sites}
         since = self._known.since
         if since and behind(done.plan):
             self._moved = True
@@ -90,7 +89,7 @@ class Metrics(Follower):
             if self._moved:
                 self._rollouts.observe(done.at - since)
             since = 0.0
-        self._known = replace(self._known, sites={**busy, **done.plan.sites}, plan=done.plan, since=since, passed_at=done.at)
+        self._known = replace(self._known, sites=last_seen(self._known.sites, done.plan), plan=done.plan, since=since, passed_at=done.at)
         self._count_deploys(done.plan)
 
     def not_passed(self, why: str) -> None:  # noqa: ARG002

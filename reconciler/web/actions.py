@@ -1,6 +1,5 @@
 """What people may ask for on the page and its API: the same words as on the command line, written into the store."""
 
-import asyncio
 import contextlib
 import json
 import time
@@ -9,7 +8,7 @@ from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -18,8 +17,10 @@ from reconciler.errors import ShipstoneError
 from reconciler.planning import intents
 from reconciler.planning.intents import ALL, Said
 from reconciler.planning.past import earlier
+from reconciler.web.bodies import read_body
 from reconciler.web.latest import Latest
 from reconciler.web.sessions import Sessions
+from reconciler.web.signatures import RefusedError
 from reconciler.world.store import Store
 
 Verb = Literal["retry", "restart", "suspend", "resume", "rollback", "approve"]
@@ -112,17 +113,11 @@ class Actions:
 
 async def body_of(request: Request) -> dict[str, str] | None:
     """The fields of a form, or of a JSON object; None where it is neither, too long, or does not come."""
-    body = bytearray()
     try:
-        async with asyncio.timeout(PATIENCE):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    return None
-        text = body.decode()
+        text = (await read_body(request, MAX_BODY, PATIENCE)).decode()
         if request.headers.get("content-type", "").startswith("application/json"):
             found = json.loads(text or "{}")
             return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else None
         return dict(parse_qsl(text, max_num_fields=20))
-    except (TimeoutError, ClientDisconnect, ValueError, RecursionError):
+    except (RefusedError, ValueError, RecursionError):
         return None

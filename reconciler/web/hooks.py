@@ -12,11 +12,12 @@ from functools import partial
 from typing import get_args
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from reconciler.settings import Settings
+from reconciler.web.bodies import read_body, too_long
 from reconciler.web.payloads import Hint, hint_of
 from reconciler.web.signatures import Claim, Provider, RefusedError, claim_of, verify
 
@@ -81,7 +82,7 @@ class Hooks:
         """Whether a fetch follows. Raises RefusedError."""
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > MAX_BODY:
-            raise RefusedError(413, f"it is over {MAX_BODY >> 20} MiB")
+            raise RefusedError(413, too_long(MAX_BODY))
         claim = claim_of(provider, request.headers.raw)
         body = await self._body(request)
         verify(claim, self._secret, body, self._wall())
@@ -99,20 +100,10 @@ class Hooks:
         if self._reading >= AT_ONCE:
             raise RefusedError(503, f"{AT_ONCE} others are being read")
         self._reading += 1
-        body = bytearray()
         try:
-            async with asyncio.timeout(self._patience):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_BODY:
-                        raise RefusedError(413, f"it is over {MAX_BODY >> 20} MiB")
-        except TimeoutError:
-            raise RefusedError(408, f"its body did not end within {self._patience:g} s") from None
-        except ClientDisconnect:
-            raise RefusedError(400, "it broke off") from None
+            return await read_body(request, MAX_BODY, self._patience)
         finally:
             self._reading -= 1
-        return body
 
     def _known(self, provider: Provider, claim: Claim, body: bytearray) -> bool:
         """Whether this very delivery was taken before: the same name and the same body."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.planning.describe import SitePlan
 
 
@@ -54,9 +54,7 @@ class Latest(Follower):
         self._set(not_fetched=why)
 
     def passed(self, done: Pass) -> None:
-        before = self._now
-        busy = {name: site for name, site in before.sites.items() if name in done.plan.busy and name not in done.plan.sites}
-        self._set(done=done, desired=done.desired, sites={**busy, **done.plan.sites}, failing="")
+        self._set(done=done, desired=done.desired, sites=last_seen(self._now.sites, done.plan), failing="")
 
     def not_passed(self, why: str) -> None:
         self._set(failing=why)

@@ -11,6 +11,15 @@ from reconciler.desired.hosts_file import block_in, with_block
 from reconciler.errors import ShipstoneError
 
 
+def stamp_of(path: Path) -> tuple[int, int, int, int] | None:
+    """Another one when the file is another one, or may be; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
+
+
 def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool = True) -> bool:
     """Write `text` (atomically, folder made if missing); False when the file holds it already. An existing file keeps its mode.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.observed import FileRow
-from reconciler.world.files import write_if_changed
+from reconciler.world.files import stamp_of, write_if_changed
 
 SHOWN = 5
 """Lines of one file that are told one by one, of those that are missing and of those that are there."""
@@ -68,7 +68,7 @@ class GeneratedFiles:
         return before[1]
 
     def _stamps(self, part: Part) -> object:
-        return _stamp(part.path), _stamp(self._kept / part.name)
+        return stamp_of(part.path), stamp_of(self._kept / part.name)
 
     def _compared(self, part: Part) -> Iterator[FileRow]:
         with contextlib.suppress(OSError):
@@ -99,11 +99,3 @@ def _lines(part: Part, wanted: str, actual: str) -> Iterator[FileRow]:
 def _few(lines: Iterable[str]) -> list[str]:
     rows = [line.strip() for line in lines]
     return rows if len(rows) <= SHOWN else [*rows[: SHOWN - 1], f"{len(rows) - SHOWN + 1} more lines"]
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        row = path.stat()
-    except OSError:
-        return None
-    return row.st_mtime_ns, row.st_size, row.st_ino

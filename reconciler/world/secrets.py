@@ -15,6 +15,7 @@ from reconciler.desired.spec import SecretRef, SecretValue
 from reconciler.errors import ShipstoneError
 from reconciler.secret_file import MOST, one_line, read_secret
 from reconciler.world import age_files, sops_files
+from reconciler.world.files import stamp_of
 
 SHORT = 6
 """Characters: what is shorter is in too many texts to be hidden in them."""
@@ -38,7 +39,7 @@ class SecretStore:
         return f"{name}.{hmac.new(key, f'{site} {source} '.encode() + value, hashlib.sha256).hexdigest()[:24]}"
 
     def state(self) -> object:
-        return {path: _stamp(path) for path in sorted(self._looked)}
+        return {path: stamp_of(path) for path in sorted(self._looked)}
 
     def forget(self) -> None:
         self._looked.clear()
@@ -146,11 +147,3 @@ def _as_variable(value: bytes) -> bytes:
     if b"\0" in line:
         raise Refusal("SS-C36", "it is no text, so no variable can hold it. Have it as a file, /run/secrets/NAME.")
     return line
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_mode
