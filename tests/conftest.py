@@ -1,7 +1,7 @@
 """A real engine for the tests that need one, with images of the tests' own."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import docker
@@ -14,6 +14,16 @@ from lab.modern_engine import a_modern_engine
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often, try more hosts")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What the daemon of a failed test said: a machine elsewhere shows nothing else."""
+    report = yield
+    hosts = [each for each in getattr(item, "funcargs", {}).values() if isinstance(each, Host)]
+    if report.failed:
+        report.sections += [("the end of the daemon's log", "\n".join(host.said()[-40:])) for host in hosts]
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -197,10 +197,14 @@ dir = "{self.state}"
     def log(self) -> list[dict[str, Any]]:
         """The daemon's log so far, one row a line."""
         rows = []
-        for line in self.log_file.read_text().splitlines() if self.log_file.exists() else ():
+        for line in self.said():
             with contextlib.suppress(ValueError):
                 rows.append(json.loads(line))
         return rows
+
+    def said(self) -> list[str]:
+        """The same as lines, with what is no row, such as a traceback."""
+        return self.log_file.read_text().splitlines() if self.log_file.exists() else []
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         process, self._daemon = self._daemon, None
