@@ -94,7 +94,7 @@ def site_text(abrupt_image: str) -> SiteText:
 
     def text(version: str, replicas: int = 1, boot: int = 300, extra: str = "") -> str:
         environment = f"{{V: {version}, BOOT_MS: '{boot}', WORK_MS: '5'}}"
-        rollout = "rollout: {min_healthy: 500ms, drain: 500ms, deadline: 20s}"
+        rollout = "rollout: {min_healthy: 500ms, drain: 500ms, deadline: 60s}"
         return (
             f"image: {abrupt_image}\nport: 80\nreplicas: {replicas}\nenvironment: {environment}\nstop_grace_period: 2s\n{rollout}\n{extra}"
         )

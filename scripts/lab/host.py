@@ -22,14 +22,16 @@ from lab.ports import Ports
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
+PATIENCE = 3
+"""Times what a quiet machine needs: tests share two cores, and the disk with whatever is installed meanwhile."""
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Wait for a condition; its first true value. Raises TimeoutError that says what did not come."""
-    deadline = time.monotonic() + seconds
+    """Wait for a condition; its first true value. Raises TimeoutError that says what did not come, PATIENCE times `seconds` later."""
+    deadline = time.monotonic() + PATIENCE * seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:g} s: {what}")
+            raise TimeoutError(f"not within {PATIENCE * seconds:g} s: {what}")
         time.sleep(0.02)
     return value
 

@@ -89,7 +89,7 @@ def test_apply_is_in_the_history_and_so_is_drift(host: Host, site_text: SiteText
 def test_logs_are_of_every_replica_and_of_a_failed_release(host: Host, faulty_image: str) -> None:
     nobody = host.shipstone("logs", "shop")
     assert (nobody.returncode, nobody.stderr) == (1, "cannot find containers of shop. Sites that have some: none.\n")
-    rollout = "rollout: {min_healthy: 500ms, drain: 500ms, deadline: 20s}"
+    rollout = "rollout: {min_healthy: 500ms, drain: 500ms, deadline: 60s}"
     text = f"image: {faulty_image}\nport: 80\nreplicas: 2\ncommand: [/faulty, says, hello there, /srv]\n{rollout}\n"
     host.repository.commit({"sites/shop.yaml": text}, "create")
     host.shipstone("apply", check=True)

@@ -93,7 +93,7 @@ def test_a_suspended_site_is_left_alone_until_resumed(host: Host, site_text: Sit
 def test_a_failed_release_is_tried_again_when_a_person_says_so(host: Host, site_text: SiteText) -> None:
     """It failed for want of time; the same content gets another chance, and fails again: remembered anew."""
     deployed(host, site_text("one"))
-    never = site_text("two", boot=3_600_000).replace("deadline: 20s", "deadline: 2s")
+    never = site_text("two", boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
     host.repository.commit({"sites/shop.yaml": never}, "never ready")
     host.shipstone("retry", "shop", check=True)  # which also makes the daemon fetch
     until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 1, "given up", 40)

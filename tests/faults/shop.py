@@ -12,7 +12,7 @@ from lab.host import Host, a_host, until
 
 from tests.faults.relay import Relay
 
-ROLLOUT = "{min_healthy: 200ms, drain: 200ms, deadline: 20s}"
+ROLLOUT = "{min_healthy: 200ms, drain: 200ms, deadline: 60s}"
 
 
 @dataclass

@@ -86,7 +86,7 @@ def test_a_release_that_never_gets_ready_is_taken_away(host: Host, site_text: Si
     deployed(host, site_text("one"))
     before = {row["Id"] for row in host.containers("shop")}
     with Load(host.web, "shop.test.local", clients=4, pause=0.005) as load:
-        never = site_text("two", boot=3_600_000).replace("deadline: 20s", "deadline: 2s")
+        never = site_text("two", boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
         host.repository.commit({"sites/shop.yaml": never}, "never ready")
         until(lambda: any(row.get("event") == "release failed" for row in host.log()), "given up", 40)
         until(lambda: {row["Id"] for row in host.containers("shop")} == before, "only the old one is there", 20)

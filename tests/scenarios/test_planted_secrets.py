@@ -112,7 +112,7 @@ def test_no_secret_is_ever_said_or_written_down(host: Host, faulty_image: str) -
         f'[webhooks]\nsecret_file = "{secret_file(host.folder / "hook", MARKS["webhook"])}"\n'
     )
     sealed = seal(MARKS["age"].encode(), ["shop"], recipients_of([public], "x")).decode()
-    rollout = "rollout: {min_healthy: 200ms, drain: 200ms, deadline: 10s}\nstop_grace_period: 1s\n"
+    rollout = "rollout: {min_healthy: 200ms, drain: 200ms, deadline: 60s}\nstop_grace_period: 1s\n"
     site = (
         f"image: {faulty_image}\nport: 80\nenvironment: {{V: one, BOOT_MS: '1', WORK_MS: '5'}}\n{rollout}"
         "secrets: {A: 'host:variable', B: 'age:secrets/b.age', SAID: 'host:said', /run/secrets/f: 'host:file'}\n"

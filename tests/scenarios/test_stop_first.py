@@ -20,7 +20,7 @@ def test_two_releases_never_write_at_once(host: Host, site_text: SiteText) -> No
         until(lambda: host.converged(commit), "the second release runs", 60)
         assert host.get("shop.test.local") == (200, "two")
         kept = {row["Id"] for row in host.containers("shop")}
-        never = site_text("three", boot=3_600_000, extra=extra).replace("deadline: 20s", "deadline: 2s")
+        never = site_text("three", boot=3_600_000, extra=extra).replace("deadline: 60s", "deadline: 2s")
         host.repository.commit({"sites/shop.yaml": never}, "never ready")
         until(lambda: any(row.get("event") == "release failed" for row in host.log()), "given up", 60)
         until(lambda: host.get("shop.test.local") == (200, "two"), "the second one serves again", 30)

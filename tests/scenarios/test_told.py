@@ -51,7 +51,7 @@ def test_a_merge_is_one_message_and_so_are_a_failure_and_a_healing(host: Host, s
     assert first["type"] == "success"
     assert set(receiver.calls) == {"/ping/secret-uuid"}
 
-    broken = site_text("two", replicas=2, boot=3_600_000).replace("deadline: 20s", "deadline: 2s")
+    broken = site_text("two", replicas=2, boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
     commit = host.repository.commit({"sites/shop.yaml": broken, "sites/blog.yaml": site_text("two", replicas=2)}, "One of them broken")
     second = receiver.until(2, 60)[1]
     assert f"1 of 2 sites as {commit[:12]} by Ada" in second["title"]
