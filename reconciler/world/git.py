@@ -61,7 +61,7 @@ class GitSource:
         approved: Approved = frozenset,
     ) -> None:
         """`timeout` is in seconds, for one fetch; `access` is how it logs in, `signers` whose commits or tags count.
-        `approved`: asked for when a commit has no history in common with the last one.
+        `approved`: asked for when a commit does not descend from the last one.
         What is wrong with the arguments is said by fetch()."""
         self._settings = (url, branch, path, allow_file)
         self._mirror, self._timeout, self._access, self._approved = mirror.absolute(), timeout, access, approved
@@ -71,7 +71,7 @@ class GitSource:
         self._tidy_next = False
 
     def fetch(self) -> Revision:
-        """The newest commit of the branch, or the last one whose history goes on in it: the same object as last time where nothing
+        """The newest commit of the branch, or the last one that it descended from: the same object as last time where nothing
         changed. Raises SourceError."""
         url, branch, path, allow_file = self._settings
         where = address(url, branch, path, allow_file=allow_file)

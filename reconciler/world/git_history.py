@@ -1,4 +1,4 @@
-"""Which commit is taken: the newest of the branch, unless it shares no history with the one that was taken before it."""
+"""Which commit is taken: the newest of the branch, if it descends from the one that was taken before it or a person lets it in."""
 
 import contextlib
 import hashlib
@@ -13,7 +13,7 @@ from reconciler.world.git_signatures import Signers
 from reconciler.world.git_vetting import Vetting
 
 Approved = Callable[[], Collection[str]]
-"""Commits whose history a person lets in, and that of what descends from them."""
+"""Commits that a person lets in, and with them what descends from them."""
 
 SIGN = "Sign it with a key that the settings name."
 
@@ -52,13 +52,9 @@ class History:
         choice = Choice(newest, new=True, refused=found.refused, tag=found.tag)
         if not taken:
             return choice
-        related = self._share(mirror, taken, newest, deadline)
-        if self._signers.verify == "commit":  # an older signed commit says nothing of today
-            free = related and self._descends(mirror, newest, taken, deadline)
-            return choice if free or newest in approved() else Choice(taken, newest, related=related)
-        if related or any(self._descends(mirror, newest, one, deadline) for one in approved()):
+        if self._goes_on(mirror, taken, newest, deadline) or self._let_in(mirror, taken, newest, approved(), deadline):
             return choice
-        return Choice(taken, newest)
+        return Choice(taken, newest, related=self._share(mirror, taken, newest, deadline))
 
     def keep(self, mirror: Path, choice: Choice, deadline: float) -> None:
         """From now on this one counts, also after a restart. Raises GitError."""
@@ -85,6 +81,18 @@ class History:
         """What was taken last; empty if nothing was. Raises GitError."""
         out = self._commands.run(mirror, ["for-each-ref", "--format=%(objectname)", "--", self._taken], deadline)
         return out.decode("ascii", "replace").strip()
+
+    def _goes_on(self, mirror: Path, taken: str, newest: str, deadline: float) -> bool:
+        """A fast-forward; under signed tags also another commit of the history, because the tag says which one is meant."""
+        return self._descends(mirror, newest, taken, deadline) or (
+            self._signers.verify == "tag" and self._share(mirror, taken, newest, deadline)
+        )
+
+    def _let_in(self, mirror: Path, taken: str, newest: str, approved: Collection[str], deadline: float) -> bool:
+        """An approved commit, or what descends from one that was not taken yet: an approval does not outlive its commit."""
+        return newest in approved or any(
+            self._descends(mirror, newest, one, deadline) and not self._descends(mirror, taken, one, deadline) for one in approved
+        )
 
     def _share(self, mirror: Path, one: str, other: str, deadline: float) -> bool:
         try:

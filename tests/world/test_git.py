@@ -112,12 +112,10 @@ def test_only_changed_files_have_new_ids(upstream: Upstream, source: GitSource) 
 
 
 def test_bytes_stay_those_of_the_commit_after_later_pushes(upstream: Upstream, source: GitSource) -> None:
-    """Also after a force push that the old commit is no part of: with a common history it is taken like any other."""
     upstream.push({"b": "1"})
     upstream.push({"a": "old\r\n\0é"})
     first = source.fetch()
-    upstream.git("reset", "-q", "--hard", "HEAD~1")
-    commit = upstream.push({"a": "new"}, force=True)
+    commit = upstream.push({"a": "new"})
     second = source.fetch()
     assert second.id == commit
     assert (first.read("a"), second.read("a")) == ("old\r\n\0é".encode(), b"new")
@@ -345,6 +343,32 @@ def test_an_approved_history_is_taken_with_what_descends_from_it(replaced: Repla
     replaced.approved.add(replaced.second)
     revision = source.fetch()
     assert (revision.id, revision.waits) == (third, other)
+
+
+@pytest.mark.parametrize("rewritten", [False, True], ids=["set back", "rewritten"])
+def test_only_a_fast_forward_is_taken(upstream: Upstream, mirror: Path, rewritten: bool) -> None:
+    """Until a person lets the commit in; that word does not count a second time for what comes after it."""
+    first, second = upstream.push({"a": "1"}), upstream.push({"a": "2"})
+    approved: set[str] = set()
+    source = GitSource(str(upstream.bare), "main", "", mirror, allow_file=True, approved=lambda: approved)
+    source.fetch()
+    upstream.git("reset", "-q", "--hard", first)
+    newest = upstream.push({"a": "3"}, force=True) if rewritten else first
+    upstream.git("push", "-q", "--force", str(upstream.bare), f"{newest}:refs/heads/main")
+    revision = source.fetch()
+    assert (revision.id, revision.waits, revision.read("a")) == (second, newest, b"2")
+    assert revision.notice == (
+        f"the branch main was set back or rewritten ({second[:12]} → {newest[:12]}): nothing is changed. `shipstone approve` takes it."
+    )
+    approved.add(newest)
+    third = upstream.push({"a": "4"}) if rewritten else newest
+    revision = source.fetch()
+    assert (revision.id, revision.waits, revision.notice) == (third, "", "")
+    fourth, fifth = upstream.push({"a": "5"}), upstream.push({"a": "6"})
+    assert source.fetch().id == fifth
+    upstream.git("push", "-q", "--force", str(upstream.bare), f"{fourth}:refs/heads/main")
+    revision = source.fetch()
+    assert (revision.id, revision.waits) == (fifth, fourth)
 
 
 def test_a_history_that_comes_back_needs_no_approval(replaced: Replaced) -> None:
