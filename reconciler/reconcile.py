@@ -9,13 +9,13 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
-import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from reconciler.apply import Apply, Outcome
+from reconciler.beside import Beside
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
 from reconciler.desired.release import content_of
@@ -92,7 +92,7 @@ class Reconciler:
         self._files_seen = True
         self._keep_images = keep_images
         self._images_due = True
-        self._tending = threading.Thread()
+        self._tending, self._starting = Beside("images"), Beside("traefik")
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
 
@@ -137,14 +137,14 @@ class Reconciler:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
         self._apply.submit(chosen, self._desired(), self._done)
-        if plan.proxy in ("missing", "stopped"):
-            self.world.proxy.start()
         self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
         self._images_due |= self.remembered.remember_releases(plan, self._containers)
         self._tend_images()
         plan = self._chosen(self.remembered.remember_differences(plan))
         self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun))
+        if plan.proxy_down:
+            self._starting.begin(self.world.proxy.start)  # its image may have to be pulled
         return plan
 
     def observe(self, desired: Desired, busy: frozenset[str] = frozenset()) -> Observed:
@@ -163,14 +163,12 @@ class Reconciler:
 
     def _tend_images(self) -> None:
         """When a release has come to rest: in a thread of its own, because removing takes seconds."""
-        if not self._keep_images or not self._images_due or self._tending.is_alive():
+        if not self._keep_images or not self._images_due or self._tending.busy:
             return
         self._images_due = False
         wanted = self.remembered.wanted_images(self._desired(), self._containers)
         if found := self.remembered.old_images(self._keep_images, wanted):
-            job = (self.world.engine, self.world.store, found, wanted)
-            self._tending = threading.Thread(target=remove_images, args=job, name="images", daemon=True)
-            self._tending.start()
+            self._tending.begin(lambda: remove_images(self.world.engine, self.world.store, found, wanted))
 
     def _chosen(self, plan: Plan) -> Plan:
         """Without the sites that are left untouched; what is remembered between passes needs them all the same."""
@@ -210,8 +208,8 @@ class Reconciler:
     def close(self, timeout: float) -> bool:
         """Begin no more steps and let those under way end; False if they did not within `timeout` seconds."""
         done = self._apply.close(timeout)
-        if self._tending.is_alive():
-            self._tending.join(timeout)
+        self._tending.close(timeout)
+        self._starting.close(timeout)
         self.followers.close()
         self.world.store.close()
         return done

@@ -51,7 +51,12 @@ class Plan:
     @property
     def quiet(self) -> bool:
         """Nothing is left to do, nothing is waited for, and nothing was under way when it was looked at."""
-        return self.network and not self.busy and not any(site.steps for site in self.sites.values())
+        return self.network and not self.proxy_down and not self.busy and not any(site.steps for site in self.sites.values())
+
+    @property
+    def proxy_down(self) -> bool:
+        """A Traefik that is ours to start does not run."""
+        return self.proxy in ("missing", "stopped")
 
     @property
     def drift(self) -> tuple[tuple[str, Difference], ...]:

@@ -57,7 +57,7 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
     rows = [str(problem) for problem in desired.problems]
     if not plan.network:
         rows.append("the network is missing: it is made first")
-    if plan.proxy in ("missing", "stopped"):
+    if plan.proxy_down:
         rows.append(f"Traefik is {plan.proxy}: it is started")
     rows += notices(plan, desired)
     rows += [str(row) for row in plan.host if row.field != "network"]
@@ -88,7 +88,7 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
         return 1
     if drift_only:
         return 2 if plan.drift or plan.foreign else 0
-    missing = bool(plan.host) or not plan.network or plan.proxy in ("missing", "stopped")
+    missing = bool(plan.host) or not plan.network or plan.proxy_down
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 
 

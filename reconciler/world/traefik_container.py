@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import docker
-
 from reconciler.errors import NotFoundError, ShipstoneError
 from reconciler.planning.observed import ProxyState
-from reconciler.world.docker_call import engine_call
+from reconciler.world.docker_call import Connection
 
 WEB_PORT = 80
 TLS_PORT = 443
@@ -46,7 +44,7 @@ class TraefikContainer:
 
     def __init__(self, proxy: Proxy, provide: Callable[[str], object]) -> None:
         self._proxy, self._provide = proxy, provide
-        self._client: Any = None
+        self._connection = Connection(proxy.socket)
 
     def state(self) -> ProxyState:
         """How it stands; nothing is changed."""
@@ -83,12 +81,10 @@ class TraefikContainer:
 
     @property
     def _api(self) -> Any:
-        if self._client is None:
-            self._client = docker.APIClient(base_url=self._proxy.socket, version="auto", timeout=60)
-        return self._client
+        return self._connection.api
 
     def _call(self, what: str) -> Any:
-        return engine_call(f"{what} {self._proxy.name}", self._proxy.socket)
+        return self._connection.call(f"{what} {self._proxy.name}")
 
     def _inspect(self) -> Any:
         try:

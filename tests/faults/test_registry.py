@@ -1,9 +1,13 @@
-"""Faults: the registry never answers, then is down. The sites that need it back off; what runs serves on; others go live meanwhile."""
+"""Faults: the registry never answers, then is down. The sites that need it back off; what runs serves on; others go live meanwhile.
+
+A managed Traefik is such an image too.
+"""
 
 import socket
+from pathlib import Path
 
 import pytest
-from lab.host import Host, until
+from lab.host import Host, a_host, until
 from lab.load import Load
 
 from tests.conftest import SiteText
@@ -38,6 +42,21 @@ def test_sites_whose_registry_hangs_hold_no_other(host: Host, site_text: SiteTex
         commit = host.repository.commit({f"sites/{name}.yaml": site_text("two") for name in ("shop", *SITES)}, "an image that is here")
         until(lambda: host.converged(commit), "mended", 60)
     assert load.seen.lost == []
+
+
+def test_a_managed_traefik_whose_image_does_not_come_holds_up_no_pass(tmp_path: Path, docker_socket: str, instance: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as registry, a_host(tmp_path, docker_socket, instance, manage=True) as host:
+        host.repository.commit({"shipstone.yaml": f"domain: {instance}.test\n"}, "begin")
+        image = f"127.0.0.1:{registry.getsockname()[1]}/traefik:1"
+        host.start_daemon(SHIPSTONE_TRAEFIK__IMAGE=image)
+        registry.settimeout(30)
+        asked, _ = registry.accept()
+        host.api.remove_network(host.network)
+        until(lambda: host.api.networks(names=[host.network]), "the network that a hand removed is there again", 20)
+        assert not [row for row in host.log() if row["event"] == "the pass failed"]
+        registry.close()
+        asked.close()
+        until(lambda: f"cannot pull {image}: " in host.log_file.read_text(), "the error names the image", 60)
 
 
 def said(host: Host, text: str) -> bool:
