@@ -19,7 +19,8 @@ class Entry:
 class Revision:
     """What a source fetched: `entries` by path with `/`, `read` gives a file's bytes at exactly this revision.
 
-    `waits`: the id of a newer one that needs an approval before it is fetched; `notice` says so.
+    `waits`: the id of a newer one that needs an approval before it is fetched; `unsigned`: of a newer one whose signature does not
+    count; `notice` says so.
     """
 
     id: str
@@ -29,4 +30,5 @@ class Revision:
     subject: str = ""
     committed_at: float = 0.0
     waits: str = ""
+    unsigned: str = ""
     notice: str = ""

@@ -102,9 +102,10 @@ class CommitStatus(Follower):
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
         with self._changed:
-            if revision.waits != self._held and COMMIT.fullmatch(revision.waits):
-                self._put(revision.waits, Verdict("failure", revision.notice))
-            self._held = revision.waits
+            held = revision.waits or revision.unsigned
+            if held != self._held and COMMIT.fullmatch(held):
+                self._put(held, Verdict("failure", revision.notice))
+            self._held = held
             before, self._commit = self._commit, desired.revision if COMMIT.fullmatch(desired.revision) else ""
             if self._commit == before:
                 return

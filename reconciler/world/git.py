@@ -143,8 +143,9 @@ class GitSource:
                 commands.run(self._mirror, ["gc", "--auto", "--quiet"], deadline)
         if choice.new:
             history.keep(self._mirror, choice, deadline)
-        if (self._last.waits, self._last.notice) != (choice.waits, notice := _notice(choice, where)):
-            self._last = replace(self._last, waits=choice.waits, notice=notice)
+        now = replace(self._last, waits=choice.waits, unsigned=choice.unsigned, notice=_notice(choice, where))
+        if now != self._last:
+            self._last = now
         return self._last
 
     def _read(self, commit: str, where: Address, commands: Commands, blobs: Blobs, deadline: float) -> Revision:

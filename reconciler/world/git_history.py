@@ -21,7 +21,8 @@ SIGN = "Sign it with a key that the settings name."
 @dataclass(frozen=True)
 class Choice:
     """`waits`: the newest commit, where another one is taken because the newest needs an approval; `related` if it shares a history
-    with that one. `refused`: why a newer one does not count. `new`: it was not taken before; `tag` is what says that it may be."""
+    with that one. `refused`: why a newer one does not count, `unsigned`. `new`: it was not taken before; `tag` is what says that it may
+    be."""
 
     commit: str
     waits: str = ""
@@ -29,6 +30,7 @@ class Choice:
     refused: str = ""
     tag: str = ""
     related: bool = False
+    unsigned: str = ""
 
 
 class History:
@@ -48,7 +50,7 @@ class History:
         if not newest:
             raise SourceError(f"cannot use the repository: {found.refused}. {SIGN}")
         if newest == taken:
-            return Choice(taken, new=bool(found.tag), refused=found.refused, tag=found.tag)
+            return Choice(taken, new=bool(found.tag), refused=found.refused, tag=found.tag, unsigned=found.unsigned)
         choice = Choice(newest, new=True, refused=found.refused, tag=found.tag)
         if not taken:
             return choice

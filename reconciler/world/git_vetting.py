@@ -15,11 +15,13 @@ ROW = "--format=%(objecttype) %(objectname) %(taggerdate:unix) %(refname:strip=2
 
 @dataclass(frozen=True)
 class Vetted:
-    """`commit` is the newest one that counts, "" without one; `tag` is the tag that says so; `refused` why a newer one does not."""
+    """`commit` is the newest one that counts, "" without one; `tag` is the tag that says so; `refused` why a newer one does not,
+    `unsigned`, where that one is the branch's."""
 
     commit: str
     refused: str = ""
     tag: str = ""
+    unsigned: str = ""
 
 
 class Vetting:
@@ -37,7 +39,7 @@ class Vetting:
             return Vetted(newest)
         raw = self._commands.run(mirror, ["cat-file", "commit", newest], deadline)
         why = self._signers.refusal(raw, self._home, deadline)
-        return Vetted("", f"commit {newest[:SHORT]} is not taken: {why}") if why else Vetted(newest)
+        return Vetted("", f"commit {newest[:SHORT]} is not taken: {why}", unsigned=newest) if why else Vetted(newest)
 
     def _tagged(self, mirror: Path, taken: str, taken_ref: str, deadline: float) -> Vetted:
         """The commit of the newest tag that is signed; never an older tag than the one that counted last, whatever was deleted."""

@@ -165,10 +165,11 @@ def test_a_commit_that_another_one_overtakes_is_not_left_pending(teller: CommitS
     assert said == f"superseded by {TWO[:12]}"
 
 
-def test_a_commit_that_is_not_taken_is_told_why(teller: CommitStatus, there: TestForge) -> None:
+@pytest.mark.parametrize("stopped", [{"waits": TWO}, {"unsigned": TWO}])
+def test_a_commit_that_is_not_taken_is_told_why(teller: CommitStatus, there: TestForge, stopped: dict[str, str]) -> None:
     """The one that goes on keeps its own status."""
-    why = "the branch main was replaced by an unrelated history"
-    taken = Revision(ONE, {}, lambda _: b"", waits=TWO, notice=why)
+    why = "it is not signed, or no fast-forward"
+    taken = Revision(ONE, {}, lambda _: b"", notice=why, **stopped)  # type: ignore[arg-type]
     for _ in range(3):
         teller.fetched(taken, replace(DESIRED, notices=(why,)))
         passes(teller, plan(BLOG, SHOP))

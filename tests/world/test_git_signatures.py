@@ -92,7 +92,7 @@ def test_a_commit_that_nobody_allowed_signed_is_held(signed: Signed, signer: str
     why = key if signer else "it is not signed"
     for each in (source, signed.source()):
         revision = each.fetch()
-        assert (revision.id, revision.read("a"), revision.waits) == (first, b"1", "")
+        assert (revision.id, revision.read("a"), revision.waits, revision.unsigned) == (first, b"1", "", second)
         assert revision.notice == (
             f"commit {second[:12]} is not taken: {why}. What was taken last goes on ({first[:12]}). "
             "Sign it with a key that the settings name."
@@ -100,7 +100,7 @@ def test_a_commit_that_nobody_allowed_signed_is_held(signed: Signed, signer: str
         assert each.fetch() is revision
     third = signed.push("ada")
     revision = source.fetch()
-    assert (revision.id, revision.notice) == (third, "")
+    assert (revision.id, revision.notice, revision.unsigned) == (third, "", "")
 
 
 def test_without_a_good_commit_there_is_nothing(signed: Signed) -> None:
