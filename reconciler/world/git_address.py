@@ -12,6 +12,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _PASSWORD = re.compile(r"://([^\s/:@]*):(?![0-9]{1,5}/)\S*@")
 _TOKEN = re.compile(r"(https?://)[^\s/:@]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s?#]*[?#])\S+", re.IGNORECASE)
 _BAD_BRANCH = re.compile(r"""(?x) [\x00-\x20\x7f-\x9f~^:?*\[\\] | \.\. | @\{ | // | (^|/)\. | \.lock(/|$) | ^- | ^/ | [/.]$ | ^@$ | ^$""")
 
 
@@ -29,8 +30,8 @@ class Address:
 
 
 def redacted(text: str) -> str:
-    """The text with the password, or the bare token, of every URL in it replaced by ***."""
-    return _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"://\1:***@", text))
+    """The text with the password, the bare token and the query of every URL in it replaced by ***."""
+    return _QUERY.sub(r"\1***", _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"://\1:***@", text)))
 
 
 def printable(text: str) -> str:
@@ -86,6 +87,8 @@ def _with_scheme(scheme: str, rest: str, shown: str, *, allow_file: bool) -> tup
         host = None
     if not host:
         raise SourceError(f"cannot fetch {shown}: the URL has no valid host name. {USE}")
+    if scheme == "https" and (parts.query or parts.fragment):
+        raise SourceError(f"cannot fetch {shown}: others on this host could read what follows ? or #. Use [source] credentials_file.")
     where, _, path = rest.partition("/")
     userinfo, _, server = where.rpartition("@")
     _no_options(where, path, shown)

@@ -462,6 +462,8 @@ REFUSED = [
     ("../x.git", "a path on this host is not allowed"),
     ("git://host/x", "git:// is not allowed"),
     ("http://host/x", "Use https:// instead"),
+    ("https://host/x.git?token=secret", "cannot fetch https://host/x.git?***: others on this host could read what follows"),
+    ("https://host/x#secret", "cannot fetch https://host/x#***: others on this host"),
     ("HTTP://host/x", "Use https:// instead"),
     ("ftp://host/x", "ftp:// is not allowed"),
     ("https:///x", "no valid host name"),
