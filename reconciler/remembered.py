@@ -39,14 +39,16 @@ class Remembered:
         self.past = self._store.releases()
         self.intents = intents_of(self._store.said(), self.past)
         with self._lock:
-            self.memory = replace(self.memory, failed=self._store.failed(), whole=_counts(self.past), digests=_digests(self.past))
+            failed, troubles = self._store.failed(), self._store.troubles()
+            self.memory = replace(self.memory, failed=failed, troubles=troubles, whole=_counts(self.past), digests=_digests(self.past))
 
     def planned(self, plan: Plan, busy: Collection[str]) -> None:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
         with self._lock:
             images = {**plan.memory.images, **{name: rows for name, rows in self.memory.images.items() if name in busy}}
             asked = {**plan.memory.asked, **{name: row for name, row in self.memory.asked.items() if name in busy}}
-            self.memory = replace(plan.memory, images=images, asked=asked, failed=self.memory.failed)
+            kept = self.memory
+            self.memory = replace(plan.memory, images=images, asked=asked, troubles=kept.troubles, failed=kept.failed)
 
     def outcome(self, outcome: Outcome) -> None:
         """What a site's steps brought: images resolved, a release given up."""
@@ -64,7 +66,13 @@ class Remembered:
             if outcome.failed is not None:
                 asked = {name: row for name, row in memory.asked.items() if name != outcome.site}
                 memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed}, asked=asked)
-            self.memory = memory
+            before = memory.troubles.get(outcome.site)
+            troubles = {name: row for name, row in memory.troubles.items() if name != outcome.site}
+            if outcome.error:
+                troubles[outcome.site] = outcome.release, outcome.error
+            self.memory = replace(memory, troubles=troubles)
+        if (now := troubles.get(outcome.site)) != before:
+            self._remember_trouble(outcome.site, now)
         if outcome.failed is not None:
             self._store.remember_failed(outcome.failed)
             had = memory.images.get(outcome.site, {}).items()
@@ -150,6 +158,13 @@ class Remembered:
         self._first_seen = seen
         self._store.remember_differences(seen)
         return dated(plan, seen)
+
+    def _remember_trouble(self, site: str, trouble: tuple[str, str] | None) -> None:
+        """For commands that look meanwhile."""
+        if trouble is None:
+            self._store.forget_trouble(site)
+        else:
+            self._store.remember_trouble(site, *trouble)
 
     def _forget_failed(self, sites: Collection[str]) -> None:
         if not sites:

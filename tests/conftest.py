@@ -20,9 +20,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """What the daemon of a failed test said: a machine elsewhere shows nothing else."""
     report = yield
-    hosts = [each for each in getattr(item, "funcargs", {}).values() if isinstance(each, Host)]
-    if report.failed:
-        report.sections += [("the end of the daemon's log", "\n".join(host.said()[-40:])) for host in hosts]
+    fixtures = getattr(item, "funcargs", {}).values() if report.failed else ()
+    shops = [getattr(each, "shop", each) for each in fixtures]
+    hosts = [each for each in (getattr(shop, "host", shop) for shop in shops) if isinstance(each, Host)]
+    report.sections += [("the end of the daemon's log", host.tail()) for host in hosts]
     return report
 
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.apply import Outcome
+from reconciler.desired.desired import DesiredSite
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said, restart
 from reconciler.planning.memory import Memory
@@ -64,3 +66,24 @@ def test_what_runs_whole_can_be_gone_back_to_and_an_approval_ends_with_its_remov
     remembered.forget(plan(desired(OLD), row), desired(OLD), (row,))
     assert remembered.intents.approved == frozenset()
     assert remembered.intents.restarts == {"shop": {OLD.release: 1}}
+
+
+def test_what_stopped_a_sites_last_steps_is_said_to_who_looks_meanwhile(tmp_path: Path) -> None:
+    """Also by another process; not of another release, and not any more when a step ended well or nothing is left to do."""
+    remembered, elsewhere = Remembered(Store(tmp_path / "s.db")), Remembered(Store(tmp_path / "s.db"))
+    why = "cannot pull app:2: no space left on device"
+
+    def said(by: Remembered, *sites: DesiredSite) -> str:
+        by.hear()
+        found = plan(desired(*sites), running(OLD), memory=by.memory)
+        by.planned(found, ())
+        return found.sites["shop"].message
+
+    remembered.outcome(Outcome("shop", error=why, release=NEW.release))
+    assert (said(remembered, NEW), said(elsewhere, NEW)) == (why, why)
+    assert said(elsewhere, site("shop", "app:3")) != why
+    remembered.outcome(Outcome("shop", release=NEW.release))
+    assert said(remembered, NEW) == said(elsewhere, NEW) != why
+    assert Store(tmp_path / "s.db").troubles() == {}
+    remembered.outcome(Outcome("shop", error=why, release=NEW.release))
+    assert said(remembered, OLD) == ""

@@ -44,6 +44,8 @@ class Memory:
     images: Mapping[str, Mapping[tuple[str, str], str]] = field(default_factory=dict, hash=False)
     asked: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
     """Of sites in motion: a release after whose switch Traefik was asked by host name, and why it cannot be reached, or nothing."""
+    troubles: Mapping[str, tuple[str, str]] = field(default_factory=dict, hash=False)
+    """The release that a site was being brought to when its last steps were stopped, and by what; until steps of it end well."""
     starting: Mapping[str, Need] = field(default_factory=dict, hash=False)
     """What sites that were told to start something need; kept while their steps are being done."""
     whole: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict, hash=False)

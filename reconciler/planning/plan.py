@@ -105,7 +105,7 @@ def make_plan(
             continue
         plan, remembered[name] = _site(name, goals[name], wishes, observed, rows[name], names, now, moves.get(name, NOTHING))
         if plan is not None:
-            sites[name] = plan
+            sites[name] = _troubled(plan, memory)
     room = _find_room(sites, observed, memory, busy, names)
     for name, why in room.waits.items():
         sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
@@ -148,6 +148,12 @@ def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
     """Host name → site: what is written, and what runs."""
     runs = {host: name for name, site in sites.items() for host in site.hosts}
     return runs | {host: site.name for site in desired.sites.values() for host in site.route.hosts}
+
+
+def _troubled(site: SitePlan, memory: Memory) -> SitePlan:
+    """Why it does not get on is said in place of what it waits for."""
+    release, why = memory.troubles.get(site.name, ("", ""))
+    return replace(site, message=why) if why and site.steps and site.asked == release else site
 
 
 def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[str, SitePlan]:

@@ -18,6 +18,7 @@ from reconciler.world.history_store import HistoryStore
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS trouble (site TEXT PRIMARY KEY, release TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS difference (
   site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
   PRIMARY KEY (site, service, container, field, desired, actual)
@@ -84,6 +85,18 @@ class Store:
 
     def forget_failed(self, site: str) -> None:
         self._write("DELETE FROM failed WHERE site = ?", (site,))
+
+    def troubles(self) -> dict[str, tuple[str, str]]:
+        """By site: what it was being brought to when its last steps were stopped, and by what."""
+        with self._lock:
+            rows = self._db.execute("SELECT site, release, why FROM trouble").fetchall()
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def remember_trouble(self, site: str, release: str, why: str) -> None:
+        self._write("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?)", (site, release, why))
+
+    def forget_trouble(self, site: str) -> None:
+        self._write("DELETE FROM trouble WHERE site = ?", (site,))
 
     def changed(self) -> bool:
         """Whether another process wrote something, or an image was forgotten, since the last call."""

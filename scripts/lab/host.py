@@ -22,6 +22,8 @@ from lab.ports import Ports
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
+LINES = 40
+"""Of the daemon's log, for who looks why a test failed."""
 PATIENCE = 3
 """Times what a quiet machine needs: tests share two cores, and the disk with whatever is installed meanwhile."""
 
@@ -208,6 +210,10 @@ dir = "{self.state}"
         """The same as lines, with what is no row, such as a traceback."""
         return self.log_file.read_text().splitlines() if self.log_file.exists() else []
 
+    def tail(self) -> str:
+        """The end of what it said, for people."""
+        return "\n".join(self.said()[-LINES:])
+
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         process, self._daemon = self._daemon, None
         if process is None:
@@ -284,5 +290,8 @@ def a_host(folder: Path, engine: str, instance: str, **options: Any) -> Iterator
     host = Host(folder, engine, instance, **options)
     try:
         yield host
+    except BaseException as error:
+        error.add_note("the end of the daemon's log:\n" + host.tail())
+        raise
     finally:
         host.close()

@@ -25,7 +25,7 @@ def a_modern_engine() -> Iterator[Engine]:
     if os.geteuid() != 0:
         raise LabError("cannot start a second Docker Engine: not root.")
     usr = modern_root() / "usr"
-    with a_network() as (namespace, pool):
+    with a_network() as (namespace, pool, _):
         inside = f'mount --bind {usr} /usr && exec dockerd "$@"'
         command = ["nsenter", f"--net=/run/netns/{namespace}", "unshare", "--mount", "--propagation", "private", "sh", "-c", inside, "sh"]
         with started(command, ["--iptables=false", "--bridge=none", "--default-address-pool", f"base={pool},size=24"]) as engine:

@@ -4,16 +4,22 @@ import contextlib
 import secrets
 import subprocess
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from lab.engine import LabError, lab_lock, need
 
 
-@contextlib.contextmanager
-def a_network() -> Iterator[tuple[str, str]]:
-    """A network namespace's name, and the addresses inside it that this host reaches.
+class Network(NamedTuple):
+    """A network namespace's name, the addresses inside it that this host reaches, and this host's address as seen from there."""
 
-    A second engine needs one: in the host's network it would take docker0 away from the first.
-    """
+    namespace: str
+    pool: str
+    outside: str
+
+
+@contextlib.contextmanager
+def a_network() -> Iterator[Network]:
+    """A second engine needs one: in the host's network it would take docker0 away from the first."""
     need("ip", "nsenter")
     name = f"ship{secrets.token_hex(4)}"
     with lab_lock():
@@ -30,7 +36,7 @@ def a_network() -> Iterator[tuple[str, str]]:
             run("ip", "route", "add", f"{start}.128.0/17", "via", f"{start}.0.2")
             kept = undo.pop_all()
     with kept:
-        yield name, f"{start}.128.0/17"
+        yield Network(name, f"{start}.128.0/17", f"{start}.0.1")
 
 
 def _free() -> str:

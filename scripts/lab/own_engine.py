@@ -10,15 +10,16 @@ from pathlib import Path
 
 from lab.engine import LabError, answers, need
 from lab.host import until
-from lab.network import a_network
+from lab.network import Network, a_network
 
 
 class OwnEngine:
-    """A dockerd whose every file lies in `folder`, in a network namespace with addresses from `pool`: without a default bridge it would
-    take away that of the engine that is there. Containers are reached from this host, and reach nothing."""
+    """A dockerd whose every file lies in `folder`, in a network namespace: without a default bridge it would take away that of the engine
+    that is there. Containers are reached from this host, and reach nothing. It pulls from `registry`, HOST:PORT, without TLS."""
 
-    def __init__(self, folder: Path, namespace: str, pool: str) -> None:
-        self._folder, self._namespace, self._pool = folder, namespace, pool
+    def __init__(self, folder: Path, network: Network) -> None:
+        self._folder, self._network = folder, network
+        self.outside, self.registry = network.outside, ""
         self.socket = f"unix://{folder}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -26,8 +27,9 @@ class OwnEngine:
         """Until it answers. With `live_restore` containers run on while it is stopped."""
         at = self._folder
         places = ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid", "-H", self.socket]
-        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", f"base={self._pool},size=24"]
-        command = ["nsenter", f"--net=/run/netns/{self._namespace}", "dockerd", *places, *alone]
+        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", f"base={self._network.pool},size=24"]
+        command = ["nsenter", f"--net=/run/netns/{self._network.namespace}", "dockerd", *places, *alone]
+        command += ["--insecure-registry", self.registry] if self.registry else []
         with (at / "log").open("ab") as log:
             command.append(f"--live-restore={str(live_restore).lower()}")
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -35,6 +37,11 @@ class OwnEngine:
             until(lambda: answers(self.socket), "an engine of the test's own answers", 60)
         except TimeoutError:
             raise LabError(f"cannot start an engine: {(at / 'log').read_text()[-500:]}") from None
+
+    @property
+    def data(self) -> Path:
+        """Where its images and containers are."""
+        return self._folder / "data"
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         process, self._process = self._process, None
@@ -50,11 +57,11 @@ def own_engine() -> Iterator[OwnEngine]:
     """In a folder with a short name, because a socket's path may not be long; stopped at the end, and nothing left."""
     need("dockerd", "iptables", "nsenter")
     folder = Path(tempfile.mkdtemp(prefix="shipstone-own-", dir="/var/tmp"))
-    with a_network() as (namespace, pool):
-        engine = OwnEngine(folder, namespace, pool)
+    with a_network() as network:
+        engine = OwnEngine(folder, network)
         try:
             yield engine
         finally:
             engine.stop()
-            subprocess.run(["umount", str(folder / "data")], capture_output=True)  # with live_restore it leaves this mounted
+            subprocess.run(["umount", str(engine.data)], capture_output=True)  # with live_restore it leaves this mounted
             shutil.rmtree(folder, ignore_errors=True)

@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import docker
 import pytest
 from lab.host import until
+from lab.images import make_abrupt
 from lab.load import Load
+from lab.own_engine import own_engine
 
+from tests.faults.huge_image import a_huge_image
 from tests.faults.shop import Shop, a_shop
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("disk")]
@@ -69,6 +73,27 @@ def test_the_disk_of_the_state_folder_is_read_only(shop: Shop) -> None:
         shop.host.start_daemon()
         shop.settled(shop.release())
     assert load.seen.lost == []
+
+
+def test_the_disk_of_the_engine_gets_full_in_a_pull(tmp_path: Path, abrupt_image: str) -> None:
+    """There was room when the release was begun. The pull fails, says why, and leaves nothing; the old release serves."""
+    with own_engine() as engine, small_disk(engine.data, "1280m"), a_huge_image(engine.outside, 1536 << 20) as image:
+        engine.registry = image.partition("/")[0]
+        engine.start(live_restore=False)
+        api = docker.APIClient(base_url=engine.socket, version="auto")
+        make_abrupt(api)
+        api.close()
+        with a_shop(tmp_path, engine.socket, abrupt_image) as shop, Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+            before, ids = shop.serves(), shop.ids()
+            text = f"image: {image}\nport: 80\n"
+            shop.host.repository.commit({"sites/shop.yaml": text}, "a huge image")
+            until(lambda: "no space left on device" in shop.message(), "it says so", 10)
+            assert shop.message().startswith(f"cannot pull {image}: ")
+            assert (shop.serves(), shop.ids(), shop.pinned()) == (before, ids, False)
+            shop.settled(shop.release())
+            assert load.seen.lost == []
+            shop.host.stop_daemon()
+        engine.stop()
 
 
 def fill(path: Path) -> None:

@@ -18,7 +18,7 @@ from lab.load import Load
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("drift")]
 
 Hand = Callable[[Host, dict[str, Any]], object]
-REST = "stop_grace_period: 1s\nrollout: {min_healthy: 200ms, drain: 200ms, deadline: 60s}\n"
+REST = "stop_grace_period: 1s\nrollout: {min_healthy: 200ms, drain: 200ms, deadline: 20s}\n"
 NAME = "{name}"
 """In what is expected: the container's name; likewise {net}, {whole}, {host}, {image} and {other}."""
 
