@@ -20,10 +20,11 @@ def stamp_of(path: Path) -> tuple[int, int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
 
 
-def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool = True) -> bool:
+def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool = True, aside: bool = False) -> bool:
     """Write `text` (atomically, folder made if missing); False when the file holds it already. An existing file keeps its mode.
 
-    `durable`: it must survive a power cut, which costs milliseconds of waiting for the disk.
+    `durable`: it must survive a power cut, which costs milliseconds of waiting for the disk. `aside`: it is prepared in a folder below,
+    so that who watches the file's own hears of nothing but the rename.
     """
     data = text.encode()
     try:
@@ -32,7 +33,7 @@ def write_if_changed(path: Path, text: str, mode: int = 0o644, *, durable: bool 
                 return False
             mode = path.stat().st_mode & 0o777
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, data, mode, durable=durable)
+        _replace(path, data, mode, _aside(path) if aside else path.parent, durable=durable)
     except OSError as error:
         raise ShipstoneError(f"cannot write {path}: {error.strerror}. Make its folder writable for Shipstone.") from None
     return True
@@ -48,9 +49,18 @@ def text_of(path: Path) -> str:
         raise ShipstoneError(f"cannot read {path}: {error.strerror}. Make it readable for Shipstone.") from None
 
 
-def _replace(path: Path, data: bytes, mode: int, *, durable: bool = True) -> None:
-    """A neighbour with another ending, so that nobody who watches the folder reads it half written; then one rename."""
-    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
+def _aside(path: Path) -> Path:
+    """A folder below that of `path`, which whoever reads the latter may read too: Traefik looks into it and finds nothing."""
+    folder = path.parent / f".{path.name}.new"
+    folder.mkdir(exist_ok=True)
+    if folder.stat().st_mode & 0o777 != 0o755:
+        folder.chmod(0o755)
+    return folder
+
+
+def _replace(path: Path, data: bytes, mode: int, folder: Path, *, durable: bool = True) -> None:
+    """A file in `folder` with another ending, so that nobody who watches reads it half written; then one rename."""
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=folder)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
@@ -85,7 +95,8 @@ class HostsFile:
                     mounted.write(fresh.encode("utf-8", "surrogateescape"))
                     mounted.truncate()
             else:
-                _replace(self._path.resolve(), fresh.encode("utf-8", "surrogateescape"), mode)
+                where = self._path.resolve()
+                _replace(where, fresh.encode("utf-8", "surrogateescape"), mode, where.parent)
         except OSError as error:
             raise ShipstoneError(
                 f"cannot write {self._path}: {error.strerror}. As a service: set it to /var/lib/shipstone/hosts. Else run as root."

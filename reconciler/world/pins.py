@@ -93,7 +93,7 @@ class PinFile:
         if self._path is None:
             return
         text = render_pins(self._instance, self._entry_points, pins, self._tls_entry_points)
-        write_if_changed(self._path, text, durable=False)
+        write_if_changed(self._path, text, durable=False, aside=True)  # Traefik throttles what it hears of its folder
         self._right = text, dict(pins)
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from watchfiles import watch
 
 from reconciler.planning.observed import Pin
 from reconciler.world.pins import PinFile
@@ -49,6 +50,23 @@ def test_what_a_hand_makes_of_the_file_is_told_and_put_right(tmp_path: Path) -> 
     path.unlink()
     pins.ensure()
     assert (path.read_text(), pins.read()) == (right, {"a": PIN})
+
+
+def test_who_watches_the_folder_hears_of_whole_files_alone(tmp_path: Path) -> None:
+    """Traefik counts everything that it hears of there against its throttle, and reads the folders below."""
+    pins = PinFile(tmp_path, "shop", ("web",))
+    pins.ensure()
+    heard: set[str] = set()
+    for changes in watch(tmp_path, recursive=False, debounce=100, step=10, rust_timeout=100, yield_on_timeout=True):
+        heard |= {Path(path).name for _, path in changes}
+        if "shop.toml" in heard:
+            break
+        pins.set({"a": PIN})
+    assert heard == {"shop.toml"}
+    aside = tmp_path / ".shop.toml.new"
+    aside.chmod(0o700)
+    pins.set({"a": None})
+    assert (aside.stat().st_mode & 0o777, list(aside.iterdir())) == (0o755, [])
 
 
 def test_a_file_of_another_version_is_no_drift(tmp_path: Path) -> None:
