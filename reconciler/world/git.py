@@ -171,11 +171,16 @@ class GitSource:
         _tidy(mirror)
         options = ["--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--no-write-fetch-head"]
         wanted = [f"+refs/heads/{where.branch}:{REF}"] + (["+refs/tags/*:refs/tags/*"] if self._signers.verify == "tag" else [])
+        before = set(_packs(mirror))
         try:
             commands.run(mirror, ["fetch", *options, "--", where.url, *wanted], deadline, lambda: _room(mirror, self._caps))
+            _room(mirror, self._caps)  # a quick line brings all of it between two looks
         except GitError as error:
             if error.refused:
                 _tidy(mirror)
+                commands.run(mirror, ["update-ref", "-d", REF], deadline)  # it may have come to its end all the same
+                for pack in set(_packs(mirror)) - before:
+                    _remove(pack)
             if "couldn't find remote ref" not in error.text:
                 raise
             raise _no_branch(commands.run(mirror, ["ls-remote", "--heads", "--", where.url], deadline), where) from None
@@ -198,12 +203,16 @@ def _no_branch(listed: bytes, where: Address) -> SourceError:
 def _room(mirror: Path, caps: Caps) -> None:
     """Raises GitError where the mirror has grown too large."""
     size = 0
-    for file in (mirror / "objects/pack").glob("*"):
+    for file in _packs(mirror):
         with contextlib.suppress(FileNotFoundError):
             size += file.stat().st_size
     if size > caps.size:
         shown = f"{caps.size / 2**20:g} MiB"
         raise GitError("", refused=f"the repository is larger than [source] max_size, {shown}. Raise it, or make the repository smaller.")
+
+
+def _packs(mirror: Path) -> Iterator[Path]:
+    return (mirror / "objects/pack").glob("*")
 
 
 def _notice(choice: Choice, where: Address) -> str:

@@ -64,7 +64,9 @@ def test_generated_files_are_told_line_by_line_and_written_again(shop: Shop) -> 
     right = {path: path.read_text() for path in (host.hosts, host.static, pins)}
     host.hosts.write_text(right[host.hosts].replace(f"127.0.0.1 {shop.name}", f"10.6.6.6 {shop.name}"))
     host.static.write_text(right[host.static] + '[accessLog]\nfilePath = "/tmp/mine"\n')
-    pins.write_text(f'[http.routers.mine]\nrule = "Host(`{shop.name}`)"\nservice = "api@internal"\npriority = 9999\n')
+    mine = pins.with_suffix(".mine")
+    mine.write_text(f'[http.routers.mine]\nrule = "Host(`{shop.name}`)"\nservice = "api@internal"\npriority = 9999\n')
+    mine.replace(pins)
     until(lambda: all(path.read_text() == text for path, text in right.items()), "all three are as they were", SOON)
     said = drift(shop, told)
     assert f"{host.hosts} hosts: nothing, should be 127.0.0.1 {shop.name} (drift)" in said

@@ -136,7 +136,7 @@ def the_world(host: Host) -> dict[str, object]:
         "containers": sorted(row["Id"] for row in ours),
         "volumes": sorted(row["Name"] for row in host.api.volumes()["Volumes"] or () if host.instance in row["Name"]),
         "routers": sorted(row["name"] for row in routers if row["provider"] != "internal"),
-        "pins": {path.name: path.read_text() for path in host.dynamic.iterdir()},
+        "pins": {path.name: path.read_text() for path in host.dynamic.glob("*.toml")},
         "hosts": host.hosts.read_text(),
         "static": host.static.read_text(),
         "mounted": sorted(path.name for path in (host.state / "files").rglob("*")) if (host.state / "files").exists() else [],

@@ -1,5 +1,6 @@
 """What a repository may be: its size, its files, its time; refused without filling memory or disk."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -27,6 +28,21 @@ def test_a_repository_that_is_too_large(upstream: Upstream, tmp_path: Path) -> N
     assert "the repository is larger than [source] max_size, 1.90735 MiB. Raise it, or make the repository smaller." in refusal(small)
     left = [path for path in (tmp_path / "state/mirror.git/objects").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in left) < 2_000_000
+    assert source_of(upstream, tmp_path, Caps()).fetch().id == commit
+
+
+def test_a_repository_that_is_found_too_large_when_it_is_all_there(upstream: Upstream, tmp_path: Path) -> None:
+    """It goes again, and what was taken before stays."""
+    first = upstream.push({"a": "1"})
+    source = source_of(upstream, tmp_path, Caps(size=20_000))
+    assert source.fetch().id == first
+    (upstream.work / "big").write_bytes(os.urandom(40_000))
+    commit = upstream.push({"a": "2"})
+    assert "the repository is larger than [source] max_size" in refusal(source)
+    assert sum(path.stat().st_size for path in (tmp_path / "state/mirror.git/objects/pack").iterdir()) < 20_000
+    last = source_of(upstream, tmp_path, Caps()).last()
+    assert last is not None
+    assert (last.id, last.read("a")) == (first, b"1")
     assert source_of(upstream, tmp_path, Caps()).fetch().id == commit
 
 
