@@ -50,10 +50,14 @@ def text_of(path: Path) -> str:
 
 
 def _aside(path: Path) -> Path:
-    """A folder below that of `path`, which whoever reads the latter may read too: Traefik looks into it and finds nothing."""
+    """A folder below that of `path`, which whoever reads the latter may read too: Traefik looks into it and finds nothing. Where it is
+    another user's, that of `path` itself."""
     folder = path.parent / f".{path.name}.new"
     folder.mkdir(exist_ok=True)
-    if folder.stat().st_mode & 0o777 != 0o755:
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        return path.parent
+    if found.st_mode & 0o777 != 0o755:
         folder.chmod(0o755)
     return folder
 

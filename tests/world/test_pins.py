@@ -1,5 +1,6 @@
 """The pin file on disk."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,15 @@ def test_a_file_of_another_version_is_no_drift(tmp_path: Path) -> None:
     pins.ensure()
     assert pins.differences() == ()
     assert path.read_text().startswith("# from before")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_that_is_another_users_is_not_used(tmp_path: Path) -> None:
+    """As after a first run by root."""
+    pins = PinFile(tmp_path, "shop", ("web",))
+    pins.ensure()
+    aside = tmp_path / ".shop.toml.new"
+    os.chown(aside, 65534, 65534)
+    aside.chmod(0o700)
+    pins.set({"a": PIN})
+    assert (pins.read(), aside.stat().st_mode & 0o777) == ({"a": PIN}, 0o700)
