@@ -21,7 +21,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     others = [c for c in seen.containers if c.release != goal.release and (c.id in seen.ready or cast.alone)]
     mine = [c for c in seen.containers if c.release == goal.release and c.state != "created"]
-    if not others and any(c in mine for c in serving_now(seen)):
+    if not others and any(c in mine for c in serving_now(seen, memory.unserved)):
         return None
     if goal.release not in memory.unserved and not others:
         return None

@@ -1,7 +1,7 @@
 """What a pin says: every route of the site to exactly those that may take requests; and whether Traefik follows it. Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from reconciler.desired.release import release_name
@@ -17,15 +17,22 @@ from reconciler.planning.seen import Seen, alive, alone_name, service_names
 RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
 
 
-def serving_now(seen: Seen) -> tuple[Container, ...]:
-    """Who takes requests now: with a pin those it names, at rest every ready container."""
-    ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
+def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
+    """Who takes requests now: with a pin those it names, at rest everything that answers. `unserved`: releases that never took one."""
     if seen.pin is None:
-        return ready
-    pinned = tuple(c for c in ready if seen.pin.services & set(service_names(seen, c)))
-    if pinned:
-        return pinned
-    return tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
+        return answering(seen, seen.containers, unserved)
+    named = tuple(c for c in seen.containers if seen.pin.services & set(service_names(seen, c)))
+    ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
+    others = tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
+    return tuple(c for c in ready if c in named) or others or answering(seen, named, unserved)
+
+
+def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[str]) -> tuple[Container, ...]:
+    """The ready ones. Where none is, those that run and have served, if no check says that they are sick: who was asked and did not
+    answer in time, for the machine may have stalled, serves better than nobody."""
+    there = tuple(c for c in containers if alive(c))
+    silent = tuple(c for c in there if c.state == "running" and c.health == "none" and c.release not in unserved)
+    return tuple(c for c in there if c.id in seen.ready) or silent
 
 
 def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "", *, take: bool = False) -> Pin | None:

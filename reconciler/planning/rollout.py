@@ -13,7 +13,7 @@ from reconciler.planning.failure import failure
 from reconciler.planning.handover import NOTHING, Handover
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
-from reconciler.planning.pinning import confirmed, drained, lingering, pin_of, remember_pin, serving_now
+from reconciler.planning.pinning import answering, confirmed, drained, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
@@ -50,7 +50,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     """Pin to those that serve, start what is missing, wait until all of it is ready and Traefik lists it; then the switch, foreseen."""
     goal = seen.goal
     assert goal is not None
-    serving = tuple(c for c in cast.keep if c.id in seen.ready and alive(c)) if cast.alone else serving_now(seen)
+    serving = answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved)
     images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
     steps: list[Step] = [Pull(image, f"for {goal.name}") for image in images if image not in seen.images]
     if steps:
@@ -112,7 +112,7 @@ def is_lost(seen: Seen, cast: Cast) -> bool:
 
 def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:
     """Another site will take over some of the routes: until it has, whoever serves them goes on."""
-    serving = serving_now(seen)
+    serving = serving_now(seen, memory.unserved)
     pin = pin_of(seen, serving, routes_of(seen))
     steps: list[Step] = []
     if seen.pin != pin:

@@ -49,7 +49,12 @@ class Shop:
         return [row["State"] for row in rows] == ["running"] * replicas and {row["Labels"]["shipstone.commit"] for row in rows} == {commit}
 
     def pinned(self) -> bool:
-        return any(f"{self.host.instance}-shop" in path.read_text() for path in self.host.dynamic.glob(f"{self.host.instance}.toml"))
+        return f"{self.host.instance}-shop" in self.pins()
+
+    def pins(self) -> str:
+        """The text of the file; empty where there is none."""
+        path = self.host.dynamic / f"{self.host.instance}.toml"
+        return path.read_text() if path.exists() else ""
 
     def serves(self) -> str:
         """The version that answers; empty when none does."""

@@ -1,5 +1,6 @@
 """Faults: SIGKILL of Shipstone at each step; many random SIGKILLs while commits flow. Nothing is lost or left over."""
 
+import os
 import random
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 import docker
 import pytest
+from lab.host import until
 from lab.load import Load
 
 from tests.faults.shop import Shop, a_shop
@@ -107,3 +109,29 @@ def test_killed_at_random_moments_while_commits_flow_it_ends_at_the_newest(busy:
         commits.join()
     host.start_daemon()
     busy.settled(*newest[0])  # releases that were begun and superseded again and again go too
+
+
+def test_the_next_one_starts_on_a_machine_that_stalls(busy: Busy) -> None:
+    """Nobody whom it asks answers in time, when it has a commit to bring up. What serves goes on serving, and no request is refused."""
+    shop = busy.shop
+    busy.settled(busy.release())
+    shop.host.stop_daemon()
+    stalled = [row["State"]["Pid"] for row in map(shop.host.api.inspect_container, shop.ids())]
+    pinned = f"{shop.host.instance}-shop-{release_of(shop)}"
+    commit = busy.release()
+    for pid in stalled:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        shop.host.start_daemon()
+        until(shop.pinned, "it is pinned", 30)
+        assert pinned in shop.pins()
+    finally:
+        for pid in stalled:
+            os.kill(pid, signal.SIGCONT)
+    busy.settled(commit)
+
+
+def release_of(shop: Shop) -> str:
+    """The release that runs."""
+    (release,) = {row["Labels"]["shipstone.release"] for row in shop.host.containers()}
+    return str(release)

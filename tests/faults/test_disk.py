@@ -85,10 +85,9 @@ def test_the_disk_of_the_engine_gets_full_in_a_pull(tmp_path: Path, abrupt_image
         api.close()
         with a_shop(tmp_path, engine.socket, abrupt_image) as shop, Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
             before, ids = shop.serves(), shop.ids()
-            text = f"image: {image}\nport: 80\n"
-            shop.host.repository.commit({"sites/shop.yaml": text}, "a huge image")
-            until(lambda: "no space left on device" in shop.message(), "it says so", 10)
-            assert shop.message().startswith(f"cannot pull {image}: ")
+            shop.host.repository.commit({"sites/shop.yaml": f"image: {image}\nport: 80\n"}, "a huge image")
+            full = until(lambda: text if "no space left on device" in (text := shop.message()) else "", "it says so", 10)
+            assert full.startswith(f"cannot pull {image}: ")
             assert (shop.serves(), shop.ids(), shop.pinned()) == (before, ids, False)
             shop.settled(shop.release())
             assert load.seen.lost == []

@@ -192,8 +192,14 @@ class Motion(RuleBasedStateMachine):
         """Shipstone is killed and comes back; with `failures` its state folder is lost too."""
         if failures:
             self.failed = {}
-        self.readiness = Readiness(self.engine.answers)
+        self.silent = False
+        self.readiness = Readiness(self.answers)
         self.memory = Memory(failed=dict(self.failed))
+
+    @rule()
+    def nobody_answers_in_time(self) -> None:
+        """A machine that stalls: whoever is asked in the next pass says nothing, and all go on serving."""
+        self.silent = True
 
     # What Shipstone does.
 
@@ -326,9 +332,13 @@ class Motion(RuleBasedStateMachine):
             if (covers(sites[name].route, *asked) and not writes(sites[name]) if name in sites else name in held)
         }
 
+    def answers(self, address: str, port: int, errors_too: bool = False) -> bool:
+        return not self.silent and self.engine.answers(address, port, errors_too)
+
     def plan(self) -> Plan:
         containers = self.engine.containers()
         ready = self.readiness.ready(containers, lambda c: applied_of(c).spec.port)
+        self.silent = False
         moving = in_motion(self.desired, containers, ready, self.pins, self.memory)
         view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
         observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready, capacity=self.engine.capacity())

@@ -82,6 +82,38 @@ def test_a_replace_pins_to_the_old_release_first() -> None:
     assert not [step for step in due(motion.steps) if isinstance(step, Start)]
 
 
+SILENT: frozenset[str] = frozenset()
+
+
+@pytest.mark.parametrize("pin", [None, TO_OLD], ids=["at rest", "pinned"])
+@pytest.mark.parametrize(
+    ("changes", "serves"),
+    [({}, TO_OLD), ({"health": "unhealthy"}, TO_NOBODY), ({"state": "restarting"}, TO_NOBODY)],
+    ids=["silent", "sick", "ended"],
+)
+def test_who_did_not_answer_in_time_serves_better_than_nobody(pin: Pin | None, changes: dict[str, object], serves: Pin) -> None:
+    """No one is ready, as after a restart on a machine that stalls. A check that says so, or an end, is another matter."""
+    rows = tuple(replace(c, **changes) for c in OLD_TWO)  # type: ignore[arg-type]
+    motion = plan_site(seen(NEW, *rows, pin=pin, ready=SILENT), SiteMemory())
+    assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == ([serves] if serves != pin else [])
+
+
+def test_who_answers_goes_before_who_does_not() -> None:
+    half = frozenset({OLD_TWO[0].id})
+    alone = replica_name("t", "blog", OLD.release, "web", 1)
+    assert due(plan_site(seen(NEW, *OLD_TWO, ready=half), SiteMemory()).steps)[0] == SetPin(
+        "blog", to(alone), f"requests only to {OLD.release} while {NEW.release} starts"
+    )
+
+
+def test_what_never_served_is_not_routed_while_it_is_silent() -> None:
+    """The pins of a first release were lost."""
+    memory = SiteMemory(begun=NEW.release, begun_at=99.0, unserved=frozenset({NEW.release}))
+    assert due(plan_site(seen(NEW, NEW_TWO[0], ready=SILENT), memory).steps)[0] == SetPin(
+        "blog", TO_NOBODY, f"requests only to nobody (503) while {NEW.release} starts"
+    )
+
+
 def test_nothing_starts_before_traefik_took_the_pin() -> None:
     """It is only created meanwhile: nobody routes to that."""
     created = [f"create {c.name}" for c in NEW_TWO]
