@@ -185,7 +185,7 @@ class LabelsOnly(RuleBasedStateMachine):
                 if (
                     host in self.kept_hosts(site.name)
                     and routed
-                    and all(a in by_address and by_address[a].site == site.name for a in routed)
+                    and all(a in by_address and (by_address[a].site, by_address[a].health) == (site.name, "healthy") for a in routed)
                 ):
                     self.serving.add((host, site.route.path, site.name))
 

@@ -3,11 +3,13 @@
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from lab.host import until
 
 from reconciler.planning.observed import Container
 from reconciler.world.readiness import WARM_UP, Readiness, answers
@@ -90,3 +92,79 @@ def test_it_is_asked_again_only_after_a_restart() -> None:
     with serving(200) as again:
         assert readiness.ready([ONE], lambda _: again) == {"1"}
     assert readiness.ready([replace(ONE, restarts=1)], lambda _: port) == frozenset()
+
+
+def test_who_drips_has_no_more_time_than_others() -> None:
+    """Each byte comes in time, the answer does not."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def drip() -> None:
+            client, _ = server.accept()
+            with suppress(OSError):
+                while not over.wait(0.1):
+                    client.sendall(b"H")
+            client.close()
+
+        threading.Thread(target=drip, daemon=True).start()
+        assert not answers("127.0.0.1", server.getsockname()[1], errors_too=True, timeout=0.5)
+        over.set()
+
+
+def test_who_hangs_holds_up_one_pass_and_is_heard_when_it_answers() -> None:
+    """The first question was waited for; from then on nobody waits, whoever else is asked."""
+    answer, heard, asked = threading.Event(), threading.Event(), []
+
+    def ask(address: str, _port: int, _errors_too: bool) -> bool:
+        asked.append(address)
+        return address == "quick" or answer.wait(60)
+
+    hangs, quick = replace(ONE, id="hangs", address="slow"), [replace(ONE, id=f"quick{n}", address="quick") for n in range(3)]
+    readiness = Readiness(ask, patience=0.05)
+    readiness.watch(heard.set)
+    begun = time.monotonic()
+    for n in range(3):
+        assert readiness.ready([hangs, *quick[: n + 1]], lambda _: 80) == {c.id for c in quick[: n + 1]}
+        readiness.patience = 60
+    assert time.monotonic() - begun < 50
+    assert asked.count("slow") == 1
+    answer.set()
+    assert heard.wait(30)
+    assert readiness.ready([hangs], lambda _: 80) == {"hangs"}
+    assert asked.count("slow") == 1
+
+
+def test_who_did_not_answer_in_time_is_asked_again_beside_the_passes() -> None:
+    """Its answer was no: a late yes is heard all the same."""
+    answers_of, heard, release = iter([False, False, True]), threading.Event(), threading.Semaphore(0)
+
+    def ask(*_: object) -> bool:
+        assert release.acquire(timeout=60)
+        return next(answers_of)
+
+    readiness = Readiness(ask, patience=0.05)
+    readiness.watch(heard.set)
+    assert readiness.ready([ONE], lambda _: 80) == frozenset()
+    release.release(3)
+    until(lambda: readiness.ready([ONE], lambda _: 80) or heard.is_set(), "the third answer", 30)
+    assert heard.is_set()
+    until(lambda: readiness.ready([ONE], lambda _: 80) == {ONE.id}, "it is ready", 30)
+    assert next(answers_of, None) is None
+
+
+def test_a_late_answer_counts_for_the_container_that_was_asked() -> None:
+    """Not for what has its id after another start."""
+    answer, heard, asked = threading.Event(), threading.Event(), []
+
+    def ask(address: str, _port: int, _errors_too: bool) -> bool:
+        asked.append(address)
+        return answer.wait(60) and address == "before"
+
+    readiness = Readiness(ask, patience=0.05)
+    readiness.watch(heard.set)
+    readiness.ready([replace(ONE, address="before")], lambda _: 80)
+    answer.set()
+    assert heard.wait(30)
+    again = replace(ONE, address="after", restarts=1)
+    until(lambda: asked.count("after") or readiness.ready([again], lambda _: 80), "it is asked", 30)
+    assert readiness.ready([again], lambda _: 80) == frozenset()
