@@ -7,6 +7,7 @@ import pytest
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Route
+from reconciler.planning.cast import MOMENT
 from reconciler.planning.failure import trouble
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
@@ -38,7 +39,8 @@ def traefik(*containers: Container, pin: Pin | None = None) -> TraefikView:
         whole = release_name("t", "blog", c.release)
         services[whole] = services.get(whole, 0) + 1
         services[replica_name("t", "blog", c.release, "web", c.replica)] = 1
-    return TraefikView(reachable=True, pins={"blog": pin} if pin else {}, services=services)
+    routers = frozenset(key.split(".")[3] for c in containers for key in c.labels if key.startswith("traefik.http.routers."))
+    return TraefikView(reachable=True, pins={"blog": pin} if pin else {}, services=services, routers=routers)
 
 
 def seen(goal: DesiredSite | None, *containers: Container, pin: Pin | None = None, now: float = 100.0, **changes: object) -> Seen:
@@ -112,6 +114,75 @@ def test_what_never_served_is_not_routed_while_it_is_silent() -> None:
     assert due(plan_site(seen(NEW, NEW_TWO[0], ready=SILENT), memory).steps)[0] == SetPin(
         "blog", TO_NOBODY, f"requests only to nobody (503) while {NEW.release} starts"
     )
+
+
+LONG_AGO = SiteMemory(pin_since=0.0, served=OLD.release)
+
+
+@pytest.mark.parametrize("sick", [OLD_TWO, OLD_TWO[:1]], ids=["all of it", "one of two"])
+def test_the_old_release_is_not_stopped_because_it_is_sick_while_the_new_one_comes_up(sick: tuple[Container, ...]) -> None:
+    """It may recover, and the new one may fail: nobody else could take its place."""
+    rows = tuple(replace(c, health="unhealthy") if c in sick else c for c in OLD_TWO)
+    ready = frozenset(c.id for c in rows if c.health != "unhealthy")
+    before = seen(NEW, *rows, *NEW_TWO[:1], ready=ready)
+    pin = next(step.pin for step in plan_site(before, LONG_AGO).steps if isinstance(step, SetPin))
+    memory = replace(LONG_AGO, begun=NEW.release, begun_at=99.0, pin=pin, unserved=frozenset({NEW.release}))
+    later = seen(NEW, *rows, *NEW_TWO[:1], pin=pin, ready=ready)
+    assert not [step for step in due(plan_site(later, memory).steps) if isinstance(step, Stop)]
+
+
+def test_after_the_switch_the_old_release_stays_for_min_healthy_also_when_the_new_one_grows() -> None:
+    """Its drain alone is shorter: there would be nothing to go back to."""
+    three = replace(NEW, services=(replace(NEW.services[0], replicas=3),))
+    alone = to(*sorted(replica_name("t", "blog", NEW.release, "web", n) for n in (1, 2)))
+    memory = SiteMemory(begun=NEW.release, begun_at=90.0, pin=alone, pin_since=97.5)
+    rows = (*OLD_TWO, *NEW_TWO)
+    stops = [
+        [step for step in due(plan_site(seen(three, *rows, pin=alone, now=now), memory).steps) if isinstance(step, Stop)]
+        for now in (100.4, 100.6)
+    ]
+    assert [len(found) for found in stops] == [0, 2]
+
+
+def test_one_that_was_started_anew_takes_no_requests_before_it_answers() -> None:
+    """It crashed, or was restarted by hand, and Traefik routes to it as soon as it runs."""
+    rows = (OLD_TWO[0], replace(OLD_TWO[1], restarts=1))
+    half = frozenset({OLD_TWO[0].id})
+    limps = plan_site(seen(OLD, *rows, ready=half), LONG_AGO)
+    alone = to(replica_name("t", "blog", OLD.release, "web", 1))
+    assert due(limps.steps)[0] == SetPin("blog", alone, f"requests only to {OLD.release} while {OLD.release} starts")
+    whole = plan_site(seen(OLD, rows[0], replace(rows[1], up=MOMENT), pin=alone), limps.memory)
+    assert due(whole.steps) == (SetPin("blog", None, "labels route again"),)
+    assert plan_site(seen(OLD, *rows, ready=frozenset()), LONG_AGO).steps == (), "nobody else could take them"
+
+
+def test_what_serves_is_drained_though_it_was_thought_never_to_have_served() -> None:
+    """As a release that labels routed without a pin, or one that took the place of another that died."""
+    memory = SiteMemory(begun=OLD.release, begun_at=90.0, unserved=frozenset({OLD.release}))
+    motion = plan_site(seen(NEW, *OLD_TWO, pin=None), memory)
+    assert motion.memory.unserved == {NEW.release}
+
+
+def test_an_undo_does_not_wait_until_all_of_the_old_release_is_ready() -> None:
+    """The pin names the release that failed: one replica of the old one is better."""
+    half = frozenset({OLD_TWO[0].id, *(c.id for c in NEW_TWO)})
+    motion = plan_site(seen(OLD, *OLD_TWO, *NEW_TWO, pin=TO_NEW, ready=half, fallback=True), SiteMemory())
+    alone = to(replica_name("t", "blog", OLD.release, "web", 1))
+    assert due(motion.steps)[0] == SetPin("blog", alone, f"requests only to {OLD.release} while {OLD.release} starts")
+
+
+def test_without_an_answer_of_traefik_a_pin_to_each_replica_stays_so() -> None:
+    """What it lists of the whole release is not known: an address may be somebody else's by now."""
+    alone = to(*(replica_name("t", "blog", OLD.release, "web", n) for n in (1, 2)))
+    motion = plan_site(seen(OLD, *OLD_TWO, pin=alone, traefik=TraefikView(reachable=False)), SiteMemory())
+    assert due(motion.steps) == ()
+    assert [step.pin for step in motion.steps if isinstance(step, SetPin)] == [None]
+
+
+def test_the_pin_goes_only_when_traefik_follows_the_labels() -> None:
+    """Somebody else's container may have a router of the same name: Traefik takes neither then."""
+    view = replace(traefik(*NEW_TWO, pin=TO_NEW), routers=frozenset())
+    assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=view), SiteMemory()).steps) == ()
 
 
 def test_nothing_starts_before_traefik_took_the_pin() -> None:
