@@ -40,11 +40,11 @@ class Schedule:
 
     def after(self, at: float) -> float:
         """The first time for a report after `at`, both in seconds since 1970."""
-        local = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
-        found = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        local = dt.datetime.fromtimestamp(at, dt.UTC).astimezone().replace(tzinfo=None)  # an offset would not change with the clocks
+        found = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0, fold=0)
         if self.every == "weekly":
             found += dt.timedelta(days=-local.weekday() % 7)
-        if found <= local:
+        if found.timestamp() <= at:
             found += dt.timedelta(days=7 if self.every == "weekly" else 1)
         return found.timestamp()
 

@@ -1,9 +1,11 @@
 """The followers that tell people: a real receiver, a real store, and a time of day that the test sets."""
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -129,6 +131,36 @@ def test_the_report_comes_at_its_time_once_whatever_starts_again(start: Make, re
 def test_a_schedule_is_by_the_hosts_time_and_weekly_on_mondays(every: str, at: tuple[int, int, int], then: tuple[int, int, int]) -> None:
     before, after = (dt.datetime(2026, 11, *row).astimezone().timestamp() for row in (at, then))
     assert Schedule(every, 8, 0).after(before) == after  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[dt.tzinfo]:
+    """This host's time is that of Berlin, whose clocks change in the night to the last Sunday of March and of October."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield ZoneInfo("Europe/Berlin")
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("minute", [0, 30])
+@pytest.mark.parametrize("hour", [0, 2, 8])
+@pytest.mark.parametrize("every", ["daily", "weekly"])
+@pytest.mark.parametrize("changed", [dt.date(2026, 3, 29), dt.date(2026, 10, 25)])
+def test_clocks_that_change_bring_no_report_twice(berlin: dt.tzinfo, changed: dt.date, every: str, hour: int, minute: int) -> None:
+    """One a day or a week, at its time by the clock on the wall; at the change itself too, where it is asked every ten minutes."""
+    begin = dt.datetime.combine(changed, dt.time(12), berlin) - dt.timedelta(days=9)
+    schedule, reported, due = Schedule(every, hour, minute), begin.timestamp(), []  # type: ignore[arg-type]
+    for now in range(int(reported), int(reported) + 18 * int(DAY), 600):
+        if now >= schedule.after(reported):
+            due.append(dt.datetime.fromtimestamp(now, berlin))
+            reported = now
+    days = [changed + dt.timedelta(days=n) for n in range(-8, 10)]
+    if every == "weekly":
+        days = [day for day in days if day.weekday() == 0]
+    assert [at.date() for at in due] == days
+    skipped = (changed, 2) if changed.month == 3 else None  # that hour is not there
+    assert [(at.hour, at.minute) for at in due] == [((3 if (day, hour) == skipped else hour), minute) for day in days]
 
 
 def test_the_heartbeat_is_called_after_good_passes_only_and_not_after_each() -> None:
