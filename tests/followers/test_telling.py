@@ -8,11 +8,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from lab.host import until
+from structlog.testing import capture_logs
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Pass
-from reconciler.followers.telling import BEAT, Heartbeat, Schedule, Teller
+from reconciler.followers.telling import BEAT, Heartbeat, Schedule, Summary, Teller
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.memory import Memory
@@ -46,11 +48,11 @@ def start(tmp_path: Path, receiver: Receiver, now: list[float]) -> Iterator[Make
     """A teller of its own each time, on the same store; the one before is closed."""
     made: list[Teller] = []
 
-    def start(schedule: Schedule | None = None) -> Teller:
+    def start(schedule: Schedule | None = None, summary: Summary = drift_summary) -> Teller:
         while made:
             made.pop().close()
         outbox = Outbox(Services([receiver.url]), pause=0.01)
-        made.append(Teller(outbox, Store(tmp_path / "shipstone.db"), "web-1", schedule, drift_summary, wall=lambda: now[0]))
+        made.append(Teller(outbox, Store(tmp_path / "shipstone.db"), "web-1", schedule, summary, lambda: now[0], pause=0.01))
         made[0].fetched(Revision("c1", {}, lambda _: b""), Desired("c1", {}))
         return made[0]
 
@@ -59,8 +61,9 @@ def start(tmp_path: Path, receiver: Receiver, now: list[float]) -> Iterator[Make
         one.close()
 
 
-def a_pass(*sites: SitePlan, at: float) -> Pass:
-    return Pass(Plan({site.name: site for site in sites}, Memory(), network=True), Desired("c1", {}), at, 0.01)
+def a_pass(*sites: SitePlan, at: float, busy: str = "") -> Pass:
+    plan = Plan({site.name: site for site in sites}, Memory(), network=True, busy=frozenset({busy} - {""}))
+    return Pass(plan, Desired("c1", {}), at, 0.01)
 
 
 def test_drift_is_said_with_the_name_of_the_host(start: Make, receiver: Receiver, now: list[float]) -> None:
@@ -114,6 +117,44 @@ def test_the_report_comes_at_its_time_once_whatever_starts_again(start: Make, re
     now[0] += 3 * DAY
     start(daily).passed(a_pass(BLOG, at=now[0]))
     assert len(receiver.until(2)) == 2
+
+
+def test_the_report_counts_sites_that_are_worked_on_as_they_were_seen_last(start: Make, receiver: Receiver, now: list[float]) -> None:
+    teller = start(Schedule("daily", 8, 0))
+    shop = replace(BLOG, name="shop")
+    teller.passed(a_pass(DRIFTED, replace(shop, health="degraded"), at=now[0]))
+    teller.passed(a_pass(shop, at=now[0], busy="blog"))
+    now[0] += 6
+    teller.passed(a_pass(shop, at=now[0], busy="blog"))
+    receiver.until(1)
+    now[0] += 3600
+    teller.passed(a_pass(shop, at=now[0], busy="blog"))
+    until(lambda: "web-1: daily report" in receiver.titles(), "the report", 20)
+    text = receiver.messages[receiver.titles().index("web-1: daily report")]["message"]
+    assert "2 sites: 2 synced; 2 healthy" in text
+    assert "1 difference on 1 site" in text
+
+
+def test_a_report_that_cannot_be_made_is_not_lost(start: Make, receiver: Receiver, now: list[float]) -> None:
+    """It comes when it can be, and once; what else is due comes too."""
+    broken = [True] * 3
+
+    def summary(plan: Plan, desired: Desired) -> str:
+        if broken:
+            broken.pop()
+            raise ValueError("what nobody thought of")
+        return drift_summary(plan, desired)
+
+    teller = start(Schedule("daily", 8, 0), summary)
+    now[0] += 3600
+    with capture_logs() as said:
+        teller.passed(a_pass(BLOG, at=now[0]))
+        receiver.until(1)
+    assert [row["error"] for row in said] == ["ValueError: what nobody thought of"] * 3
+    for _ in range(2):
+        start(Schedule("daily", 8, 0), summary).passed(a_pass(BLOG, at=now[0]))
+    start().close()
+    assert receiver.titles() == ["web-1: daily report"]
 
 
 @pytest.mark.parametrize(
