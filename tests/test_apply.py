@@ -15,8 +15,9 @@ from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
+from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Pull, Stop
+from reconciler.planning.steps import Pull, SetPin, Step, Stop
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.pins import PinFile
@@ -191,3 +192,34 @@ def gone(engine: MemoryEngine, container: str) -> bool:
     except NotFoundError:
         return True
     return False
+
+
+class Stubborn(MemoryEngine):
+    """A stop goes on until `over` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("test", "test_net")
+        self.over = threading.Event()
+
+    def stop(self, container_id: str, *, grace: float) -> None:  # noqa: ARG002  nothing is there to be stopped
+        assert self.over.wait(60)
+
+
+def test_a_switch_does_not_wait_for_containers_that_stop_slowly(tmp_path: Path) -> None:
+    """However many sites there are whose applications take their whole grace."""
+    engine = Stubborn()
+    pins = PinFile(tmp_path / "dynamic", "test", ("web",))
+    apply = Apply(engine, pins, FileStore(tmp_path / "files"), parallel=4, clock=time.monotonic, wall=time.time)
+    rule = "Host(`shop.test`)"
+    pin = Pin(((rule, (("test-shop-r", 1),)),), ((rule, 100),))
+
+    def plan(name: str, step: Step) -> Plan:
+        return Plan({name: SitePlan(name, "out-of-sync", "healthy", "r", "", (), 1, 1, (step,))}, Memory(), network=True)
+
+    for n in range(40):
+        apply.submit(plan(f"s{n}", Stop("c", f"c{n}", 10.0, "replaced", keep=True)), Desired("", {}), lambda _: None)
+    apply.submit(plan("shop", SetPin("shop", pin, "the switch")), Desired("", {}), lambda _: None)
+    until(lambda: pins.read() == {"shop": pin}, "the switch is done", 10)
+    assert len(apply.busy) >= 40
+    engine.over.set()
+    assert apply.close(30)
