@@ -14,7 +14,9 @@ from reconciler.planning.observed import Container, Pin, Targets
 from reconciler.planning.ranks import heights
 from reconciler.planning.seen import Seen, alive, alone_name, service_names
 
-RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
+RELEASE = r"[0-9a-f]{10}(?:r[0-9]+)?(?=[-.]|$)"
+OWN = re.compile(rf"{RELEASE}(?!.*-{RELEASE})")
+"""What follows a site's name in those of its services; not in those of a site that is named as a release of this one would be."""
 
 
 def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
@@ -103,7 +105,7 @@ def lingering(seen: Seen, keep: tuple[Container, ...]) -> bool:
 
 def _is_ours(rest: str) -> bool:
     """What follows `<instance>-<site>-` in a name begins with a release: another site's longer name does not."""
-    return RELEASE.match(rest) is not None
+    return OWN.match(rest) is not None
 
 
 def route_pin(

@@ -249,6 +249,17 @@ def test_the_pin_goes_only_when_traefik_has_forgotten_the_old() -> None:
     assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
 
 
+@pytest.mark.parametrize("neighbour", ["blog-shop", "blog-3fa9c1d2e4", "blog-3fa9c1d2e4-2"])
+def test_the_pin_does_not_wait_for_a_neighbour_of_a_longer_name(neighbour: str) -> None:
+    """Also where that is a preview, named by a commit."""
+    theirs = release_name("t", neighbour, OLD.release)
+    view = traefik(*NEW_TWO, pin=TO_NEW)
+    view = replace(view, services={**view.services, theirs: 1, f"{theirs}-web-1": 1})
+    assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=view), SiteMemory()).steps) == (
+        SetPin("blog", None, "labels route again"),
+    )
+
+
 def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
     """Until then what the pin says is served: for a first release 503."""
     pinned = plan_site(seen(NEW, *NEW_TWO, pin=TO_NOBODY), SiteMemory()).memory
