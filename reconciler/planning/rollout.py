@@ -16,7 +16,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
-from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
+from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
 
@@ -189,11 +189,17 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
 
 
 def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
-    """Take the new release away; what serves was never touched."""
+    """Take the new release away. What serves was never touched; where the new one took requests already, they go back first, for its
+    last words may take a while to come."""
     assert seen.goal is not None
     mine = tuple(c for c in seen.containers if c.release == seen.goal.release)
+    others = tuple(c for c in seen.containers if c not in mine and c.id in seen.ready and alive(c))
     step = GiveUp(seen.site, seen.goal.release, tuple(c.id for c in mine), why)
-    return Motion((step,), memory, f"{seen.goal.release} failed: {why}", seen.now)
+    steps: tuple[Step, ...] = (step,)
+    if seen.pin is not None and others and any(seen.pin.services & set(service_names(seen, c)) for c in mine):
+        back = pin_of(replace(seen, goal=None), others, routes_of(seen))
+        steps = (SetPin(seen.site, back, f"requests to {_who(others)} again"), step)
+    return Motion(steps, memory, f"{seen.goal.release} failed: {why}", seen.now)
 
 
 def _wait_for_pin(seen: Seen) -> Wait:

@@ -273,12 +273,23 @@ def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
     assert plan_site(seen(NEW, *NEW_TWO, traefik=TraefikView(reachable=False)), last.memory).steps == ()
 
 
+def test_requests_go_back_to_the_old_release_before_the_new_one_is_given_up() -> None:
+    """Its last log lines are asked for then, which may take a while. Before the switch the pin is right as it is."""
+    dead = replace(NEW_TWO[0], state="restarting", address=None)
+    memory = SiteMemory(begun=NEW.release, begun_at=99)
+    switched = plan_site(seen(NEW, *OLD_TWO, dead, NEW_TWO[1], pin=TO_NEW), memory)
+    assert [type(step) for step in due(switched.steps)] == [SetPin, GiveUp]
+    assert due(switched.steps)[0] == SetPin("blog", TO_OLD, f"requests to {OLD.release} again")
+    before = plan_site(seen(NEW, *OLD_TWO, replace(dead, restarts=9), NEW_TWO[1], pin=TO_OLD), memory)
+    assert [type(step) for step in due(before.steps)] == [GiveUp]
+
+
 def test_what_ran_before_is_never_given_up() -> None:
     """The new release failed and still answers; a replica of the old one ended meanwhile: it is healed."""
     exited = container(OLD, 2, state="exited")
     world = seen(OLD, OLD_TWO[0], exited, *NEW_TWO, pin=TO_OLD)
     memory = SiteMemory(begun=OLD.release, begun_at=99)
-    assert [type(step) for step in plan_site(world, memory).steps] == [GiveUp]
+    assert [type(step) for step in plan_site(world, memory).steps] == [SetPin, GiveUp]
     motion = plan_site(replace(world, fallback=True), memory)
     assert [step.new.name for step in motion.steps if isinstance(step, Start)] == [container(OLD, 3).name]
     assert not [step for step in motion.steps if isinstance(step, GiveUp)]
