@@ -209,7 +209,7 @@ def test_alerts_and_dashboard_ask_only_for_what_exists() -> None:
     assert len(asked) > 20
     for where, expression in asked:
         names = set(re.findall(r"\bshipstone_\w+", expression))
-        assert names, where
+        assert names or 'up{job="shipstone"}' in expression, where
         assert names <= known, f"{where}: {sorted(names - known)}"
 
 
@@ -220,6 +220,13 @@ def test_every_alert_says_what_is_wrong_and_is_in_the_document() -> None:
             assert rule["labels"]["severity"] in ("warning", "critical")
             assert rule["annotations"]["summary"]
             assert f"`{rule['alert']}`" in PAGE
+
+
+def test_a_dead_host_is_told_by_the_name_of_the_job() -> None:
+    """As the document names it: series of Shipstone itself are gone with the host."""
+    (job,) = re.findall(r"job_name: (\w+)", PAGE)
+    (gone,) = [expression for where, expression in queries() if where == "ShipstoneGone"]
+    assert f'up{{job="{job}"}} == 0' in gone
 
 
 def test_every_panel_of_the_dashboard_lies_on_its_grid() -> None:
