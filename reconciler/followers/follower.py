@@ -36,7 +36,8 @@ class Follower:
     longer than a write into a local file belongs into a thread of the follower's own."""
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
-        """The source answered; the revision may be the one that was there already. Called by the thread of the passes."""
+        """The source answered; the revision may be the one that was there already. One that is `kept` is begun with while the source does
+        not answer. Called by the thread of the passes."""
 
     def not_fetched(self, why: str) -> None:
         """The source did not answer. Called by the fetching thread."""

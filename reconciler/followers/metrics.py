@@ -28,17 +28,16 @@ ROLLOUT = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 @dataclass(frozen=True)
 class Known:
-    """What was told last. `sites`: as the newest pass that planned each saw it; times in seconds since 1970, 0 where it never happened.
-
-    `since`: when the revision was fetched that is not applied everywhere, 0 where it is.
+    """What was told last. `sites`: as the newest pass that planned each saw it; times in seconds since 1970: when a pass ended, and
+    the source answered, or when the process began. `since`: when the revision was fetched that is not applied everywhere, 0 where it is.
     """
 
+    passed_at: float
+    fetched_at: float
     sites: Mapping[str, SitePlan] = field(default_factory=dict)
     plan: Plan | None = None
     desired: Desired | None = None
     since: float = 0.0
-    passed_at: float = 0.0
-    fetched_at: float = 0.0
 
 
 class Metrics(Follower):
@@ -46,7 +45,7 @@ class Metrics(Follower):
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
-        self._wall, self._known = wall, Known()
+        self._wall, self._known = wall, Known(wall(), wall())
         self._moved = False
         self._in_motion: frozenset[str] = frozenset()
         self._released: dict[str, str] = {}
@@ -71,10 +70,11 @@ class Metrics(Follower):
         r.register(_Now(lambda: self._known, wall))
         ProcessCollector(registry=r)
 
-    def fetched(self, revision: Revision, desired: Desired) -> None:  # noqa: ARG002  the desired state knows its revision
+    def fetched(self, revision: Revision, desired: Desired) -> None:
         now, known = self._wall(), self._known
         new = known.desired is None or known.desired.revision != desired.revision
-        self._known = replace(known, desired=desired, fetched_at=now, since=now if new else known.since)
+        answered = known.fetched_at if revision.kept else now
+        self._known = replace(known, desired=desired, fetched_at=answered, since=now if new else known.since)
         self._moved = self._moved and not new
 
     def not_fetched(self, why: str) -> None:  # noqa: ARG002
@@ -136,8 +136,8 @@ class _Now(Collector):
             errors = sum(problem.severity == "error" for problem in known.desired.problems)
             yield InfoMetricFamily("shipstone_revision", "The revision that was fetched last.", {"commit": known.desired.revision})
             yield GaugeMetricFamily("shipstone_problems", "Errors in the files of the repository.", errors)
-        yield GaugeMetricFamily("shipstone_last_fetch_timestamp_seconds", "When the source answered last.", known.fetched_at)
-        yield GaugeMetricFamily("shipstone_last_pass_timestamp_seconds", "When a pass came to its end last.", known.passed_at)
+        yield GaugeMetricFamily("shipstone_last_fetch_timestamp_seconds", "When the source answered last, or this began.", known.fetched_at)
+        yield GaugeMetricFamily("shipstone_last_pass_timestamp_seconds", "When a pass ended last, or this began.", known.passed_at)
         yield GaugeMetricFamily("shipstone_revision_behind", "1 while a site is not as the fetched revision says.", int(known.since > 0))
         lag = max(0.0, self._wall() - known.since) if known.since else 0.0
         yield GaugeMetricFamily("shipstone_revision_lag_seconds", "Seconds since that revision was fetched; 0 when all are.", lag)

@@ -131,6 +131,18 @@ def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
     assert (value(metrics, "fetch_failures_total"), value(metrics, "pass_failures_total")) == (1, 1)
 
 
+def test_before_the_source_answers_its_silence_counts_from_the_start() -> None:
+    """What was taken before a start is begun with, and is no answer."""
+    now = [1000.0]
+    metrics = Metrics(lambda: now[0])
+    assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "last_pass_timestamp_seconds")) == (1000, 1000)
+    now[0] = 1100.0
+    metrics.fetched(replace(REVISION, kept=True), Desired("c1", {}))
+    assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "revision_info", commit="c1")) == (1000, 1)
+    metrics.fetched(REVISION, Desired("c1", {}))
+    assert value(metrics, "last_fetch_timestamp_seconds") == 1100
+
+
 def test_a_thousand_sites_are_a_bounded_number_of_series() -> None:
     """However often they change: four each, and some for the whole."""
     metrics = at_rest([1000.0])
