@@ -148,6 +148,8 @@ class _Now(Collector):
             )
             yield GaugeMetricFamily("shipstone_sites_waiting", "Sites in motion that wait: for readiness, Traefik, a drain, room.", waiting)
             yield GaugeMetricFamily("shipstone_removals_held", "Sites whose removal waits for approval.", len(known.plan.held_removals))
+            yield GaugeMetricFamily("shipstone_host_drift", "What differs by a hand's doing and is no site's.", len(known.plan.host))
+            yield GaugeMetricFamily("shipstone_foreign_claims", "What others claim that a site has.", len(known.plan.foreign))
             yield _failed(known)
         yield from _sites(known.sites)
 

@@ -18,6 +18,7 @@ from reconciler.followers.metrics import Metrics
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.foreign import Claim
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Wait
@@ -121,6 +122,15 @@ def test_drift_problems_removals_and_the_queue_are_as_they_are_now() -> None:
     assert value(metrics, "site_release_failed", site="blog", release="bbbb") == 1
     metrics.passed(a_pass(BLOG))
     assert value(metrics, "site_release_failed", site="blog", release="bbbb") is None
+
+
+def test_drift_around_the_sites_and_claims_of_strangers_are_as_they_are_now() -> None:
+    metrics = at_rest([1000.0])
+    assert (value(metrics, "host_drift"), value(metrics, "foreign_claims")) == (0, 0)
+    done = a_pass(BLOG)
+    claim = Claim("other", "blog", "Host(`blog.test`)", "blog.test", "blog")
+    metrics.passed(replace(done, plan=replace(done.plan, host=(BY_HAND, BY_HAND), foreign=(claim,))))
+    assert (value(metrics, "host_drift"), value(metrics, "foreign_claims")) == (2, 1)
 
 
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
