@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from reconciler.apply import Apply, Outcome
+from reconciler.apply import Apply, Outcome, Queue
 from reconciler.beside import Beside
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
@@ -196,6 +196,10 @@ class Reconciler:
     def busy(self) -> int:
         """How many sites are worked on, or wait before their next try."""
         return len(self._apply.busy)
+
+    @property
+    def queue(self) -> Queue:
+        return self._apply.queue
 
     def next_try(self) -> float | None:
         """When a site that backs off is tried again (monotonic seconds)."""

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from reconciler.apply import Outcome
+from reconciler.apply import Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
@@ -46,6 +46,8 @@ class Metrics(Follower):
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
         self._wall, self._known = wall, Known(wall(), wall())
+        self.queue: Callable[[], Queue] = Queue
+        """Asked whenever metrics are; whoever makes the reconciler sets it."""
         self._moved = False
         self._in_motion: frozenset[str] = frozenset()
         self._released: dict[str, str] = {}
@@ -67,7 +69,7 @@ class Metrics(Follower):
             "shipstone_engine_call_duration_seconds", "Seconds that a call of the engine took.", ["call"], registry=r, buckets=LONG
         )
         self._call_errors = Counter("shipstone_engine_call_errors", "Calls of the engine that failed.", ["call"], registry=r)
-        r.register(_Now(lambda: self._known, wall))
+        r.register(_Now(lambda: self._known, lambda: self.queue(), wall))
         ProcessCollector(registry=r)
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
@@ -124,8 +126,8 @@ class Metrics(Follower):
 class _Now(Collector):
     """What is there at the moment it is asked for."""
 
-    def __init__(self, known: Callable[[], Known], wall: Callable[[], float]) -> None:
-        self._known, self._wall = known, wall
+    def __init__(self, known: Callable[[], Known], queue: Callable[[], Queue], wall: Callable[[], float]) -> None:
+        self._known, self._queue, self._wall = known, queue, wall
 
     def collect(self) -> Iterator[Metric]:
         known = self._known()
@@ -151,7 +153,16 @@ class _Now(Collector):
             yield GaugeMetricFamily("shipstone_host_drift", "What differs by a hand's doing and is no site's.", len(known.plan.host))
             yield GaugeMetricFamily("shipstone_foreign_claims", "What others claim that a site has.", len(known.plan.foreign))
             yield _failed(known)
+        yield from _queued(self._queue())
         yield from _sites(known.sites)
+
+
+def _queued(queue: Queue) -> Iterator[Metric]:
+    yield GaugeMetricFamily("shipstone_sites_backing_off", "Sites that wait before the next try.", queue.backing_off)
+    jobs = GaugeMetricFamily("shipstone_jobs_queued", "Jobs that wait for a thread.", labels=["kind"])
+    jobs.add_metric(["steps"], queue.steps)
+    jobs.add_metric(["pulls"], queue.pulls)
+    yield jobs
 
 
 def _failed(known: Known) -> Metric:

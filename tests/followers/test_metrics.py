@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
-from reconciler.apply import Outcome
+from reconciler.apply import Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
@@ -131,6 +131,14 @@ def test_drift_around_the_sites_and_claims_of_strangers_are_as_they_are_now() ->
     claim = Claim("other", "blog", "Host(`blog.test`)", "blog.test", "blog")
     metrics.passed(replace(done, plan=replace(done.plan, host=(BY_HAND, BY_HAND), foreign=(claim,))))
     assert (value(metrics, "host_drift"), value(metrics, "foreign_claims")) == (2, 1)
+
+
+def test_the_queue_is_asked_whenever_metrics_are() -> None:
+    metrics = at_rest([1000.0])
+    assert value(metrics, "sites_backing_off") == 0
+    metrics.queue = lambda: Queue(backing_off=1, steps=2, pulls=3)
+    assert value(metrics, "sites_backing_off") == 1
+    assert (value(metrics, "jobs_queued", kind="steps"), value(metrics, "jobs_queued", kind="pulls")) == (2, 3)
 
 
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
