@@ -142,7 +142,7 @@ class Reconciler:
         self._images_due |= self.remembered.remember_releases(plan, self._containers)
         self._tend_images()
         plan = self._chosen(self.remembered.remember_differences(plan))
-        self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun))
+        self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun, self.only is None))
         if plan.proxy_down:
             self._starting.begin(self.world.proxy.start)  # its image may have to be pulled
         return plan

@@ -29,7 +29,7 @@ def test_history_tells_a_deploy_and_who_asked_for_what(host: Host, site_text: Si
     host.shipstone("suspend", "shop", check=True)
     store = Store(host.state / "shipstone.db")
     until(lambda: any(row.kind == "said" for row in store.history.events("shop")), "the word is kept")
-    deploy, first = deploys(store.history.events("shop", 1000, phases=True), store.history.revisions())
+    deploy, first = deploys(store.history.events("shop", 1000, phases=True), store.history.revisions({commit, newer}))
     store.close()
     assert set(deploy.moments) == set(STAGES) - {"asked"}
     in_order = [deploy.moments[stage] for stage in STAGES if stage in deploy.moments]

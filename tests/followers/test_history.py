@@ -47,7 +47,7 @@ def test_a_revision_is_written_once_also_after_a_restart(tmp_path: Path) -> None
     (row,) = store.history.events()
     assert (row.kind, row.commit, row.what, row.more["author"], row.more["committed_at"]) == ("revision", "c1", "create", "Ada", 900.0)
     a_history(store).fetched(replace(revision, id="c2"), replace(DESIRED, revision="c2"))
-    assert list(store.history.revisions()) == ["c1", "c2"]
+    assert list(store.history.revisions({"c1", "c2", "c3"})) == ["c1", "c2"]
 
 
 def test_a_plan_is_written_when_it_changes_and_the_rest_once(tmp_path: Path) -> None:
@@ -131,6 +131,24 @@ def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:
     history.passed(a_pass(replace(REST, differences=(DRIFT,)), at=later))
     assert {row.kind for row in store.history.events(limit=1000)} <= {"error", "rest"}
     assert len(store.history.open_drift()) == 1
+
+
+def test_revisions_that_sites_run_and_the_newest_are_kept_however_old(tmp_path: Path) -> None:
+    """By age and by rows; while its site is worked on, too. A pass of chosen sites does not know what the others run."""
+    store = Store(tmp_path / "s.db")
+    history = History(store.history, keep_days=1.0, keep_rows=5, wall=lambda: 1000.0)
+    commits = {"c0", "c1", "c2"}
+    for commit in sorted(commits):
+        history.fetched(Revision(commit, {}, lambda _: b"", "Ada", "create"), Desired(commit, {}))
+    history.passed(replace(a_pass(at=1000.0 + 2 * DAY), whole=False))
+    assert store.history.revisions(commits).keys() == commits
+    for n in range(10):
+        history.did(Outcome(f"s{n}", error="x"))
+    history.passed(a_pass(replace(REST, commit="c0"), at=1000.0 + 2 * DAY))
+    history.passed(a_pass(busy=frozenset({"shop"}), at=1000.0 + 3 * DAY))
+    assert store.history.revisions(commits).keys() == {"c0", "c1"}
+    history.passed(a_pass(at=1000.0 + 4 * DAY))
+    assert store.history.revisions(commits).keys() == {"c1"}
 
 
 def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
