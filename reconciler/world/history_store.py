@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from reconciler.planning.diff import DifferenceKey
@@ -42,6 +42,8 @@ SURPLUS_EVENTS = "id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)
 SURPLUS_DRIFT = "DELETE FROM drift WHERE closed IS NOT NULL AND id <= (SELECT id FROM drift ORDER BY id DESC LIMIT 1 OFFSET ?)"
 LONGEST = 4000
 """Characters of one text."""
+MOST = 16_000
+"""Characters that all texts in `more` of one event have together: so a bound of rows is one of bytes."""
 DAY = 86_400.0
 
 
@@ -54,7 +56,7 @@ class HistoryStore:
     def record(self, events: Iterable[Event]) -> None:
         """Add them; a full disk must not fail the pass."""
         rows = [
-            (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(dict(e.more), ensure_ascii=False))
+            (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(_cut(e.more), ensure_ascii=False))
             for e in events
         ]
         if rows:
@@ -127,6 +129,23 @@ def _marks(values: Collection[object]) -> str:
 def _event(row: tuple[Any, ...]) -> Event:
     *kept, more = row
     return Event(*(*kept, json.loads(more)))
+
+
+def _cut(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Its texts, and those of its lists, as long as there is room."""
+    left = MOST
+
+    def cut(value: Any) -> Any:
+        nonlocal left
+        if isinstance(value, list):
+            return [cut(text) for text in value if left > 0]
+        if not isinstance(value, str):
+            return value
+        text = value[:left]
+        left -= min(left, len(text) + 1)  # an empty one costs something, too
+        return text
+
+    return {key: cut(value) for key, value in more.items()}
 
 
 def _short(key: DifferenceKey) -> tuple[str, ...]:

@@ -11,12 +11,12 @@ from reconciler.followers.follower import Pass
 from reconciler.followers.history import TIDY, History
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
-from reconciler.planning.events import newest_first
+from reconciler.planning.events import Event, newest_first
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Stop, Wait
-from reconciler.world.history_store import DAY, HistoryStore
+from reconciler.world.history_store import DAY, LONGEST, MOST, HistoryStore
 from reconciler.world.store import VERSION, Store
 
 DESIRED = Desired("c1", {})
@@ -149,6 +149,17 @@ def test_revisions_that_sites_run_and_the_newest_are_kept_however_old(tmp_path: 
     assert store.history.revisions(commits).keys() == {"c0", "c1"}
     history.passed(a_pass(at=1000.0 + 4 * DAY))
     assert store.history.revisions(commits).keys() == {"c1"}
+
+
+def test_one_row_is_bounded_however_much_it_has_to_tell(tmp_path: Path) -> None:
+    """What was said first is kept; numbers are."""
+    store = Store(tmp_path / "s.db")
+    for more in ({"log": ["x" * 5000] * 100}, {"steps": [""] * 50_000}, {"author": "y" * 50_000, "committed_at": 900.0}):
+        store.history.record([Event(1.0, "failed", "shop", what="z" * 50_000, more=more)])
+    author, steps, log = store.history.events()
+    assert all(len(row.what) + len(str(list(row.more.values()))) < 5 * LONGEST + 60 for row in (author, log))
+    assert (log.more["log"][0], author.more["committed_at"]) == ("x" * 5000, 900.0)
+    assert len(steps.more["steps"]) == MOST
 
 
 def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:
