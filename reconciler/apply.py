@@ -56,6 +56,15 @@ class Outcome:
     commit: str = ""
 
 
+@dataclass(frozen=True)
+class Queue:
+    """Who waits here: sites for their next try after an error, jobs of steps and of pulls for a thread."""
+
+    backing_off: int = 0
+    steps: int = 0
+    pulls: int = 0
+
+
 Report = Callable[[Outcome], None]
 AskBoth = Callable[[Question], tuple[Answer | None, Answer | None]]
 """What Traefik answers, and the container itself."""
@@ -119,6 +128,13 @@ class Apply:
         now = self._clock()
         with self._lock:
             return frozenset(self._busy) | {site for site, (_, at) in self._retry.items() if at > now}
+
+    @property
+    def queue(self) -> Queue:
+        now = self._clock()
+        with self._lock:
+            backing_off = sum(at > now for _, at in self._retry.values())
+        return Queue(backing_off, self._workers.waiting, self._pullers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""

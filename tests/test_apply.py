@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lab.host import until
 
-from reconciler.apply import Apply, Outcome
+from reconciler.apply import PULLS, Apply, Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, NotFoundError
@@ -103,6 +103,17 @@ class FullRegistry(MemoryEngine):
 
 def pulling(name: str, image: str) -> SitePlan:
     return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it"),))
+
+
+def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path) -> None:
+    engine = FullRegistry()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=2, clock=lambda: 0.0, wall=time.time)
+    plans = {f"s{n}": pulling(f"s{n}", "absent") for n in range(PULLS + 2)}
+    apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), lambda _outcome: None)
+    until(lambda: apply.queue == Queue(pulls=2), "two pulls wait for a thread", 30)
+    engine.here.set()
+    until(lambda: apply.queue == Queue(backing_off=PULLS + 2), "all of them failed, and back off", 30)
+    assert apply.close(1)
 
 
 def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ UNFINISHED = 600.0
 HOUR, DAY = 3600.0, 86400.0
 
 
-def fetched(state: State, desired: Desired, author: str, subject: str, now: float) -> State:
-    """A revision that changes sites is a merge. One that comes before the last one is at rest goes on with its sites."""
-    state = _closed(state, {"fetch"}, now)
+def fetched(state: State, desired: Desired, author: str, subject: str, now: float, *, answered: bool = True) -> State:
+    """A revision that changes sites is a merge. One that comes before the last one is at rest goes on with its sites.
+    `answered`: it came from the source, which is there again."""
+    state = _closed(state, {"fetch"}, now) if answered else state
     before = state.desired
     state = replace(state, desired=desired, who=(author, subject))
     if before is None and state.merge is not None:  # a merge was under way when the process ended

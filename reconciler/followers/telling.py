@@ -78,7 +78,8 @@ class Teller(Follower):
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
         before = self._state.merge
-        self._hear(lambda state, now: notices.fetched(state, desired, revision.author, revision.subject, now))
+        who, answered = (revision.author, revision.subject), not revision.kept
+        self._hear(lambda state, now: notices.fetched(state, desired, *who, now, answered=answered))
         if self._state.merge != before:
             self._store.keep_note("notices", as_text(self._state))
 

@@ -89,6 +89,16 @@ def test_what_was_said_is_not_said_again_by_the_next_process(start: Make, receiv
     assert [title.partition(", for ")[2] for title in (m["message"] for m in receiver.until(2))] == ["", "60 min"]
 
 
+def test_a_start_with_what_was_taken_last_does_not_end_the_news_that_git_is_away(start: Make, receiver: Receiver, now: list[float]) -> None:
+    teller = start()
+    teller.not_fetched("no route")
+    teller.fetched(Revision("c1", {}, lambda _: b"", kept=True), Desired("c1", {}))
+    now[0] += 601
+    teller.passed(a_pass(BLOG, at=now[0]))
+    (message,) = receiver.until(1)
+    assert (message["title"], message["message"]) == ("web-1: cannot fetch; what runs goes on running", "no route")
+
+
 def test_a_merge_that_is_under_way_is_kept_by_itself(start: Make, receiver: Receiver, now: list[float]) -> None:
     """A process that is killed writes nothing any more."""
     teller = start()
