@@ -1,66 +1,21 @@
-"""The page in Chromium: on a phone and on a desk, light and dark, with 200 sites, with a held one, with none; by keyboard; live."""
+"""The page in Chromium: on a phone and on a desk, light and dark, with 200 sites, with a held one, with none."""
 
-import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from lab.browser import Browser, a_browser
+from lab.browser import Browser
 from lab.host import until
-from lab.page import Served, a_page, fleet, healthy, remember, tell
+from lab.page import Served, fleet, healthy, tell
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from reconciler.planning.describe import SitePlan
+from tests.web.looking import DESK, opened, shown, signed_in
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-TOKEN = "correct horse battery staple"  # noqa: S105  of these tests
-PHONE, DESK = (360, 740), (1280, 900)
+PHONE = (360, 740)
 LONG = replace(healthy(0), name="a" * 60, hosts=(f"{'b' * 63}.{'c' * 63}.example.org",), message="x" * 300)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with a_browser(tmp_path_factory.mktemp("chromium")) as started:
-        yield started
-
-
-@pytest.fixture
-def browser(chromium: Browser) -> Iterator[Browser]:
-    """On a desk, with no page of another test."""
-    chromium.driver.get("about:blank")
-    chromium.driver.delete_all_cookies()
-    chromium.complaints()
-    chromium.screen(*DESK)
-    yield chromium
-    chromium.driver.get("about:blank")
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    with a_page(tmp_path, TOKEN) as page:
-        remember(page.store, time.time())
-        yield page
-
-
-def shown(browser: Browser) -> list[str]:
-    """The names of the sites that are on the screen."""
-    names = "return [...document.querySelectorAll('tr[data-group] th a')].filter((one) => one.checkVisibility()).map((one) => one.text)"
-    return list(browser.run(names))
-
-
-def opened(browser: Browser, served: Served, path: str = "/") -> None:
-    """Loaded, and live."""
-    browser.driver.get(served.url + path)
-    until(lambda: browser.driver.find_element(By.ID, "connection").text == "live", "the page is live")
-
-
-def signed_in(browser: Browser, served: Served) -> None:
-    browser.driver.get(f"{served.url}/login")
-    browser.driver.find_element(By.ID, "token").send_keys(TOKEN, Keys.ENTER)
-    until(lambda: browser.driver.find_elements(By.ID, "live"), "the overview after signing in")
 
 
 FLEETS: dict[str, tuple[SitePlan, ...]] = {"none": (), "few": (*fleet(10), LONG), "200": fleet(200)}
@@ -120,25 +75,6 @@ def test_the_filter_takes_words_and_groups_and_is_in_the_address(browser: Browse
     until(lambda: "No site fits the filter." in browser.text(), "it says so")
 
 
-def test_it_is_live_and_keeps_what_a_person_is_doing(browser: Browser, served: Served) -> None:
-    """A change is shown without loading again; the filter, the focus and what is unfolded stay."""
-    tell(served.latest, fleet(10))
-    opened(browser, served)
-    browser.run("window.same = true; document.getElementById('site-shop').focus()")
-    before = next(site for site in fleet(10) if site.name == "shop")
-    done = replace(before, sync="synced", health="healthy", steps=(), message="")
-    tell(served.latest, tuple(done if site.name == "shop" else site for site in fleet(10)))
-    row = "return document.getElementById('site-shop').closest('tr').innerText"
-    until(lambda: "progressing" not in browser.run(row), "the new state")
-    assert browser.run("return [window.same, document.activeElement.id]") == [True, "site-shop"]
-    browser.press("/", "sho")
-    tell(served.latest, fleet(10))
-    until(lambda: "progressing" in browser.run(row), "and back")
-    assert shown(browser) == ["shop"]
-    assert browser.run("return [document.activeElement.id, document.activeElement.value]") == ["q", "sho"]
-    assert browser.complaints() == []
-
-
 def test_a_sites_page_has_the_deploys_as_pictures_and_the_last_words(browser: Browser, served: Served) -> None:
     tell(served.latest, fleet(10))
     opened(browser, served, "/sites/shop")
@@ -160,37 +96,6 @@ def test_a_sites_page_has_the_deploys_as_pictures_and_the_last_words(browser: Br
         "closed",
         "closed",
     ]
-
-
-def test_everything_is_reached_by_keyboard_and_shows_the_focus(browser: Browser, served: Served) -> None:
-    tell(served.latest, fleet(10))
-    signed_in(browser, served)
-    opened(browser, served)
-    seen = tabbed(browser)
-    assert seen[0] == "Skip to the sites"
-    assert "q" in seen
-    assert {"Want attention 3", "Sign out", "blog", "blog.example.org"} <= set(seen)
-    opened(browser, served, "/sites/mail")
-    assert {"All sites", "Retry the failed release", "Restart", "Suspend"} <= {one.removeprefix("← ") for one in tabbed(browser)}
-
-
-def tabbed(browser: Browser) -> list[str]:
-    """What Tab comes to, one after the other: each with a visible outline."""
-    found: list[str] = []
-    browser.run("document.activeElement.blur(); window.scrollTo(0, 0)")
-    for _ in range(80):
-        browser.press(Keys.TAB)
-        text, ring, first = browser.run(
-            "const one = document.activeElement; if (one === document.body) return ['', '', true];"
-            "const again = one.dataset.tabbed; one.dataset.tabbed = 1;"
-            "return [one.innerText || one.id, getComputedStyle(one).outlineStyle, Boolean(again)]"
-        )
-        if first and found:
-            break
-        if text:
-            found.append(" ".join(text.split()))
-            assert ring != "none", text
-    return found
 
 
 def test_a_signed_in_person_suspends_a_site_by_its_button(browser: Browser, served: Served) -> None:

@@ -66,7 +66,8 @@ async function refresh() {
 function put(page) {
   const fresh = page.getElementById("live"), live = $("live");
   if (!fresh || !live) return;
-  const focused = document.activeElement && live.contains(document.activeElement) ? document.activeElement.id : "";
+  // Whatever can have the focus has an id that stays the same.
+  const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
   for (const one of live.querySelectorAll("details[open][id]")) page.getElementById(one.id)?.setAttribute("open", "");
   if (live.innerHTML !== fresh.innerHTML) live.replaceChildren(...fresh.childNodes);
   live.dataset.number = fresh.dataset.number;
