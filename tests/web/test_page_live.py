@@ -1,12 +1,14 @@
 """The page as it changes under somebody's hands: the focus stays, by keyboard everything is reached, and it says when it is not live."""
 
+import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from lab.browser import Browser
 from lab.host import until
-from lab.page import C1, Served, fleet, healthy, motion, tell
+from lab.page import C1, Served, a_page, fleet, healthy, motion, tell
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -77,6 +79,29 @@ def test_whatever_can_have_the_focus_has_an_id_of_its_own(browser: Browser, serv
     assert [one for one in ids if one.startswith("none: ")] == []
     assert sorted(set(ids)) == sorted(ids)
     assert len(set(ids)) > 1
+
+
+def test_an_answer_that_does_not_come_is_not_waited_for_and_it_says_so(browser: Browser, tmp_path: Path) -> None:
+    going = threading.Event()
+    going.set()
+
+    def clock() -> float:
+        """A site's page reads it: while it hangs, so does the answer."""
+        going.wait()
+        return time.time()
+
+    with a_page(tmp_path, wall=clock) as served:
+        tell(served.latest, fleet(10))
+        opened(browser, served, "/sites/shop")
+        browser.run("patience = 300")
+        going.clear()
+        try:
+            tell(served.latest, fleet(10))
+            until(lambda: "not live: no answer, asking again" in browser.text(), "it says that it is not live")
+        finally:
+            going.set()
+        refreshed(browser, served, *fleet(10))
+        until(lambda: browser.driver.find_element(By.ID, "connection").text == "live", "it is live again")
 
 
 def test_everything_is_reached_by_keyboard_and_shows_the_focus(browser: Browser, served: Served) -> None:
