@@ -78,6 +78,20 @@ class Browser:
     def press(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def style(self, css: str) -> None:
+        """On top of the page's own."""
+        self.run("const one = new CSSStyleSheet(); one.replaceSync(arguments[0]); document.adoptedStyleSheets.push(one)", css)
+
+    @contextlib.contextmanager
+    def clock(self, now: float) -> Iterator[None]:
+        """Pages that are opened meanwhile take it to be this time, in seconds since 1970."""
+        source = {"source": f"Date.now = () => {round(now * 1000)}"}
+        script = self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", source)
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
     def complaints(self) -> list[str]:
         """What the console said since the last call."""
         return [str(row["message"]) for row in self.driver.get_log("browser")]
