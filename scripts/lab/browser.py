@@ -53,6 +53,18 @@ for (const row of document.querySelectorAll("tr, .top, .facts, .stages, .groups,
 }
 return found;
 """
+WIDER = """
+// A row that is not drawn cuts off what is too wide, and the page does not grow by it.
+const drawn = new CSSStyleSheet();
+drawn.replaceSync("* { content-visibility: visible !important }");
+document.adoptedStyleSheets.push(drawn);
+const found = [];
+for (const one of document.querySelectorAll(":root, tr, th, td, li, dd, p, pre, button, summary, .chip, .note"))
+  if (one.clientWidth && one.scrollWidth > one.clientWidth)
+    found.push(`${one.tagName} by ${one.scrollWidth - one.clientWidth}: ${one.textContent.trim().slice(0, 40)}`);
+document.adoptedStyleSheets.pop();
+return found;
+"""
 
 
 class Browser:
@@ -104,9 +116,9 @@ class Browser:
         """Neighbours that lie over each other."""
         return list(self.run(OVERLAPS))
 
-    def too_wide(self) -> int:
-        """Pixels by which the page is wider than the screen."""
-        return int(self.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+    def too_wide(self) -> list[str]:
+        """The page where it is wider than the screen, and what does not fit into its row or cell, by pixels."""
+        return list(self.run(WIDER))
 
 
 @contextlib.contextmanager
