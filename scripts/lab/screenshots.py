@@ -22,7 +22,7 @@ def main() -> None:
         tell(served.latest, fleet(10), problems=True)
         for name, size, dark in (("page.png", DESK, False), ("page-dark.png", DESK, True), ("page-phone.png", PHONE, False)):
             browser.screen(*size, dark=dark)
-            browser.driver.get(served.url)
+            browser.open(served.url)
             until(lambda: "live" in browser.text(), "the page is live")
             browser.driver.save_screenshot(str(DOCS / name))
 

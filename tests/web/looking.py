@@ -20,12 +20,12 @@ def shown(browser: Browser) -> list[str]:
 
 def opened(browser: Browser, served: Served, path: str = "/") -> None:
     """Loaded, and live."""
-    browser.driver.get(served.url + path)
+    browser.open(served.url + path)
     until(lambda: browser.driver.find_element(By.ID, "connection").text == "live", "the page is live")
 
 
 def signed_in(browser: Browser, served: Served) -> None:
-    browser.driver.get(f"{served.url}/login")
+    browser.open(f"{served.url}/login")
     browser.driver.find_element(By.ID, "token").send_keys(TOKEN, Keys.ENTER)
     until(lambda: browser.driver.find_elements(By.ID, "live"), "the overview after signing in")
 

@@ -33,7 +33,7 @@ def test_nothing_is_too_wide_too_faint_or_over_another(
     if sites == "few":
         signed_in(browser, served)
     for path in pages:
-        browser.driver.get(served.url + path)
+        browser.open(served.url + path)
         assert browser.too_wide() == [], path
         assert browser.faint() == [], path
         assert browser.overlaps() == [], path
@@ -44,10 +44,25 @@ def test_what_is_cut_off_in_a_row_far_below_is_noticed(browser: Browser, served:
     last = replace(healthy(0), name="z", hosts=(f"{'b' * 63}.{'c' * 63}.example.org",))
     tell(served.latest, (*fleet(200), last))
     browser.screen(*PHONE)
-    browser.driver.get(served.url)
+    browser.open(served.url)
     assert browser.too_wide() == []
     browser.style(".sites td { overflow-wrap: normal }")
     assert {row.partition(" by ")[0] for row in browser.too_wide()} >= {"TD", "TR"}
+
+
+def test_what_is_faint_is_noticed_also_where_it_is_no_text(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10))
+    browser.open(served.url)
+    browser.style(".tools input { color: var(--line); border-color: var(--line) } .tools input::placeholder { color: var(--line) }")
+    assert {row.partition(" ")[2] for row in browser.faint()} == {"what is typed", "name, host, state, author …", "the box to type in"}
+    browser.open(f"{served.url}/sites/docs")
+    browser.style("rect.s-drained, rect.closed { fill: var(--line) } .key.s-drained, .bad .dot { background: var(--line) }")
+    assert {row.partition(" ")[2] for row in browser.faint()} == {
+        "rect s-drained",
+        "rect closed",
+        "key s-drained",
+        "dot state bad",
+    }
 
 
 def test_before_the_first_pass_and_with_nothing_deployed_it_says_so(browser: Browser, served: Served) -> None:
@@ -74,9 +89,9 @@ def test_the_filter_takes_words_and_groups_and_is_in_the_address(browser: Browse
     browser.press("/", "site-01 GRACE")
     until(lambda: 0 < len(shown(browser)) < 10, "only what fits")
     assert browser.driver.current_url.endswith("/?q=site-01+GRACE")
-    browser.driver.get(f"{served.url}/?show=attention")
+    browser.open(f"{served.url}/?show=attention")
     assert shown(browser) == ["docs", "mail", "wiki"]
-    browser.driver.get(f"{served.url}/?q=mail")
+    browser.open(f"{served.url}/?q=mail")
     assert shown(browser) == ["mail"], "the server filters too"
     browser.press("/", Keys.END, *[Keys.BACKSPACE] * 4)
     until(lambda: len(shown(browser)) == 200, "all again")
