@@ -1,5 +1,6 @@
 """The page in Chromium: on a phone and on a desk, light and dark, with 200 sites, with a held one, with none."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -120,6 +121,18 @@ def test_a_sites_page_has_the_deploys_as_pictures_and_the_last_words(browser: Br
         "closed",
         "closed",
     ]
+
+
+def test_what_was_changed_around_the_sites_is_on_the_overview(browser: Browser, served: Served) -> None:
+    tell(served.latest, fleet(10))
+    opened(browser, served)
+    assert "Drift of the host" not in browser.text(), "that of sites is on theirs"
+    served.store.history.record_drift([("", "", "", "network", "shipstone_net", "")], [], time.time() - 7300)
+    tell(served.latest, fleet(10))
+    until(lambda: "Drift of the host over time" in browser.text(), "it is shown")
+    assert browser.driver.find_element(By.CSS_SELECTOR, ".drift tbody td").text.strip() == "network nothing should be shipstone_net"
+    assert [row.get_attribute("class") for row in browser.driver.find_elements(By.CSS_SELECTOR, ".drift rect")] == ["open"]
+    assert browser.too_wide() + browser.faint() + browser.overlaps() == []
 
 
 def test_a_signed_in_person_suspends_a_site_by_its_button(browser: Browser, served: Served) -> None:
