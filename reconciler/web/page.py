@@ -95,7 +95,14 @@ class Page:
         notices = report.notices(now.done.plan, now.desired) if now.done and now.desired else ()
         seen = overview(now, self._store.history.revisions(commits(now)), self._ports, notices)
         waits = sorted(now.done.plan.held_removals) if now.done else []
-        return {"seen": seen, "rows": chosen(seen.sites, words, group), "words": words, "group": group, "removals": waits}
+        return {
+            "seen": seen,
+            "rows": chosen(seen.sites, words, group),
+            "words": words,
+            "group": group,
+            "removals": waits,
+            "drifts": drift_bars(self._store.history.drifts("", DRIFTS), self._wall()),
+        }
 
     def _one(self, name: str) -> Value | None:
         now = self._latest.now
