@@ -13,6 +13,7 @@ HOST_RIGHTS = """
     group_add volumes_from
 """
 OTHERWISE = "ports expose build depends_on container_name networks deploy links external_links hostname extends configs scale"
+OPEN = Policy(capabilities=("NET_RAW",), devices=("/dev/tty*",), ports=("1-200",))
 NOT_YET = "env_file logging on profiles"
 
 
@@ -31,6 +32,39 @@ def test_a_compose_key_whose_work_is_done_otherwise(key: str) -> None:
 @pytest.mark.parametrize("key", NOT_YET.split())
 def test_a_key_that_this_version_does_not_have(key: str) -> None:
     assert_only(f"{key}: true", f"1:1 {key}", "SS-C03", f"{key} is not in this version")
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("files", "/f{}: a"),
+        ("secrets", "S{}: host:a"),
+        ("labels", "l{}: a"),
+        ("extra_hosts", "h{}: 10.0.0.1"),
+        ("volumes", "v{}:/v{}:ro"),
+        ("tmpfs", "/t{}"),
+        ("hosts", "h{}.shipstone.local"),
+        ("cap_add", "NET_RAW"),
+        ("cap_drop", "NET_RAW"),
+        ("devices", "/dev/tty{}"),
+        ("ports", "{}:{}"),
+    ],
+)
+def test_a_key_has_at_most_a_hundred_entries(key: str, entry: str) -> None:
+    assert_only(written(key, entry, 101), f"1:{len(key) + 3} {key}", "SS-C13", "101 entries are too many. Write at most 100.", OPEN)
+    assert problems_of(written(key, entry, 100), OPEN) == ()
+
+
+@pytest.mark.parametrize(("key", "entry"), [("environment", "E{}: a"), ("command", "w{}"), ("entrypoint", "w{}")])
+def test_variables_and_words_may_be_a_thousand(key: str, entry: str) -> None:
+    assert_only(written(key, entry, 1001), f"1:{len(key) + 3} {key}", "SS-C13", "1001 entries are too many. Write at most 1000.")
+    assert problems_of(written(key, entry, 1000)) == ()
+    assert_only("command: " + "x " * 1001, "1:10 command", "SS-C13", "Write at most 1000.")
+
+
+def written(key: str, entry: str, count: int) -> str:
+    rows = ", ".join(entry.format(n, n) if ": " in entry else f"'{entry.format(n, n)}'" for n in range(1, count + 1))
+    return f"{key}: {{{rows}}}" if ": " in entry else f"{key}: [{rows}]"
 
 
 def test_no_refused_key_is_one_that_is_read() -> None:
