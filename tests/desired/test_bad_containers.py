@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.desired.parse import parse_site
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Limits, Policy
 from reconciler.desired.refused_keys import REFUSED
 from reconciler.desired.site import Fleet, ServiceKeys
 from tests.desired.rows import CLOSED, FLEET, assert_only, problems_of
@@ -257,3 +257,13 @@ def test_what_the_fleet_gives_counts_for_the_site() -> None:
     site, problems = parse_site("sites/a.yaml", b"{}", FLEET, CLOSED)
     assert problems == ()
     assert site is not None
+
+
+def test_a_site_has_at_most_as_many_containers_as_a_bridge_takes() -> None:
+    text = "replicas: 100\nservices:\n" + "".join(f"  s{n}: {{}}\n" for n in range(10))
+    assert problems_of(text + "  z: {replicas: 23}\n") == ()
+    message = "all replicas together are 1024 containers, and one network takes 1023. Write fewer."
+    assert_only(text + "  z: {replicas: 24}\n", "1:1 replicas", "SS-C13", message)
+    assert_only(
+        text + "  z: {replicas: 1000}\n", "13:7 services.z.replicas", "SS-C13", "2000 containers", Policy(limits=Limits(replicas=5000))
+    )
