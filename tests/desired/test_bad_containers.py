@@ -105,6 +105,8 @@ def test_stop_first_is_refused_with_its_reason() -> None:
         ),
         pytest.param("labels: {'a b': x}", "1:10 labels.a b", "SS-C24", "cannot be a label's name", id="label-name"),
         pytest.param("image: Nginx:1", "1:8 image", "SS-C10", "is not an image's name", id="image-in-upper-case"),
+        pytest.param("image: EVIL/app:1", "1:8 image", "SS-C10", "EVIL is a host to some engines", id="upper-case-host"),
+        pytest.param("image: LOCALHOST/app:1", "1:8 image", "SS-C10", "Write localhost, or a host with a dot", id="upper-case-localhost"),
         pytest.param("image: 'nginx:1 --privileged'", "1:8 image", "SS-C10", "Write NAME:TAG", id="image-with-option"),
         pytest.param("image: nginx:", "1:13", "SS-Y01", "mapping values are not allowed", id="image-with-colon-at-the-end"),
         pytest.param("image: 'nginx:1\\n'", "1:8 image", "SS-C10", "is not an image's name", id="image-with-a-backslash"),
@@ -198,6 +200,7 @@ def test_an_image_that_stays_the_same_gives_no_warning(image: str) -> None:
     [
         ("nginx:1", "docker.io"),
         ("team/app:1", "docker.io"),
+        ("index.docker.io/team/app:1", "docker.io"),
         ("r.io/app:1", "r.io"),
         ("r.io:5000/app:1", "r.io:5000"),
         ("localhost/a:1", "localhost"),
