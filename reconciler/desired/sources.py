@@ -10,6 +10,8 @@ from reconciler.desired.secrets import Vault, check_file, source_of
 from reconciler.desired.site import ServiceKeys
 from reconciler.desired.spec import FileMount, SecretRef
 
+MOST_MOUNTED = 64 * 2**20
+"""Bytes of the repository that one site mounts."""
 MOST_SECRETS = 100
 """Of one site: each may be a file that is decrypted."""
 
@@ -23,19 +25,28 @@ class Sources:
         self._revision, self._path, self._name, self._repository, self._vault = revision, path, name, repository, vault
         self._places = Places(lambda: revision.read(path))
         self._secrets: dict[str, str | Refusal] = {}
+        self._size = 0
         self.contents: dict[str, Content] = {}
         self.problems: dict[Problem, None] = {}
 
     def files(self, service: str, keys: ServiceKeys) -> tuple[FileMount, ...]:
         mounts = []
         for target, source in sorted(keys.files.items()):
-            found = self._repository.find(source)
+            found = self._bounded(self._repository.find(source))
             if isinstance(found, Found):
-                self.contents[found.digest] = found.content
                 mounts.append(FileMount(target, source.strip("/"), found.digest))
             else:
                 self._say(service, "files", target, "SS-C25", found)
         return tuple(mounts)
+
+    def _bounded(self, found: Found | str) -> Found | str:
+        """What is mounted twice is there once."""
+        if isinstance(found, Found) and found.digest not in self.contents:
+            if self._size + found.size > MOST_MOUNTED:
+                return f"with this the site mounts over {MOST_MOUNTED >> 20} MiB in all. Put large content into the image or a volume."
+            self._size += found.size
+            self.contents[found.digest] = found.content
+        return found
 
     def secrets(self, service: str, keys: ServiceKeys) -> tuple[SecretRef, ...]:
         refs = []

@@ -118,6 +118,17 @@ def test_what_is_mounted_a_thousand_times_is_looked_at_once() -> None:
     assert list(desired.held) == ["a"]
 
 
+def test_a_site_mounts_at_most_64_mib_and_what_is_mounted_twice_counts_once() -> None:
+    mib = "x" * 2**20
+    files = {f"{folder}/{n}": mib + folder + str(n) for folder in "abcdef" for n in range(15)}
+    site = SITE + "services:\n" + "".join(f"  {name}: {{files: {{/1: a, /2: b, /3: c, /4: {name}}}}}\n" for name in "de")
+    assert [str(problem) for problem in compiled({**files, "sites/x.yaml": site}).problems] == [
+        "sites/x.yaml:5:40 files./4: with this the site mounts over 64 MiB in all. Put large content into the image or a volume."
+    ]
+    assert compiled({**files, "sites/x.yaml": site.replace("/4: e", "/4: d")}).problems == ()
+    assert compiled({**files, "sites/x.yaml": site.replace("/4: e", "/4: e/1")}).problems == ()
+
+
 def test_a_site_has_at_most_a_hundred_secrets() -> None:
     site = SITE + "services:\n" + "".join(f"  s{n:02}: {{secrets: {{A: 'host:a{n}', B: 'host:b{n}'}}}}\n" for n in range(51))
     assert [str(problem) for problem in compiled({"sites/a.yaml": site}).problems] == [
