@@ -169,3 +169,6 @@ def test_it_is_served_as_prometheus_reads_it() -> None:
         other = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert other.headers["content-type"].startswith("application/openmetrics-text")
         assert other.text.endswith("# EOF\n")
+        for kind in ("application/openmetrics-text", "text/plain"):
+            odd = client.get("/metrics", headers={"Accept": f"{kind}; version=x"})
+            assert (odd.status_code, odd.headers["content-type"]) == (200, plain.headers["content-type"])
