@@ -58,11 +58,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Queue:
-    """Who waits here: sites for their next try after an error, jobs of steps and of pulls for a thread."""
+    """Who waits here: sites for their next try after an error, jobs of steps, of pulls and of stops for a thread."""
 
     backing_off: int = 0
     steps: int = 0
     pulls: int = 0
+    stops: int = 0
 
 
 Report = Callable[[Outcome], None]
@@ -134,7 +135,7 @@ class Apply:
         now = self._clock()
         with self._lock:
             backing_off = sum(at > now for _, at in self._retry.values())
-        return Queue(backing_off, self._workers.waiting, self._pullers.waiting)
+        return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""

@@ -162,6 +162,7 @@ def _queued(queue: Queue) -> Iterator[Metric]:
     jobs = GaugeMetricFamily("shipstone_jobs_queued", "Jobs that wait for a thread.", labels=["kind"])
     jobs.add_metric(["steps"], queue.steps)
     jobs.add_metric(["pulls"], queue.pulls)
+    jobs.add_metric(["stops"], queue.stops)
     yield jobs
 
 

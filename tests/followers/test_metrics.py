@@ -127,9 +127,9 @@ def test_drift_around_the_sites_and_claims_of_strangers_are_as_they_are_now() ->
 def test_the_queue_is_asked_whenever_metrics_are() -> None:
     metrics = at_rest([1000.0])
     assert value(metrics, "sites_backing_off") == 0
-    metrics.queue = lambda: Queue(backing_off=1, steps=2, pulls=3)
+    metrics.queue = lambda: Queue(backing_off=1, steps=2, pulls=3, stops=4)
     assert value(metrics, "sites_backing_off") == 1
-    assert (value(metrics, "jobs_queued", kind="steps"), value(metrics, "jobs_queued", kind="pulls")) == (2, 3)
+    assert [value(metrics, "jobs_queued", kind=kind) for kind in ("steps", "pulls", "stops")] == [2, 3, 4]
 
 
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
