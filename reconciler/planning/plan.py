@@ -112,7 +112,8 @@ def make_plan(
         remembered[name] = memory.sites.get(name, SiteMemory())
     sites = _one_at_a_time(sites, busy)
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
-    foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers) if observed.foreign else ()
+    domain = desired.domain if names.own_traefik else ""
+    foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers, domain) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
     asked = {name: row for name, row in memory.asked.items() if name in busy or (name in sites and sites[name].steps)}
     after = replace(memory, sites=remembered, images=images, asked=asked, going=gone.going, starting=room.needs)

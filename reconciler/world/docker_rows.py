@@ -61,8 +61,11 @@ def comes_back(c: Container) -> bool:
 
 
 def foreign_of(row: Mapping[str, Any]) -> ForeignContainer:
-    labels = tuple(sorted((key, value) for key, value in (row.get("Labels") or {}).items() if key.startswith("traefik.")))
-    return ForeignContainer(row["Id"], (row["Names"] or ["/"])[0].lstrip("/"), labels)
+    """Traefik calls a container of Compose by its service and project."""
+    every = row.get("Labels") or {}
+    labels = tuple(sorted((key, value) for key, value in every.items() if key.startswith("traefik.")))
+    compose = [every.get(f"com.docker.compose.{part}", "") for part in ("service", "project")]
+    return ForeignContainer(row["Id"], (row["Names"] or ["/"])[0].lstrip("/"), labels, "_".join(compose) if all(compose) else "")
 
 
 def event_of(row: Mapping[str, Any], instance: str, network: str) -> Event | None:
