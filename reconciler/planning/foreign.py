@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.planning.diff import Difference
 from reconciler.planning.host_pattern import fitting
 from reconciler.planning.observed import Container, ForeignContainer
 
@@ -21,7 +22,7 @@ class Claim:
     """`container` by name, and the `site` whose it claims something of.
 
     `kind` host: its Traefik `router` with that router's `rule`, and the `host` in it. Else a router, service or middleware that has the
-    very `name` of the site's own: Traefik takes both for one, or follows neither.
+    very `name` of the site's own: Traefik takes both for one, or follows neither. `since` as of a difference.
     """
 
     container: str
@@ -31,6 +32,15 @@ class Claim:
     site: str
     kind: Literal["host", "router", "service", "middleware"] = "host"
     name: str = ""
+    since: str = ""
+
+    @property
+    def difference(self) -> Difference:
+        """As a difference of that site: nobody else should claim it."""
+        actual = f"{self.host} by router {self.router}" if self.kind == "host" else self.name
+        other = ", or give the site another host name" if self.kind == "host" else ""
+        action = f"left: remove that container or its traefik.* labels{other}"
+        return Difference("", self.container, f"claim.{self.kind}", "", actual, "drift", self.since, action)
 
     def __str__(self) -> str:
         who = f"{self.container} is not Shipstone's and"

@@ -60,8 +60,9 @@ class Plan:
 
     @property
     def drift(self) -> tuple[tuple[str, Difference], ...]:
-        """What hands changed: first what is no site's, under an empty name, then site by site."""
-        return (*(("", row) for row in self.host), *((name, row) for name, site in self.sites.items() for row in site.drift))
+        """What hands changed: first what is no site's, under an empty name, then site by site, then what others claim of sites."""
+        of_sites = ((name, row) for name, site in self.sites.items() for row in site.drift)
+        return (*(("", row) for row in self.host), *of_sites, *((claim.site, claim.difference) for claim in self.foreign))
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -123,10 +123,19 @@ def test_a_stranger_on_our_host_name_is_told_and_left_alone(host: Host, site_tex
             "site": "shop",
             "kind": "host",
             "name": "",
+            "service": "",
+            "field": "claim.host",
+            "desired": "",
+            "actual": f"shop.{host.domain} by router mine",
+            "cause": "drift",
+            "since": None,
+            "action": "left: remove that container or its traefik.* labels, or give the site another host name",
         }
         assert f"claims shop.{host.domain} of site shop" in host.shipstone("status").stderr
         assert host.shipstone("apply").returncode == 0
         assert host.api.inspect_container(stranger)["State"]["Running"]
+        told = [finding(host, "drift", code=2)["foreign"][0]["since"] for _ in range(2)]
+        assert told[0] == told[1] is not None
     finally:
         host.api.remove_container(stranger, force=True)
 

@@ -13,6 +13,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import newest_first
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.foreign import Claim
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Stop, Wait
@@ -107,6 +108,25 @@ def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
     assert (row.field, row.desired, row.actual, row.opened, row.closed) == ("mem_limit", "64", "128", 1000.0, 1010.0)
     told = [(event.kind, event.at) for event in newest_first((), store.history.drifts(), 10)]
     assert told == [("healed", 1010.0), ("drift", 1000.0)]
+
+
+def test_what_others_claim_is_opened_and_closed(tmp_path: Path) -> None:
+    """Also while its site is worked on, and over a restart."""
+    store = Store(tmp_path / "s.db")
+    claim = Claim("other", "r1", "Host(`shop.test`)", "shop.test", "shop")
+    done = a_pass(REST, at=1000.0)
+    claimed = replace(done, plan=replace(done.plan, foreign=(claim,)))
+    a_history(store).passed(claimed)
+    a_history(store).passed(replace(claimed, plan=replace(claimed.plan, sites={}, busy=frozenset({"shop"})), at=1001.0))
+    a_history(store).passed(a_pass(REST, at=1010.0))
+    (row,) = store.history.drifts("shop")
+    assert (row.container, row.field, row.actual, row.opened, row.closed) == (
+        "other",
+        "claim.host",
+        "shop.test by router r1",
+        1000.0,
+        1010.0,
+    )
 
 
 def test_what_was_changed_around_the_sites_is_drift_of_no_site(tmp_path: Path) -> None:
