@@ -17,6 +17,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def domain(instance: str) -> str:
+    """With host names that no other test claims: that would be part of the history."""
+    return f"{instance}.test"
+
+
 @contextlib.contextmanager
 def said_by(host: Host, *arguments: str) -> Iterator[list[str]]:
     """The lines of a command that goes on, as they come; it is ended at the end."""
