@@ -42,7 +42,8 @@ MAX_BACKOFF = 60.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line;
+    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line, and `stopped`
+    the step that it came from, with its seconds;
     `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so.
     `release` is what the site is brought to, by the revision `commit`."""
 
@@ -54,6 +55,7 @@ class Outcome:
     asked: tuple[str, str] | None = None
     release: str = ""
     commit: str = ""
+    stopped: tuple[Step, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -198,8 +200,9 @@ class Apply:
             error = str(problem)
         seconds = self._clock() - begun
         for site, step in pins.items():
-            done = () if error else ((step, seconds),)
-            self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision), report)
+            did = step, seconds
+            outcome = Outcome(site, () if error else (did,), error, stopped=did if error else None)
+            self._end(replace(outcome, release=plan.sites[site].release, commit=desired.revision), report)
 
     def _pool_for(self, steps: tuple[Step, ...]) -> Workers:
         """A switch waits for nobody's grace, nor does a start."""
@@ -219,25 +222,33 @@ class Apply:
         images: dict[tuple[str, str], str] = {}
         failed: FailedRelease | None = None
         asked: tuple[str, str] | None = None
+        stopped: tuple[Step, float] | None = None
         error = ""
+        step, begun = steps[0], self._clock()
         try:
             for group in groups(steps):
-                begun = self._clock()
-                match group:
-                    case (Pull() as step,):
+                step, begun = group[0], self._clock()
+                match step:
+                    case Pull():
                         images[site.release, step.target] = self._images.resolve(step.target)
-                    case (GiveUp() as step,):
+                    case GiveUp():
                         failed = self._give_up(site, step)
-                    case (Ask() as step,):
+                    case Ask():
                         asked = site.release, verdict(step.question, *self._ask(step.question))
                     case _:
-                        self._together(site, group, desired)
-                done += [(step, self._clock() - begun) for step in group]
-        except ShipstoneError as problem:
-            error = str(problem)
+                        ended = self._together(site, group, desired)
+                        done += [(one, seconds) for one, seconds, wrong in ended if wrong is None]
+                        for one, seconds, wrong in ended:
+                            if wrong is not None:
+                                step, begun = one, self._clock() - seconds
+                                raise wrong
+                        continue
+                done.append((step, self._clock() - begun))
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
-            error = f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
-        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked, site.release, desired.revision)
+            known = isinstance(problem, ShipstoneError)
+            error = str(problem) if known else f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
+            stopped = step, self._clock() - begun
+        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked, site.release, desired.revision, stopped)
         self._end(outcome, report, touched(steps))
 
     def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
@@ -255,15 +266,17 @@ class Apply:
                 self._ended.set()
         self._told(outcome)
 
-    def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> None:
-        """Side by side. The first error is raised when all have ended."""
-        errors: list[Exception] = []
+    def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> list[tuple[Step, float, Exception | None]]:
+        """Side by side, until all have ended: each with its seconds and what went wrong with it, the first that ended first."""
+        ended: list[tuple[Step, float, Exception | None]] = []
 
         def one(step: Step) -> None:
+            begun, wrong = self._clock(), None
             try:
                 self._do(site, step, desired)
-            except Exception as error:  # noqa: BLE001  raised below
-                errors.append(error)
+            except Exception as error:  # noqa: BLE001  whoever called raises it
+                wrong = error
+            ended.append((step, self._clock() - begun, wrong))
 
         threads = [threading.Thread(target=one, args=(step,), name="stop", daemon=True) for step in group[1:]]
         for thread in threads:
@@ -271,8 +284,7 @@ class Apply:
         one(group[0])
         for thread in threads:
             thread.join()
-        if errors:
-            raise errors[0]
+        return ended
 
     def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
         match step:

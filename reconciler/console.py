@@ -110,7 +110,8 @@ class Console:
 
 
 def _told(row: Event) -> str:
-    took = f"  ({row.seconds:.1f} s)" if row.kind == "step" else ""
+    which = f"{row.more['step']} {row.more['target']}, " if row.kind == "error" and row.more.get("step") else ""
+    took = f"  ({which}{row.seconds:.1f} s)" if row.more.get("step") or row.kind == "step" else ""
     reason = f"  {row.more['reason']}" if row.more.get("reason") else ""
     commit = f"{row.commit[:12]} " if row.kind == "revision" else ""
     author = f", {row.more['author']}" if row.more.get("author") else ""

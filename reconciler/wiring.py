@@ -123,8 +123,9 @@ def hardening_of(settings: Settings) -> Callable[[str], Hardening]:
 def names_of(settings: Settings) -> Names:
     t = settings.traefik
     asked = frozenset(points_of(settings))
-    pins = bool(t.dynamic_dir)
-    return Names(settings.instance, settings.engine.network, t.entrypoint, t.tls_entrypoint, pins=pins, asked=asked, settle=t.settle)
+    pins, own = bool(t.dynamic_dir), bool(t.manage or settings.files.traefik)
+    network = settings.engine.network
+    return Names(settings.instance, network, t.entrypoint, t.tls_entrypoint, pins=pins, asked=asked, own_traefik=own, settle=t.settle)
 
 
 def points_of(settings: Settings) -> dict[bool, tuple[str, int]]:

@@ -234,3 +234,36 @@ def test_a_switch_does_not_wait_for_containers_that_stop_slowly(tmp_path: Path) 
     assert len(apply.busy) >= 40
     engine.over.set()
     assert apply.close(30)
+
+
+class Refusing(MemoryEngine):
+    """Does not stop the container `bad`, after two seconds on `clock`."""
+
+    def __init__(self, now: list[float]) -> None:
+        super().__init__("test", "test_net", lambda: now[0])
+        self._now = now
+
+    def stop(self, container_id: str, *, grace: float) -> None:
+        if container_id == "bad":
+            self._now[0] += 2.0
+            raise EngineError("cannot stop bad: it is busy")
+        super().stop(container_id, grace=grace)
+
+
+@pytest.mark.parametrize("names", [("bad",), ("b", "bad", "c")])
+def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Also among others that were done beside it and ended well; what comes after it is not begun."""
+    now = [0.0]
+    engine, outcomes = Refusing(now), []
+    engine.images["app:1"] = Behaviour()
+    apply = Apply(
+        engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=lambda: now[0], wall=lambda: 0.0, told=outcomes.append
+    )
+    stops = tuple(Stop(name, name, 5.0, "replaced") for name in names)
+    site = SitePlan("shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Pull("app:1", "x"), *stops, Pull("app:2", "y")))
+    apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), lambda _: None)
+    until(lambda: outcomes, "it ended")
+    (outcome,) = outcomes
+    assert (outcome.error, outcome.stopped) == ("cannot stop bad: it is busy", (stops[names.index("bad")], 2.0))
+    assert {step.target for step, _ in outcome.done} == {"app:1", *names} - {"bad"}
+    assert apply.close(5)

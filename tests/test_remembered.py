@@ -6,6 +6,7 @@ from pathlib import Path
 from reconciler.apply import Outcome
 from reconciler.desired.desired import DesiredSite
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.foreign import Claim
 from reconciler.planning.intents import Said, restart
 from reconciler.planning.memory import Memory
 from reconciler.remembered import Remembered
@@ -87,3 +88,20 @@ def test_what_stopped_a_sites_last_steps_is_said_to_who_looks_meanwhile(tmp_path
     assert Store(tmp_path / "s.db").troubles() == {}
     remembered.outcome(Outcome("shop", error=why, release=NEW.release))
     assert said(remembered, OLD) == ""
+
+
+def test_since_when_others_claim_something_is_kept_like_any_difference(tmp_path: Path) -> None:
+    """Also where its site is busy, and for a process that looks later; not longer than it is there."""
+    claim = Claim("other", "r1", "Host(`shop.test`)", "shop.test", "shop")
+    found = replace(plan(desired(OLD), running(OLD)), foreign=(claim,))
+    Remembered(Store(tmp_path / "s.db")).remember_differences(found)
+    (since,) = Store(tmp_path / "s.db").differences().values()
+    later = Remembered(Store(tmp_path / "s.db"))
+    assert later.dated(found).foreign == (replace(claim, since=since),)
+    busy = replace(found, sites={}, busy=frozenset({"shop"}))
+    assert later.remember_differences(busy).foreign == (claim,), "nothing new"
+    later.remember_differences(replace(busy, foreign=()))
+    assert later.dated(found).foreign[0].since == since
+    for _ in range(2):
+        later.remember_differences(replace(found, sites={}, foreign=()))
+    assert Store(tmp_path / "s.db").differences() == {}

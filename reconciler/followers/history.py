@@ -8,9 +8,11 @@ from reconciler.apply import Outcome, groups
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
+from reconciler.planning.actions import WAITS
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import PHASE, Event, word
 from reconciler.planning.plan import Plan
+from reconciler.planning.steps import Step
 from reconciler.world.history_store import HistoryStore
 
 TIDY = 3600.0
@@ -80,11 +82,16 @@ class History(Follower):
         return rows
 
     def _compare_drift(self, plan: Plan, at: float) -> None:
-        now = frozenset(row.key(name) for name, row in plan.drift)
-        now |= {key for key in self._drift if key[0] in plan.busy}
-        if now != self._drift:
-            self._store.record_drift(sorted(now - self._drift), sorted(self._drift - now), at)
-            self._drift = now
+        """What was done is what was said last of it; that something is waited for meanwhile says less."""
+        before = self._drift
+        now = {key: action for key, action in before.items() if key[0] in plan.busy}
+        for name, row in plan.drift:
+            known = before.get(row.key(name), "")
+            now[row.key(name)] = known if known and (not row.action or row.action.startswith(WAITS)) else row.action
+        self._drift = now
+        if now.keys() != before.keys():
+            opened = {key: action for key, action in sorted(now.items()) if key not in before}
+            self._store.record_drift(opened, {key: action for key, action in sorted(before.items()) if key not in now}, at)
 
     def _ended(self, outcome: Outcome, now: float) -> Iterator[Event]:
         """A failure; the same error again and again is one."""
@@ -96,23 +103,28 @@ class History(Follower):
             if outcome.error:
                 self._errors[outcome.site] = outcome.error
         if outcome.error and outcome.error != before:
-            yield Event(now, "error", outcome.site, self._commit, what=outcome.error)
+            more, seconds = (_step_of(outcome.stopped[0]), outcome.stopped[1]) if outcome.stopped else ({}, 0.0)
+            yield Event(now - seconds, "error", outcome.site, self._commit, what=outcome.error, seconds=seconds, more=more)
 
 
 def _steps(outcome: Outcome, now: float) -> list[Event]:
-    """Each with the time at which it began: they ended just now, one after the other, and those of one group together."""
+    """Each with the time at which it began: they ended just now, or before the one that did not end well; one after the other, and those of
+    one group together."""
     took = [seconds for _, seconds in outcome.done]
-    begins = now
+    begins = now - (outcome.stopped[1] if outcome.stopped else 0.0)
     rows: list[Event] = []
     left = len(took)
     for group in reversed(list(groups(tuple(step for step, _ in outcome.done)))):
         first = left - len(group)
         begins -= max(took[first:left])
         for step, seconds in reversed(list(zip(group, took[first:left], strict=True))):
-            more = {"step": word(step), "target": step.target, "reason": step.reason}
-            rows.append(Event(begins, "step", outcome.site, what=f"{word(step)} {step.target}", seconds=seconds, more=more))
+            rows.append(Event(begins, "step", outcome.site, what=f"{word(step)} {step.target}", seconds=seconds, more=_step_of(step)))
         left = first
     return rows[::-1]
+
+
+def _step_of(step: Step) -> dict[str, str]:
+    return {"step": word(step), "target": step.target, "reason": step.reason}
 
 
 def _said(site: SitePlan) -> str:

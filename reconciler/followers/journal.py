@@ -47,7 +47,7 @@ class Journal(Follower):
         self._notices = frozenset(notices)
         drift = {(name, str(row)) for name, row in plan.drift}
         for name, text in sorted(drift - self._drift):
-            release = plan.sites[name].release if name else ""  # what is no site's has none
+            release = plan.sites[name].release if name in plan.sites else ""  # what is no site's has none
             log.warning("drift", site=name, release=release, commit=commit, difference=text)
         self._drift = drift | {row for row in self._drift if row[0] in plan.busy}
 

@@ -8,6 +8,7 @@ from reconciler.planning.observed import Container, Observed
 from reconciler.planning.seen import Motion, Names, Seen
 from reconciler.planning.steps import Wait
 
+WAITS = "waits for "
 REPORTED = "reported only: the site says drift: report"
 
 
@@ -23,7 +24,7 @@ def _action(row: Difference, seen: Seen, motion: Motion, *, parked: bool) -> str
     if row.cause == "drift" and not heal and not _mended_anyway(row):
         return REPORTED
     if motion.steps and isinstance(first := motion.steps[0], Wait):
-        return f"waits for {first.target}: {first.reason}"
+        return f"{WAITS}{first.target}: {first.reason}"
     if not motion.steps:
         watched = {"restarting": "the engine starts it again", "unhealthy": "it has rollout.deadline from its start on to get well"}
         return watched.get(row.actual, "")

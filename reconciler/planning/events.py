@@ -16,8 +16,9 @@ PHASE = "phase"
 class Event:
     """One thing that happened. `at` is when it began, in seconds since 1970, `seconds` what it took; `site` is empty where it concerns all.
 
-    `more`: of a revision `author` and `committed_at`, of a plan `steps`, of a step `step`, `target` and `reason`, of a failed release
-    `log`, of what a person said `said` and `by`; of drift `service`, `container`, `field`, `desired`, `actual`.
+    `more`: of a revision `author` and `committed_at`, of a plan `steps`, of a step, and of an error that stopped one, `step`, `target` and
+    `reason`, of a failed release `log`, of what a person said `said` and `by`; of drift `service`, `container`, `field`, `desired`,
+    `actual`, `action`.
     """
 
     at: float
@@ -43,7 +44,10 @@ class Event:
 
 @dataclass(frozen=True)
 class DriftPeriod:
-    """A difference by hand, from when to when it was seen (seconds since 1970); `closed` is None while it is there."""
+    """A difference by hand, from when to when it was seen (seconds since 1970); `closed` is None while it is there.
+
+    `action`: what was done about it.
+    """
 
     site: str
     service: str
@@ -53,6 +57,7 @@ class DriftPeriod:
     actual: str
     opened: float
     closed: float | None = None
+    action: str = ""
 
     def __str__(self) -> str:
         where = self.container or self.service
@@ -60,12 +65,12 @@ class DriftPeriod:
 
     def events(self) -> tuple[Event, ...]:
         """That it was opened, and that it was closed."""
-        names = ("service", "container", "field", "desired", "actual")
+        names = ("service", "container", "field", "desired", "actual", "action")
         more = {name: getattr(self, name) for name in names}
         opened = Event(self.opened, "drift", self.site, what=str(self), more=more)
         if self.closed is None:
             return (opened,)
-        text = f"{self.container or self.service} {self.field}: as it should be again"
+        text = f"{self.container or self.service} {self.field}: as it should be again{f' ({self.action})' if self.action else ''}"
         return opened, Event(self.closed, "healed", self.site, what=text, seconds=self.closed - self.opened, more=more)
 
 

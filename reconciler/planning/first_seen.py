@@ -12,9 +12,10 @@ FirstSeen = Mapping[DifferenceKey, str]
 
 def first_seen(plan: Plan, before: FirstSeen, now: str) -> dict[DifferenceKey, str]:
     """Brought up to date: what is new since `now`, what is gone left out, what belongs to a busy site kept."""
-    kept = {key: since for key, since in before.items() if key[0] and key[0] not in plan.sites}
+    kept = {key: since for key, since in before.items() if key[0] in plan.busy}
     rows = [row.key(name) for name, site in plan.sites.items() for row in site.differences]
-    return kept | {key: before.get(key, now) for key in (*rows, *(row.key("") for row in plan.host))}
+    others = [*(row.key("") for row in plan.host), *(claim.difference.key(claim.site) for claim in plan.foreign)]
+    return kept | {key: before.get(key, now) for key in (*rows, *others)}
 
 
 def dated(plan: Plan, seen: FirstSeen) -> Plan:
@@ -26,4 +27,5 @@ def dated(plan: Plan, seen: FirstSeen) -> Plan:
     sites = {
         name: replace(site, differences=known(name, site.differences)) if site.differences else site for name, site in plan.sites.items()
     }
-    return replace(plan, sites=sites, host=known("", plan.host))
+    foreign = tuple(replace(claim, since=seen.get(claim.difference.key(claim.site), "")) for claim in plan.foreign)
+    return replace(plan, sites=sites, host=known("", plan.host), foreign=foreign)

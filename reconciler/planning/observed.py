@@ -58,11 +58,15 @@ class Container:
 
 @dataclass(frozen=True)
 class ForeignContainer:
-    """A container without our labels that claims Traefik routers: its name and its `traefik.*` labels."""
+    """A container without our labels that claims Traefik routers: its name and its `traefik.*` labels.
+
+    `called`: what Traefik's default rule calls it, where that is not its name.
+    """
 
     id: str
     name: str
     labels: tuple[tuple[str, str], ...]
+    called: str = ""
 
 
 @dataclass(frozen=True)

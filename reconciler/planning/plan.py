@@ -60,8 +60,9 @@ class Plan:
 
     @property
     def drift(self) -> tuple[tuple[str, Difference], ...]:
-        """What hands changed: first what is no site's, under an empty name, then site by site."""
-        return (*(("", row) for row in self.host), *((name, row) for name, site in self.sites.items() for row in site.drift))
+        """What hands changed: first what is no site's, under an empty name, then site by site, then what others claim of sites."""
+        of_sites = ((name, row) for name, site in self.sites.items() for row in site.drift)
+        return (*(("", row) for row in self.host), *of_sites, *((claim.site, claim.difference) for claim in self.foreign))
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -114,7 +115,8 @@ def make_plan(
         remembered[name] = memory.sites.get(name, SiteMemory())
     sites = _one_at_a_time(sites, busy)
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
-    foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers) if observed.foreign else ()
+    domain = desired.domain if names.own_traefik else ""
+    foreign = claims(observed.foreign, _hosts(desired, sites), names.instance, observed.containers, domain) if observed.foreign else ()
     images = {name: rows for name, rows in memory.images.items() if name in busy or (name in sites and sites[name].steps)}
     asked = {name: row for name, row in memory.asked.items() if name in busy or (name in sites and sites[name].steps)}
     after = replace(memory, sites=remembered, images=images, asked=asked, going=gone.going, starting=room.needs)

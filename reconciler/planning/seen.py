@@ -28,6 +28,8 @@ class Names:
     """False where Traefik has no file provider: labels alone route, see labels_only.py."""
     asked: frozenset[bool] = frozenset()
     """Whether Traefik can be asked by host name, for routes without TLS (False) and with it (True)."""
+    own_traefik: bool = False
+    """Traefik's static configuration is the one that Shipstone writes."""
     settle: float = 2.5
     """Seconds without pins in which Traefik has followed a change of labels, whatever it throttles."""
 

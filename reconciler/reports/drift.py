@@ -35,12 +35,11 @@ class Row:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """`revision` is shortened, `at` the time for people; `claims`, `notices` and `problems` are sentences."""
+    """`revision` is shortened, `at` the time for people; `notices` and `problems` are sentences."""
 
     revision: str
     at: str
     rows: tuple[Row, ...]
-    claims: tuple[str, ...]
     notices: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -55,16 +54,16 @@ class DriftReport:
     @property
     def said(self) -> tuple[str, ...]:
         """What is to be said besides the differences."""
-        return (*self.claims, *self.notices, *self.problems)
+        return (*self.notices, *self.problems)
 
 
 def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
     """`now` in seconds since 1970."""
     wall = dt.datetime.fromtimestamp(now, dt.UTC)
     rows = [_row(name or HOST, difference, wall) for name, difference in plan.drift]
-    claims = tuple(str(claim) for claim in plan.foreign)
+    claims = [str(claim) for claim in plan.foreign]  # they are among the rows
     others = tuple(notice for notice in notices(plan, desired) if notice not in claims)
-    said = [tuple(in_one_line(text) for text in texts) for texts in (claims, others, map(str, desired.problems))]
+    said = [tuple(in_one_line(text) for text in texts) for texts in (others, map(str, desired.problems))]
     return DriftReport(desired.revision[:12], f"{wall:%Y-%m-%d %H:%M} UTC", tuple(rows), *said)
 
 

@@ -28,7 +28,7 @@ def plan_json(plan: Plan, desired: Desired, *, causes: frozenset[str] = frozense
         "revision": desired.revision,
         "sites": {name: _site_json(site, causes) for name, site in sorted(plan.sites.items())},
         "problems": [problem.as_json() for problem in desired.problems],
-        "foreign": [asdict(claim) for claim in plan.foreign],
+        "foreign": [asdict(claim) | _difference_json(claim.difference) for claim in plan.foreign],
         "host": [_difference_json(row) for row in plan.host],
         "notices": list(notices(plan, desired)),
     }
@@ -87,7 +87,7 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
     ):
         return 1
     if drift_only:
-        return 2 if plan.drift or plan.foreign else 0
+        return 2 if plan.drift else 0
     missing = bool(plan.host) or not plan.network or plan.proxy_down
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
 

@@ -84,7 +84,11 @@ def commits(now: Now) -> set[str]:
 def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: Iterable[str] = ()) -> Overview:
     """All sites, those that want attention counted."""
     written = now.desired.sites if now.desired else {}
-    rows = tuple(site_row(site, written.get(name), revisions, ports) for name, site in sorted(now.sites.items()))
+    claims = [(claim.site, claim.difference) for claim in (now.done.plan.foreign if now.done else ())]
+    rows = tuple(
+        site_row(site, written.get(name), revisions, ports, tuple(row for of, row in claims if of == name))
+        for name, site in sorted(now.sites.items())
+    )
     counts = {group: sum(row.group == group for row in rows) for group in ("attention", "moving", "rest")}
     commit = now.desired.revision if now.desired else ""
     made = now.revision
@@ -96,11 +100,19 @@ def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: It
     return Overview(now.number, asked, looked, rows, counts, problems, tuple(notices), now.failing, now.not_fetched, waits, host)
 
 
-def site_row(site: SitePlan, written: DesiredSite | None, revisions: Mapping[str, Event], ports: Ports) -> SiteRow:
+def site_row(
+    site: SitePlan,
+    written: DesiredSite | None,
+    revisions: Mapping[str, Event],
+    ports: Ports,
+    claims: tuple[Difference, ...] = (),
+) -> SiteRow:
+    """`claims`: what others claim of it."""
+    drift = (*site.drift, *claims)
     made = revisions.get(site.commit)
     links = links_of(site, written, ports)
     author, subject = (str(made.more.get("author", "")), made.what) if made else ("", "")
-    words = [site.name, site.sync, site.health, *site.hosts, site.release, site.commit[:SHORT], author, *(["drift"] if site.drift else [])]
+    words = [site.name, site.sync, site.health, *site.hosts, site.release, site.commit[:SHORT], author, *(["drift"] if drift else [])]
     return SiteRow(
         site.name,
         site.sync,
@@ -114,7 +126,7 @@ def site_row(site: SitePlan, written: DesiredSite | None, revisions: Mapping[str
         site.ready,
         site.wanted,
         site.message,
-        site.drift,
+        drift,
         " ".join(words).lower(),
     )
 

@@ -63,6 +63,8 @@ class DockerEngine:
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
+        self._ours: frozenset[str] = frozenset()
+        """Ids of the last list call."""
         self._on_network = 0
         self._bridge = False
         self._host: dict[str, Any] | None = None
@@ -78,6 +80,7 @@ class DockerEngine:
         self._foreign = tuple(foreign_of(row) for row in rows if row["State"] == "running" and not is_ours(row, self._instance))
         self._on_network = sum(row["State"] in ALIVE and is_on(row, self._network) for row in rows)
         ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
+        self._ours = frozenset(ours)
         unknown = [row for row in ours.values() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy]
         gone = {row["Id"] for row, there in zip(unknown, self._inspectors.map(self._inspect, unknown), strict=True) if not there}
         with self._lock:
@@ -250,7 +253,7 @@ class DockerEngine:
             stream = self._connection.api.events(decode=True, since=round(self._heard), filters={"type": ["container", "network"]})
             for row in stream:
                 self._heard = row.get("time", self._heard)
-                event = event_of(row, self._instance, self._network)
+                event = event_of(row, self._instance, self._network, self._ours)
                 if event is None:
                     continue
                 with self._lock:

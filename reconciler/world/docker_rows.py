@@ -3,7 +3,7 @@
 import datetime as dt
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from reconciler.planning.observed import Container, ForeignContainer, Health
@@ -12,6 +12,8 @@ from reconciler.world.engine import Event
 HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
 QUIET = ("exec_", "top", "resize", "attach", "detach", "export", "copy", "archive-path", "extract-to-dir")
 """Actions that change nothing that Shipstone looks at."""
+COMES_OR_GOES = ("start", "die", "destroy")
+"""Actions after which a container of somebody else claims other things than before."""
 
 
 def is_ours(row: Mapping[str, Any], instance: str) -> bool:
@@ -61,23 +63,30 @@ def comes_back(c: Container) -> bool:
 
 
 def foreign_of(row: Mapping[str, Any]) -> ForeignContainer:
-    labels = tuple(sorted((key, value) for key, value in (row.get("Labels") or {}).items() if key.startswith("traefik.")))
-    return ForeignContainer(row["Id"], (row["Names"] or ["/"])[0].lstrip("/"), labels)
+    """Traefik calls a container of Compose by its service and project."""
+    every = row.get("Labels") or {}
+    labels = tuple(sorted((key, value) for key, value in every.items() if key.startswith("traefik.")))
+    compose = [every.get(f"com.docker.compose.{part}", "") for part in ("service", "project")]
+    return ForeignContainer(row["Id"], (row["Names"] or ["/"])[0].lstrip("/"), labels, "_".join(compose) if all(compose) else "")
 
 
-def event_of(row: Mapping[str, Any], instance: str, network: str) -> Event | None:
-    """An event of one of our containers or of our network; None for all others. Engines ≥ 29 have only these fields."""
+def event_of(row: Mapping[str, Any], instance: str, network: str, ours: Collection[str]) -> Event | None:
+    """An event of one of our containers (`ours`: their ids), of our network, or of who may claim what is ours; None for all others.
+
+    Engines ≥ 29 have only these fields.
+    """
     actor, action = row.get("Actor") or {}, str(row.get("Action", ""))
     attributes = actor.get("Attributes") or {}
     if row.get("Type") == "container":
-        if instance not in (attributes.get("shipstone.instance"), attributes.get("shipstone.traefik")) or action.startswith(QUIET):
-            return None
-        return Event("container", action, actor.get("ID", ""), attributes.get("shipstone.site"))
-    if attributes.get("name") != network:
-        return None
+        if instance in (attributes.get("shipstone.instance"), attributes.get("shipstone.traefik")):
+            told = not action.startswith(QUIET)
+            return Event("container", action, actor.get("ID", ""), attributes.get("shipstone.site")) if told else None
+        claims = action in COMES_OR_GOES and any(key.startswith("traefik.") for key in attributes)
+        return Event("foreign", action, actor.get("ID", ""), None) if claims else None
+    mine, container = attributes.get("name") == network, attributes.get("container", "")
     if action in ("connect", "disconnect"):
-        return Event("container", f"network {action}", attributes.get("container", ""), None)
-    return Event("network", action, actor.get("ID", ""), None)
+        return Event("container", f"{'' if mine else 'other '}network {action}", container, None) if mine or container in ours else None
+    return Event("network", action, actor.get("ID", ""), None) if mine else None
 
 
 def _health(row: Mapping[str, Any]) -> Health:

@@ -11,7 +11,7 @@ from reconciler.planning.observed import Capacity, Container, ForeignContainer
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to a container or network: `action` as the engine names it, `id` the container's (or network's)."""
+    """Something happened: `action` as the engine names it, `id` the container's or network's. `kind`: container, foreign or network."""
 
     kind: str
     action: str
@@ -81,4 +81,5 @@ class Engine(Protocol):
         """Trust nothing that was remembered: events may have been missed."""
 
     def events(self) -> Iterator[Event]:
-        """Events of this instance's containers and of the network, until the stream breaks (EngineError)."""
+        """Events of this instance's containers and of the network, and of foreign containers with traefik.* labels that come or go, until
+        the stream breaks (EngineError)."""

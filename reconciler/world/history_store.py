@@ -21,7 +21,8 @@ CREATE INDEX IF NOT EXISTS event_by_kind ON event (kind, at);
 CREATE INDEX IF NOT EXISTS event_by_commit ON event (revision) WHERE kind = 'revision';
 CREATE TABLE IF NOT EXISTS drift (
   id INTEGER PRIMARY KEY, site TEXT NOT NULL, service TEXT NOT NULL, container TEXT NOT NULL, field TEXT NOT NULL,
-  desired TEXT NOT NULL, actual TEXT NOT NULL, opened REAL NOT NULL, closed REAL
+  desired TEXT NOT NULL, actual TEXT NOT NULL, opened REAL NOT NULL, closed REAL,
+  action TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS drift_by_time ON drift (opened);
 CREATE INDEX IF NOT EXISTS drift_by_site ON drift (site, opened);
@@ -32,11 +33,13 @@ FROM_1 = (
     "DROP TABLE history",
 )
 """The first version kept a line for each step."""
+TO_3 = "ALTER TABLE drift ADD COLUMN action TEXT NOT NULL DEFAULT ''"
+"""The second version did not keep what was done about a difference."""
 EVENT = "at, kind, site, revision, release, what, seconds, more"
-PERIOD = "site, service, container, field, desired, actual, opened, closed"
+PERIOD = "site, service, container, field, desired, actual, opened, closed, action"
 ADD_EVENT = f"INSERT INTO event ({EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  our own text, as below
-OPEN_DRIFT = f"INSERT INTO drift ({PERIOD}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)"  # noqa: S608
-CLOSE_DRIFT = """UPDATE drift SET closed = ? WHERE closed IS NULL
+OPEN_DRIFT = f"INSERT INTO drift ({PERIOD}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL, ?)"  # noqa: S608
+CLOSE_DRIFT = """UPDATE drift SET closed = ?, action = ? WHERE closed IS NULL
   AND site = ? AND service = ? AND container = ? AND field = ? AND desired = ? AND actual = ?"""
 SURPLUS_EVENTS = "id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)"
 SURPLUS_DRIFT = "DELETE FROM drift WHERE closed IS NOT NULL AND id <= (SELECT id FROM drift ORDER BY id DESC LIMIT 1 OFFSET ?)"
@@ -62,10 +65,10 @@ class HistoryStore:
         if rows:
             self._write((ADD_EVENT, row) for row in rows)
 
-    def record_drift(self, opened: Collection[DifferenceKey], closed: Collection[DifferenceKey], at: float) -> None:
-        """Differences by hand that were seen first, and those that are gone."""
-        ends = [(CLOSE_DRIFT, (at, *_short(key))) for key in closed]
-        begins = [(OPEN_DRIFT, (*_short(key), at)) for key in opened]
+    def record_drift(self, opened: Mapping[DifferenceKey, str], closed: Mapping[DifferenceKey, str], at: float) -> None:
+        """Differences by hand that were seen first, and those that are gone, with what is, or was, done about them."""
+        ends = [(CLOSE_DRIFT, (at, action, *_short(key))) for key, action in closed.items()]
+        begins = [(OPEN_DRIFT, (*_short(key), at, action)) for key, action in opened.items()]
         self._write([*ends, *begins])
 
     def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = (), *, phases: bool = False) -> tuple[Event, ...]:
@@ -86,10 +89,10 @@ class HistoryStore:
         sql = f"SELECT {PERIOD} FROM drift WHERE ?1 IS NULL OR site = ?1 ORDER BY opened DESC, id DESC LIMIT ?2"  # noqa: S608  our own text
         return tuple(DriftPeriod(*row) for row in self._read(sql, (site, limit)))
 
-    def open_drift(self) -> frozenset[DifferenceKey]:
-        """What was there when it was last looked."""
-        rows = self._read("SELECT site, service, container, field, desired, actual FROM drift WHERE closed IS NULL", ())
-        return frozenset((row[0], row[1], row[2], row[3], row[4], row[5]) for row in rows)
+    def open_drift(self) -> dict[DifferenceKey, str]:
+        """What was there when it was last looked, and what was done about it."""
+        rows = self._read("SELECT site, service, container, field, desired, actual, action FROM drift WHERE closed IS NULL", ())
+        return {(row[0], row[1], row[2], row[3], row[4], row[5]): row[6] for row in rows}
 
     def moving(self) -> frozenset[str]:
         """Sites that were not at rest when it was last looked."""

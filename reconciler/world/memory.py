@@ -11,6 +11,7 @@ from reconciler.errors import EngineError, NotFoundError
 from reconciler.planning.capacity import ALIVE
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer, Health, State
+from reconciler.world.docker_rows import COMES_OR_GOES
 from reconciler.world.engine import Event
 
 
@@ -309,10 +310,12 @@ class MemoryEngine:
         return self._all[container_id]
 
     def _tell(self, container_id: str, action: str) -> None:
-        """Only of this instance's containers, as docker_rows.event_of."""
+        """As docker_rows.event_of."""
         c = self._all[container_id]
         if c.labels.get("shipstone.instance") == self.instance:
             self._say(Event("container", action, c.id, c.labels.get("shipstone.site")))
+        elif action in COMES_OR_GOES and any(key.startswith("traefik.") for key in c.labels):
+            self._say(Event("foreign", action, c.id, None))
 
     def _say(self, event: Event) -> None:
         for listener in self._listeners:

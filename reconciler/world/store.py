@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS image (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-VERSION = 2
+VERSION = 3
 RELEASES = 5
 """Past releases of each site; older ones go."""
 
@@ -200,6 +200,8 @@ def _migrate(db: sqlite3.Connection) -> None:
             old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'history'").fetchone()
             for sql in history_store.FROM_1 if old else ():
                 db.execute(sql)
+            if "action" not in {row[1] for row in db.execute("PRAGMA table_info(drift)")}:
+                db.execute(history_store.TO_3)
             db.execute(f"PRAGMA user_version = {VERSION}")
 
 

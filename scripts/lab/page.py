@@ -126,9 +126,9 @@ def remember(store: Store, now: float) -> None:
         ("networks", "shipstone_net", "", 9 * 3600, 8 * 3600),
         ("mem_limit", "67108864", "134217728", 2 * 3600, 0),
     ):
-        history.record_drift([(*key, field, desired, actual)], [], now - opened)
+        history.record_drift({(*key, field, desired, actual): ""}, {}, now - opened)
         if closed:
-            history.record_drift([], [(*key, field, desired, actual)], now - closed)
+            history.record_drift({}, {(*key, field, desired, actual): "healed: another one takes its place"}, now - closed)
     history.record([Event(now - 50_000, "said", "status", what="suspend, by ada", more={"said": "suspend", "by": "ada"})])
 
 

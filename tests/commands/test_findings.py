@@ -123,10 +123,69 @@ def test_a_stranger_on_our_host_name_is_told_and_left_alone(host: Host, site_tex
             "site": "shop",
             "kind": "host",
             "name": "",
+            "service": "",
+            "field": "claim.host",
+            "desired": "",
+            "actual": f"shop.{host.domain} by router mine",
+            "cause": "drift",
+            "since": None,
+            "action": "left: remove that container or its traefik.* labels, or give the site another host name",
         }
         assert f"claims shop.{host.domain} of site shop" in host.shipstone("status").stderr
         assert host.shipstone("apply").returncode == 0
         assert host.api.inspect_container(stranger)["State"]["Running"]
+        told = [finding(host, "drift", code=2)["foreign"][0]["since"] for _ in range(2)]
+        assert told[0] == told[1] is not None
+    finally:
+        host.api.remove_container(stranger, force=True)
+
+
+@pytest.mark.parametrize(
+    ("labels", "routed", "claimed"),
+    [
+        ({"traefik.enable": "true"}, True, True),
+        ({"traefik.enable": "true", "traefik.http.routers.{site}.rule": "HostRegexp(`^{site}[.].+$`)"}, True, True),
+        ({"traefik.enable": "true", "traefik.http.routers.{site}.rule": "PathPrefix(`/x`) && !Host(`{site}.{domain}`)"}, True, False),
+        ({"traefik.http.routers.{site}.rule": "Host(`{site}.{domain}`)"}, False, False),
+    ],
+    ids=["default-rule", "regexp", "not", "not-enabled"],
+)
+def test_what_a_stranger_claims_is_what_traefik_routes_to_it(
+    host: Host, site_text: SiteText, abrupt_image: str, labels: dict[str, str], routed: bool, claimed: bool
+) -> None:
+    """The stranger has the name of the site, which the generated default rule makes a host name of."""
+    site = f"{host.instance}-shop"
+    host.repository.commit({f"sites/{site}.yaml": site_text("one")}, "create")
+    host.stop_traefik()
+    host.start_traefik(alone=False)
+    host.shipstone("apply", check=True)
+    filled = {key.replace("{site}", site): text.replace("{site}", site).replace("{domain}", host.domain) for key, text in labels.items()}
+    service = {f"traefik.http.services.{site}.loadbalancer.server.port": "80"}
+    stranger = host.api.create_container(abrupt_image, name=site, labels=filled | service)["Id"]
+    other = host.api.create_container(abrupt_image, name=f"{site}-2", labels={"traefik.enable": "true"} | service)["Id"]
+    try:
+        host.api.start(stranger)
+        host.api.start(other)
+        until(lambda: host.traefik(f"http/routers/{site}-2@docker"), "Traefik has read who came last", 30)
+        assert bool(host.traefik(f"http/routers/{site}@docker")) == routed
+        found = finding(host, "drift", code=2 if claimed else 0)["foreign"]
+        assert [(row["container"], row["router"], row["host"]) for row in found] == [(site, site, f"{site}.{host.domain}")] * claimed
+    finally:
+        host.api.remove_container(stranger, force=True)
+        host.api.remove_container(other, force=True)
+
+
+def test_another_traefik_may_read_a_stranger_that_does_not_say_so(host: Host, site_text: SiteText, abrupt_image: str) -> None:
+    host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
+    host.shipstone("apply", check=True)
+    labels = {"traefik.http.routers.mine.rule": f"Host(`shop.{host.domain}`)"}
+    stranger = host.api.create_container(abrupt_image, name=f"{host.instance}-stranger", labels=labels)["Id"]
+    try:
+        host.api.start(stranger)
+        assert finding(host, "drift", code=0)["foreign"] == []
+        host.config.write_text(host.config.read_text().replace(f'traefik = "{host.static}"', ""))
+        (claim,) = finding(host, "drift", code=2)["foreign"]
+        assert (claim["router"], claim["host"]) == ("mine", f"shop.{host.domain}")
     finally:
         host.api.remove_container(stranger, force=True)
 

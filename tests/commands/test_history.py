@@ -14,6 +14,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def domain(instance: str) -> str:
+    """With host names that no other test claims: that would be part of the history."""
+    return f"{instance}.test"
+
+
 def events(host: Host, *arguments: str) -> list[dict[str, Any]]:
     done = host.shipstone("history", *arguments, "--output", "json", check=True)
     return list(json.loads(done.stdout)["events"])

@@ -13,6 +13,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import Event, newest_first
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.foreign import Claim
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Stop, Wait
@@ -82,6 +83,18 @@ def test_steps_have_the_time_at_which_they_began(tmp_path: Path) -> None:
     assert rows == {"pull app:2": (992.0, 4.0), "stop a": (996.0, 2.0), "stop b": (996.0, 3.0), "unpin shop": (999.0, 1.0)}
 
 
+def test_what_stopped_the_steps_has_its_step_and_seconds(tmp_path: Path) -> None:
+    """What was done before ended before it began."""
+    store = Store(tmp_path / "s.db")
+    stopped = (Stop("b", "b", 5.0, "replaced"), 3.0)
+    a_history(store).did(Outcome("shop", ((Pull("app:2", "for shop"), 4.0),), "cannot stop b", stopped=stopped))
+    rows = {row.kind: row for row in store.history.events("shop")}
+    assert (rows["step"].at, rows["step"].seconds) == (993.0, 4.0)
+    error = rows["error"].as_json()
+    assert (rows["error"].at, error["seconds"], error["what"]) == (997.0, 3.0, "cannot stop b")
+    assert (error["step"], error["target"], error["reason"]) == ("stop", "b", "replaced")
+
+
 def test_a_failure_keeps_the_last_words_and_the_same_error_is_one(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.db")
     history = a_history(store)
@@ -101,12 +114,38 @@ def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
     history.passed(a_pass(wrong, at=1001.0))
     history.passed(a_pass(busy=frozenset({"shop"}), at=1002.0))
     history = a_history(store)
+    waits = replace(REST, differences=(replace(DRIFT, action="waits for drain: requests end"),))
+    for action in (replace(DRIFT, action="healed"), *waits.differences, DRIFT):
+        history.passed(a_pass(replace(REST, differences=(action,)), at=1003.0))
     history.passed(a_pass(REST, at=1010.0))
     history.passed(a_pass(REST, at=1011.0))
     (row,) = store.history.drifts("shop")
     assert (row.field, row.desired, row.actual, row.opened, row.closed) == ("mem_limit", "64", "128", 1000.0, 1010.0)
+    assert row.action == "healed", "what was done, not that it was waited for meanwhile"
+    healed = newest_first((), store.history.drifts(), 1)[0]
+    assert healed.what == "t-shop-web-aa-1 mem_limit: as it should be again (healed)"
+    assert healed.as_json()["action"] == "healed"
     told = [(event.kind, event.at) for event in newest_first((), store.history.drifts(), 10)]
     assert told == [("healed", 1010.0), ("drift", 1000.0)]
+
+
+def test_what_others_claim_is_opened_and_closed(tmp_path: Path) -> None:
+    """Also while its site is worked on, and over a restart."""
+    store = Store(tmp_path / "s.db")
+    claim = Claim("other", "r1", "Host(`shop.test`)", "shop.test", "shop")
+    done = a_pass(REST, at=1000.0)
+    claimed = replace(done, plan=replace(done.plan, foreign=(claim,)))
+    a_history(store).passed(claimed)
+    a_history(store).passed(replace(claimed, plan=replace(claimed.plan, sites={}, busy=frozenset({"shop"})), at=1001.0))
+    a_history(store).passed(a_pass(REST, at=1010.0))
+    (row,) = store.history.drifts("shop")
+    assert (row.container, row.field, row.actual, row.opened, row.closed) == (
+        "other",
+        "claim.host",
+        "shop.test by router r1",
+        1000.0,
+        1010.0,
+    )
 
 
 def test_what_was_changed_around_the_sites_is_drift_of_no_site(tmp_path: Path) -> None:
@@ -191,6 +230,21 @@ def test_a_database_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
         (row,) = store.history.events("shop")
         assert (row.at, row.kind, row.commit, row.what) == (5.0, "step", "c0", "pull    app:1   for shop")
         assert store.history._db.execute("PRAGMA user_version").fetchone() == (VERSION,)
+        store.close()
+
+
+def test_a_database_of_the_second_version_keeps_its_drift(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    store = Store(path)
+    history = a_history(store)
+    history.passed(a_pass(replace(REST, differences=(replace(DRIFT, action="healed"),))))
+    store.history._db.execute("ALTER TABLE drift DROP COLUMN action")
+    store.history._db.execute("PRAGMA user_version = 2")
+    store.close()
+    for _ in range(2):
+        store = Store(path)
+        (row,) = store.history.drifts()
+        assert (row.field, row.opened, row.closed, row.action) == ("mem_limit", 1000.0, None, "")
         store.close()
 
 

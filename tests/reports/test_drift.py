@@ -21,7 +21,8 @@ MEMORY = Difference(
 )
 LABEL = Difference("web", "t-shop-web-r-1", "labels.team", "", NASTY, "drift")
 HOSTS = Difference("", "/etc/hosts", "hosts", "", "10.0.0.1 evil", "drift", "2025-12-31T23:59:30+00:00", "written again")
-CLAIM = Claim("other", "r1", "Host(`shop.test`)", "shop.test", "shop")
+CLAIM = Claim("other", "r1", "Host(`shop.test`)", "shop.test", "shop", since="2025-12-31T22:00:00+00:00")
+LEFT = "left: remove that container or its traefik.* labels, or give the site another host name"
 DESIRED = Desired("c0ffee" * 6, {}, {})
 
 
@@ -53,9 +54,16 @@ def test_what_a_hand_wrote_is_one_line_and_commands_no_terminal() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_what_somebody_else_claims_is_a_row_of_its_site() -> None:
+    assert drift_report.as_text(told(foreign=(CLAIM,)))[1:] == [
+        "",
+        "shop  other",
+        f"  claim.host  shop.test by router r1, should be nothing  since 2025-12-31 22:00 UTC (2 h)  {LEFT}",
+    ]
+
+
 def test_without_drift_it_says_so_and_what_else_there_is() -> None:
     assert drift_report.as_text(told()) == ["no drift"]
-    assert drift_report.as_text(told(foreign=(CLAIM,))) == [str(CLAIM)]
     assert drift_report.as_markdown(told()) == "### Drift: no drift\n\n`c0ffeec0ffee`, 2026-01-01 00:00 UTC\n"
     assert "<h1>No drift</h1>" in drift_report.as_html(told())
 
@@ -67,12 +75,21 @@ def test_what_a_commit_does_is_not_told() -> None:
 def test_markdown_is_one_table_whatever_a_value_holds() -> None:
     text = drift_report.as_markdown(told(MEMORY, LABEL, foreign=(CLAIM,)))
     table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(table) == 4
+    assert len(table) == 5
     cells = table[3].replace(r"\|", "").split("|")
     assert len(cells) == 9
     assert cells[4].strip() == r"\<script\>alert(1)\</script\>  \`rm\` \[31m\[x\](http://evil)"
     assert table[2].split("|")[4:6] == [" 128 MiB ", " 64 MiB "]
-    assert "- other is not Shipstone's and claims shop.test of site shop (router r1)." in text
+    cells = (
+        "shop",
+        "other",
+        "claim.host",
+        "shop.test by router r1",
+        "nothing",
+        "since 2025-12-31 22:00 UTC (2 h)",
+        LEFT.replace("*", r"\*"),
+    )
+    assert table[4] == f"| {' | '.join(cells)} |"
 
 
 class Page(html.parser.HTMLParser):
@@ -98,18 +115,18 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     assert page.links == []
     assert "url(" not in text
     assert "@import" not in text
-    for said in ("128 MiB", "64 MiB", ONE_LINE, "10.0.0.1 evil", str(CLAIM), "written again", "3 h"):
+    for said in ("128 MiB", "64 MiB", ONE_LINE, "10.0.0.1 evil", "shop.test by router r1", LEFT, "2 h", "written again", "3 h"):
         assert said in page.text
-    assert page.tags.count("tr") == 2 + 3
+    assert page.tags.count("tr") == 2 + 4
     assert "default-src 'none'" in text
 
 
 def test_a_summary_is_a_few_lines() -> None:
     many = [replace(LABEL, field=f"labels.{n}") for n in range(30)]
     lines = drift_report.drift_summary(plan(*many, foreign=(CLAIM,)), DESIRED).splitlines()
-    assert lines[2] == "**30 differences on 1 site** at `c0ffeec0ffee`"
-    assert lines[-2] == "- and 10 more"
-    assert len(lines) == 3 + 20 + 2
+    assert lines[2] == "**31 differences on 1 site** at `c0ffeec0ffee`"
+    assert lines[-1] == "- and 11 more"
+    assert len(lines) == 3 + 20 + 1
 
 
 def test_a_summary_counts_sites_by_how_they_stand() -> None:
@@ -138,3 +155,6 @@ def test_json_says_action_since_and_what_is_no_sites() -> None:
     assert found["host"][0]["container"] == "/etc/hosts"
     (row,) = found["sites"]["shop"]["differences"]
     assert (row["action"], row["since"]) == (MEMORY.action, MEMORY.since)
+    (claim,) = report.plan_json(plan(foreign=(CLAIM,)), DESIRED)["foreign"]
+    assert (claim["desired"], claim["actual"], claim["cause"]) == ("", "shop.test by router r1", "drift")
+    assert (claim["since"], claim["action"]) == (CLAIM.since, LEFT)

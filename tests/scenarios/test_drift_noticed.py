@@ -19,8 +19,8 @@ from tests.scenarios.deaf import deaf
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("drift-noticed")]
 
-SOON = 15.0
-"""Seconds: well below the half minute after which a pass is made anyway."""
+SOON = 8.0
+"""Seconds: with the patience of `until` still below the half minute after which a pass is made anyway."""
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from reconciler.desired.spec import Route
 from reconciler.planning.deploys import Deploy, deploys
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import DriftPeriod, Event
+from reconciler.planning.foreign import Claim
 from reconciler.web.picture import LEAST, WIDTH, bar_of, drift_bars, lasting
 from reconciler.web.view import Ports, chosen, group_of, links_of, overview, problems_of, site_row
 
@@ -25,6 +26,22 @@ def test_a_site_wants_attention_moves_or_rests() -> None:
     wanting = {name for name, group in groups.items() if group == "attention"}
     assert wanting == {"wiki", "docs", "mail"}
     assert {name for name, group in groups.items() if group == "moving"} == {"shop"}
+
+
+def test_what_others_claim_of_a_site_is_on_its_page_with_since_when(tmp_path: Path) -> None:
+    site = healthy(1)
+    claim = Claim("other", "r1", "Host(`x`)", site.hosts[0], site.name, since="2026-01-01T10:00:00+00:00")
+    with a_page(tmp_path) as served:
+        tell(served.latest, (site, healthy(2)))
+        done = served.latest.now.done
+        assert done is not None
+        served.latest.passed(replace(done, plan=replace(done.plan, foreign=(claim,))))
+        text = httpx.get(f"{served.url}/sites/{site.name}").text
+        assert "claim.host" in text
+        assert 'since <time datetime="2026-01-01T10:00:00+00:00">' in text
+        assert "left: remove that container" in text
+        assert "claim.host" not in httpx.get(f"{served.url}/sites/{healthy(2).name}").text
+        assert "drift 1" in httpx.get(served.url).text
 
 
 def test_a_host_name_is_a_link_as_the_host_serves_it() -> None:

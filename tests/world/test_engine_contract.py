@@ -401,6 +401,10 @@ def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
     bench.destroy(made[-1])
     until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 30)
     assert all(event.id != foreign for event in rows)
+    stranger = bench.foreign(f"{bench.instance}-r", {"traefik.enable": "true"})
+    until(lambda: heard("foreign", "start", id=stranger), "one that Traefik reads came", 30)
+    bench.kill(stranger)
+    until(lambda: heard("foreign", "die", id=stranger), "and ended", 30)
 
 
 @pytest.mark.docker
