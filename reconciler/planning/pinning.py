@@ -32,11 +32,12 @@ def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
 
 
 def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[str]) -> tuple[Container, ...]:
-    """The ready ones. Where none is, those that run and have served, if no check says that they are sick: who was asked and did not
-    answer in time, for the machine may have stalled, serves better than nobody."""
+    """The ready ones. Where none is, those that have served and that Traefik lists, if no check says that they are sick: who was asked
+    and did not answer in time, for the machine may have stalled, serves better than nobody."""
     there = tuple(c for c in containers if alive(c))
-    silent = tuple(c for c in there if c.state == "running" and c.health == "none" and c.release not in unserved)
-    return tuple(c for c in there if c.id in seen.ready) or silent
+    silent = tuple(c for c in there if c.state == "running" and c.health == "none" and c.address and c.release not in unserved)
+    listed = tuple(c for c in silent if alone_name(seen, c) in seen.traefik.services or not seen.traefik.reachable)
+    return tuple(c for c in there if c.id in seen.ready) or listed
 
 
 def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "", *, take: bool = False) -> Pin | None:

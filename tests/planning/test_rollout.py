@@ -90,14 +90,20 @@ SILENT: frozenset[str] = frozenset()
 @pytest.mark.parametrize("pin", [None, TO_OLD], ids=["at rest", "pinned"])
 @pytest.mark.parametrize(
     ("changes", "serves"),
-    [({}, TO_OLD), ({"health": "unhealthy"}, TO_NOBODY), ({"state": "restarting"}, TO_NOBODY)],
-    ids=["silent", "sick", "ended"],
+    [({}, TO_OLD), ({"health": "unhealthy"}, TO_NOBODY), ({"state": "restarting"}, TO_NOBODY), ({"address": None}, TO_NOBODY)],
+    ids=["silent", "sick", "ended", "disconnected"],
 )
 def test_who_did_not_answer_in_time_serves_better_than_nobody(pin: Pin | None, changes: dict[str, object], serves: Pin) -> None:
     """No one is ready, as after a restart on a machine that stalls. A check that says so, or an end, is another matter."""
     rows = tuple(replace(c, **changes) for c in OLD_TWO)  # type: ignore[arg-type]
     motion = plan_site(seen(NEW, *rows, pin=pin, ready=SILENT), SiteMemory())
     assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == ([serves] if serves != pin else [])
+
+
+def test_who_is_silent_and_not_listed_by_traefik_serves_nobody() -> None:
+    """A pin to it would not be taken, and everything would wait for that."""
+    motion = plan_site(seen(NEW, *OLD_TWO, ready=SILENT, traefik=TraefikView(reachable=True)), SiteMemory())
+    assert [step.pin for step in due(motion.steps) if isinstance(step, SetPin)] == [TO_NOBODY]
 
 
 def test_who_answers_goes_before_who_does_not() -> None:
