@@ -4,9 +4,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 
+import pytest
+
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Grant, Policy
 from reconciler.desired.revision import Entry, Revision
 
 SITE = "image: app:1\nport: 80\n"
@@ -65,7 +67,7 @@ def test_a_deleted_file_removes_its_site() -> None:
 
 
 def test_two_files_that_claim_one_host_are_both_held() -> None:
-    """So the one that runs keeps it; another path of the same host is no clash."""
+    """So the one that runs keeps it."""
     claim = SITE + "hosts: [x.shipstone.local]\n"
     desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim, "sites/b.yaml": claim})
     assert sorted(desired.held) == ["a", "b"]
@@ -74,7 +76,33 @@ def test_two_files_that_claim_one_host_are_both_held() -> None:
         "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/b.yaml too. Take it out of one of the files.",
         "sites/b.yaml:3:8 hosts: x.shipstone.local is claimed by sites/a.yaml too. Take it out of one of the files.",
     ]
-    assert compiled({"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n"}).held == {}
+
+
+@pytest.mark.parametrize("more", ["path: /login\n", "tls: true\n", "path: /login\ntls: true\n"])
+def test_a_host_name_has_one_owner_for_all_its_paths_and_entry_points(more: str) -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    files = {"sites/a.yaml": claim, "sites/b.yaml": claim + more}
+    assert sorted(compiled(files).held) == ["a", "b"]
+    policy = Policy(shared_hosts=("X.*",))
+    assert sorted(with_policy(policy, files).held) == ([] if "path" in more else ["a", "b"]), "its paths may be shared, no path may"
+
+
+def test_a_path_of_a_shared_host_is_one_sites() -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    files = {"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n", "sites/c.yaml": claim + "path: /b\n"}
+    shared = with_policy(Policy(shared_hosts=("x.shipstone.local",)), files)
+    assert sorted(shared.held) == ["b", "c"]
+    assert shared.held["c"] == (
+        "sites/c.yaml:3:8 hosts: x.shipstone.local/b is claimed by sites/b.yaml too. Take it out of one of the files."
+    )
+    granted = with_policy(Policy(grants=(Grant("b", {"shared_hosts": ("x.*",)}),)), files)
+    assert sorted(granted.held) == ["a", "b", "c"], "c has no leave to be beside a, nor b beside c at one path"
+    assert granted.held["a"] == (
+        "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/c.yaml too. Use another host name, "
+        "or ask the host's administrator for [policy] shared_hosts, or [policy.sites.a] shared_hosts."
+    )
+    del files["sites/c.yaml"]
+    assert not with_policy(Policy(grants=(Grant("b", {"shared_hosts": ("x.*",)}),)), files).held
 
 
 def test_mounted_files_are_named_by_their_content() -> None:

@@ -41,6 +41,8 @@ ESCAPES = {
     "merged": "x-a: &a {privileged: true}\n<<: *a",
     # another site
     "its-host": "hosts: [shop.DOMAIN]",
+    "its-path": "hosts: [shop.DOMAIN]\npath: /login",
+    "its-host-by-tls": "hosts: [shop.DOMAIN]\ntls: true",
     "its-host-in-capitals": "hosts: [SHOP.DOMAIN]",
     "every-host": "hosts: ['*.DOMAIN']",
     "elsewhere": "hosts: [bank.example]",
