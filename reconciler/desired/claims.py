@@ -28,7 +28,7 @@ class Clash:
 
 def clashes(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]:
     """All who claim the same are told, so that the one that runs keeps it."""
-    yield from _hosts({name: row for name, row in claimants.items() if row.file}, policy)
+    yield from _hosts(claimants, policy)
     yield from _ports(claimants)
     yield from _volumes(claimants, policy)
 

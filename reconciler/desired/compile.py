@@ -81,10 +81,9 @@ class Compiler:
             if bad := errors(row.problems):
                 held[name] = str(bad[0])
         self._parsed = seen
-        right = {name: row for name, row in compiled.items() if row.site is not None and name not in held}
-        for name, problem in _clashes(right, _last_good(held, previous), self._policy, revision):
-            found.append(problem)
-            held.setdefault(name, str(problem))
+        while clashing := _clashes(compiled, held, previous, self._policy, revision):
+            found += [problem for _, problem in clashing]
+            held |= {name: str(problem) for name, problem in reversed(clashing)}  # its last good content may clash in its turn
         sites = {name: row.site for name, row in compiled.items() if row.site is not None and name not in held}
         contents = {digest: content for row in compiled.values() for digest, content in row.contents.items()}
         sites |= _last_good(held, previous)
@@ -201,11 +200,11 @@ def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> Containe
 
 
 def _clashes(
-    rows: Mapping[str, _Compiled], held: Mapping[str, DesiredSite], policy: Policy, revision: Revision
+    rows: Mapping[str, _Compiled], held: Mapping[str, str], previous: Desired | None, policy: Policy, revision: Revision
 ) -> list[tuple[str, Problem]]:
-    """Sites that claim the same, with the problem of each. What a held one has counts, too."""
-    claimants = {name: Claimant(site, "") for name, site in held.items()}
-    claimants |= {name: Claimant(row.site, row.file) for name, row in rows.items() if row.site is not None}
+    """Sites that claim the same, with the problem of each. What a held one has counts, too; else what it asks for."""
+    claimants = {name: Claimant(row.site, "" if name in held else row.file) for name, row in rows.items() if row.site is not None}
+    claimants |= {name: Claimant(site, "") for name, site in _last_good(held, previous).items()}
     problems = []
     for clash in clashes(claimants, policy):
         file, site = rows[clash.site].file, rows[clash.site].site

@@ -177,6 +177,34 @@ def test_a_volume_of_a_held_site_is_no_newcomers() -> None:
     assert "the volume data is mounted by the site a too" in desired.held["b"]
 
 
+@pytest.mark.parametrize("broken", ["imgae: x\n", f"{SITE}files: {{/a: nowhere}}\n"])
+@pytest.mark.parametrize("more", ["", "path: /login\n"])
+def test_a_host_name_of_a_held_site_is_no_newcomers(broken: str, more: str) -> None:
+    claim = f"{SITE}hosts: [a.shipstone.local]\n{more}"
+    desired = compiled({"sites/a.yaml": SITE}, {"sites/a.yaml": broken, "sites/b.yaml": claim})
+    assert sorted(desired.held) == ["a", "b"]
+    assert list(desired.sites) == ["a"]
+    assert "a.shipstone.local is claimed by the site a too" in desired.held["b"]
+
+
+def test_what_a_held_site_asks_for_counts_where_nobody_knows_what_it_had() -> None:
+    desired = compiled({"sites/a.yaml": f"{SITE}files: {{/a: nowhere}}\n", "sites/b.yaml": f"{SITE}hosts: [a.shipstone.local]\n"})
+    assert sorted(desired.held) == ["a", "b"]
+    assert not desired.sites
+
+
+def test_what_a_site_keeps_because_it_is_held_for_a_clash_is_no_newcomers_either() -> None:
+    def site(host: str) -> str:
+        return f"{SITE}hosts: [{host}.shipstone.local]\n"
+
+    before = {"sites/a.yaml": site("one"), "sites/b.yaml": site("two"), "sites/c.yaml": site("three")}
+    desired = compiled(before, {"sites/a.yaml": site("two"), "sites/b.yaml": site("two"), "sites/c.yaml": site("one")})
+    assert {name: one.route.hosts for name, one in desired.sites.items()} == {
+        name: (f"{host}.shipstone.local",) for name, host in (("a", "one"), ("b", "two"), ("c", "three"))
+    }
+    assert "one.shipstone.local is claimed by the site a too" in desired.held["c"]
+
+
 def test_two_sites_cannot_publish_one_port_of_the_host() -> None:
     policy = Policy(ports=("1-65535",))
 
