@@ -67,15 +67,81 @@ def test_a_deleted_file_removes_its_site() -> None:
 
 
 def test_two_files_that_claim_one_host_are_both_held() -> None:
-    """So the one that runs keeps it."""
+    """Where nobody is known to have had it: neither is guessed."""
     claim = SITE + "hosts: [x.shipstone.local]\n"
-    desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim, "sites/b.yaml": claim})
+    desired = compiled({"sites/a.yaml": claim, "sites/b.yaml": claim})
     assert sorted(desired.held) == ["a", "b"]
-    assert sorted(desired.sites) == ["a"]
+    assert not desired.sites
     assert [str(problem) for problem in desired.problems] == [
         "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/b.yaml too. Take it out of one of the files.",
         "sites/b.yaml:3:8 hosts: x.shipstone.local is claimed by sites/a.yaml too. Take it out of one of the files.",
     ]
+
+
+def test_whoever_had_it_goes_on_and_only_newcomers_are_held() -> None:
+    """So a file that claims all that others have holds up none of them."""
+    policy = Policy(ports=("1-65535",))
+    own = {name: f"{SITE}volumes: ['{name}:/d:ro']\nports: ['127.0.0.1:{port}:80']\n" for name, port in (("a", 5001), ("b", 5002))}
+    before = {f"sites/{name}.yaml": text for name, text in own.items()}
+    moved = {path: text.replace("app:1", "app:2").replace("/d:ro", "/x:ro") for path, text in before.items()}
+    claims = (
+        "hosts: [a.shipstone.local, b.shipstone.local]\nvolumes: ['a:/a:ro', 'b:/b:ro']\nports: ['5001:80', '127.0.0.1:5002:80']\n",
+        "hosts: [a.shipstone.local]\npath: /login\n",
+    )
+    for text in claims:
+        desired = with_policy(policy, before, {**moved, "sites/evil.yaml": SITE + text})
+        assert list(desired.held) == ["evil"]
+        assert {problem.file for problem in desired.problems} == {"sites/evil.yaml"}
+        assert {site.services[0].spec.image for site in desired.sites.values()} == {"app:2"}
+
+
+def test_after_a_start_what_runs_says_who_had_it() -> None:
+    """Also of a site that is held, and so long as it is."""
+    claim = f"{SITE}hosts: [a.shipstone.local]\npath: /login\n"
+    running = compiled({"sites/a.yaml": SITE}).sites
+    desired = Compiler(Policy()).compile(revision("r", {"sites/a.yaml": SITE, "sites/b.yaml": claim}), None, running)
+    assert list(desired.held) == ["b"]
+    compiler = Compiler(Policy())
+    first = compiler.compile(revision("r", {"sites/a.yaml": "imgae: x\n"}), None, running)
+    assert not first.sites
+    second = compiler.compile(revision("s", {"sites/a.yaml": "imgae: x\n", "sites/b.yaml": claim}), first, running)
+    assert sorted(second.held) == ["a", "b"]
+
+
+def test_what_a_site_gave_up_is_not_had_because_it_still_runs() -> None:
+    claim = f"{SITE}hosts: [a.shipstone.local]\n"
+    running = compiled({"sites/a.yaml": SITE}).sites
+    compiler, moved = Compiler(Policy()), {"sites/a.yaml": f"{SITE}hosts: [other.shipstone.local]\n", "sites/b.yaml": claim}
+    desired = compiler.compile(revision("r", moved), None, running)
+    assert not desired.held
+    assert list(compiler.compile(revision("s", {**moved, "sites/a.yaml": SITE}), desired, running).held) == ["a"]
+
+
+def test_two_that_had_one_host_are_both_held_when_the_policy_does_not_share_it_any_more() -> None:
+    files = {"sites/a.yaml": SITE, "sites/b.yaml": f"{SITE}hosts: [a.shipstone.local]\npath: /b\n"}
+    running = with_policy(Policy(shared_hosts=("*",)), files).sites
+    assert sorted(Compiler(Policy()).compile(revision("r", files), None, running).held) == ["a", "b"]
+
+
+def test_whoever_had_a_host_may_change_its_path_and_whoever_had_a_path_has_no_other() -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim + "path: /new\n", "sites/b.yaml": claim + "path: /new\n"})
+    assert list(desired.held) == ["b"]
+    shared = Policy(shared_hosts=("x.*",))
+    before = {"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n"}
+    assert list(with_policy(shared, before, {"sites/a.yaml": claim, "sites/b.yaml": claim}).held) == ["b"]
+
+
+def test_whoever_had_one_address_of_a_port_is_a_newcomer_to_all_of_them() -> None:
+    policy = Policy(ports=("1-65535",))
+
+    def files(one: str, two: str) -> dict[str, str]:
+        return {f"sites/{name}.yaml": f"{SITE}ports: ['{port}']\n" for name, port in (("a", one), ("b", two))}
+
+    before = files("127.0.0.1:5432:80", "127.0.0.2:5432:80")
+    assert list(with_policy(policy, before, files("127.0.0.1:5432:80", "5432:80")).held) == ["b"]
+    narrower = {"sites/a.yaml": f"{SITE}ports: ['5432:80']\n"}
+    assert list(with_policy(policy, narrower, files("127.0.0.1:5432:80", "127.0.0.1:5432:80")).held) == ["b"]
 
 
 @pytest.mark.parametrize("more", ["path: /login\n", "tls: true\n", "path: /login\ntls: true\n"])
