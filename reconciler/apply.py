@@ -1,4 +1,5 @@
-"""Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pulls have a pool of their own."""
+"""Doing: steps of one site in order, sites side by side, bounded. A slow site never delays another: pins, pulls and stops have pools of
+their own."""
 
 import itertools
 import math
@@ -31,6 +32,8 @@ from reconciler.world.pins import PinFile
 LOG_LINES = 20
 PULLS = 32
 """Sites that pull at the same time at the most: many, because a registry that hangs holds all of them, and the engine bounds downloads."""
+STOPPERS = 32
+"""Sites whose containers are stopped at the same time at the most: each may take its whole grace."""
 STOPS = 8
 """Containers of one site that are stopped side by side: each may take its whole grace."""
 MAX_BACKOFF = 60.0
@@ -51,6 +54,15 @@ class Outcome:
     asked: tuple[str, str] | None = None
     release: str = ""
     commit: str = ""
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Who waits here: sites for their next try after an error, jobs of steps and of pulls for a thread."""
+
+    backing_off: int = 0
+    steps: int = 0
+    pulls: int = 0
 
 
 Report = Callable[[Outcome], None]
@@ -103,7 +115,7 @@ class Apply:
         self._ask = ask
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
-        self._pullers = Workers(PULLS, "pull")
+        self._pullers, self._stoppers, self._pinner = Workers(PULLS, "pull"), Workers(STOPPERS, "stop"), Workers(1, "pin")
         self._busy: dict[str, float] = {}
         self._retry: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
@@ -116,6 +128,13 @@ class Apply:
         now = self._clock()
         with self._lock:
             return frozenset(self._busy) | {site for site, (_, at) in self._retry.items() if at > now}
+
+    @property
+    def queue(self) -> Queue:
+        now = self._clock()
+        with self._lock:
+            backing_off = sum(at > now for _, at in self._retry.values())
+        return Queue(backing_off, self._workers.waiting, self._pullers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
@@ -142,11 +161,10 @@ class Apply:
             self._busy.update(dict.fromkeys({name for one, steps in found.items() for name in {one} | touched(steps)}, self._clock()))
         pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
-            self._workers.submit(partial(self._pin, pins, plan, desired, report))
+            self._pinner.submit(partial(self._pin, pins, plan, desired, report))
         for name, steps in found.items():
-            if name in pins:
-                continue
-            self._workers.submit(partial(self._site, plan.sites[name], steps, desired, report))
+            if name not in pins:
+                self._pool_for(steps).submit(partial(self._site, plan.sites[name], steps, desired, report))
 
     def tend_files(self, containers: Iterable[Container], desired: Desired, past: Iterable[DesiredSite]) -> None:
         """Mounted content that someone deleted is written again; what nothing mounts any more, and no past release did, goes.
@@ -165,8 +183,11 @@ class Apply:
 
     def close(self, timeout: float) -> bool:
         """No new steps; those under way are finished, if `timeout` seconds are enough. Pulls are let go."""
-        self._pullers.close(0)
-        return self._workers.close(timeout)
+        deadline = self._clock() + timeout
+        pools = self._pinner, self._workers, self._stoppers
+        for pool in (self._pullers, *pools):
+            pool.close(0)
+        return all(pool.close(max(0.0, deadline - self._clock())) for pool in pools)
 
     def _pin(self, pins: Mapping[str, SetPin], plan: Plan, desired: Desired, report: Report) -> None:
         begun = self._clock()
@@ -179,6 +200,12 @@ class Apply:
         for site, step in pins.items():
             done = () if error else ((step, seconds),)
             self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision), report)
+
+    def _pool_for(self, steps: tuple[Step, ...]) -> Workers:
+        """A switch waits for nobody's grace, nor does a start."""
+        if all(isinstance(step, SetPin) for step in steps):
+            return self._pinner
+        return self._stoppers if any(isinstance(step, Stop) for step in steps) else self._workers
 
     def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
         """What has to be pulled goes on in a pool of its own."""

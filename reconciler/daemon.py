@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -166,7 +167,7 @@ class Daemon:
         if not known and (last := self._source.last()) is not None:
             log.info("begun with the commit that was taken last", commit=last.id)
             with self._lock:
-                self._fetched = last
+                self._fetched = replace(last, kept=True)
             self.wake()
 
 

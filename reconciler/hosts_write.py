@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.desired.hosts_file import begin_mark, end_mark, with_block
@@ -16,21 +17,30 @@ MAX_BYTES = 1024 * 1024
 MEND = "Look who else writes there."
 
 
-def write_hosts(source: Path, target: Path, instance: str, addresses: Collection[str]) -> bool:
-    """The block of `source` becomes that of `target`; True if that changed. No block in `source`: none in `target`.
+@dataclass(frozen=True)
+class Written:
+    """`left_out`: names that the hosts file itself gives outside of the block: a site must not take them from the host."""
 
-    Raises ShipstoneError, and changes nothing, where a line is not one of `addresses` and one host name, or names a host that `target`
-    itself names outside of the block.
+    changed: bool
+    left_out: tuple[str, ...] = ()
+
+
+def write_hosts(source: Path, target: Path, instance: str, addresses: Collection[str]) -> Written:
+    """The block of `source` becomes that of `target`, but for names that the host has itself. No block in `source`: none in `target`.
+
+    Raises ShipstoneError, and changes nothing, where a line is not one of `addresses` and one host name.
     """
     block = _text_of(source)
-    if block:
-        first, *lines = block.split("\n")
-        if first != begin_mark(instance) or lines[-2:] != [end_mark(instance), ""]:
-            raise ShipstoneError(f"cannot use {source}: it is not the whole block of instance {instance}. {MEND}")
-        taken = set(_names_outside(target, instance))
-        for number, line in enumerate(lines[:-2], 2):
-            _check(line, addresses, taken, f"{source}:{number}")
-    return HostsFile(target, instance).sync(block)
+    if not block:
+        return Written(HostsFile(target, instance).sync(""))
+    first, *lines = block.split("\n")
+    if first != begin_mark(instance) or lines[-2:] != [end_mark(instance), ""]:
+        raise ShipstoneError(f"cannot use {source}: it is not the whole block of instance {instance}. {MEND}")
+    rows = [(line, _name_in(line, addresses, f"{source}:{number}")) for number, line in enumerate(lines[:-2], 2)]
+    taken = set(_names_outside(target, instance))
+    ours = [line for line, name in rows if name not in taken]
+    fresh = "\n".join([first, *ours, end_mark(instance), ""]) if ours else ""
+    return Written(HostsFile(target, instance).sync(fresh), tuple(dict.fromkeys(name for _, name in rows if name in taken)))
 
 
 def _text_of(path: Path) -> str:
@@ -51,7 +61,7 @@ def _text_of(path: Path) -> str:
             raise ShipstoneError(f"cannot use {path}: it holds more than ASCII. {MEND}") from None
 
 
-def _check(line: str, addresses: Collection[str], taken: Collection[str], where: str) -> None:
+def _name_in(line: str, addresses: Collection[str], where: str) -> str:
     address, _, name = line.partition(" ")
     try:
         right = address in addresses and host_name(name) == name
@@ -59,8 +69,7 @@ def _check(line: str, addresses: Collection[str], taken: Collection[str], where:
         right = False
     if not right:
         raise ShipstoneError(f"cannot use {where}: it is not one of {', '.join(addresses)} and one host name. {MEND}")
-    if name in taken or name == "localhost":
-        raise ShipstoneError(f"cannot use {where}: this host names {name} itself. Give the site another host name.")
+    return name
 
 
 def _names_outside(target: Path, instance: str) -> Iterator[str]:

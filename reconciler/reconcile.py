@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from reconciler.apply import Apply, Outcome
+from reconciler.apply import Apply, Outcome, Queue
 from reconciler.beside import Beside
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
@@ -150,7 +150,7 @@ class Reconciler:
         self._images_due |= self.remembered.remember_releases(plan, self._containers)
         self._tend_images()
         plan = self._chosen(self.remembered.remember_differences(plan))
-        self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun))
+        self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun, self.only is None))
         if plan.proxy_down:
             self._starting.begin(self.world.proxy.start)  # its image may have to be pulled
         return plan
@@ -204,6 +204,10 @@ class Reconciler:
     def busy(self) -> int:
         """How many sites are worked on, or wait before their next try."""
         return len(self._apply.busy)
+
+    @property
+    def queue(self) -> Queue:
+        return self._apply.queue
 
     def next_try(self) -> float | None:
         """When a site that backs off is tried again (monotonic seconds)."""

@@ -43,6 +43,7 @@ def service(settings: Settings) -> Iterator[Daemon]:
             daemon.wake()
 
     reconciler = wiring.reconciler_of(settings, told, followers, metrics.engine_call, store)
+    metrics.queue = lambda: reconciler.queue
     source = wiring.source_of(settings)
     daemon = Daemon(reconciler, source, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
     routes = [*hook_routes(settings, daemon.fetch_now), metrics_route(metrics.registry)]

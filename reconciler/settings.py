@@ -180,7 +180,9 @@ class NotifySettings(Section):
         default=[], description="Where messages go: addresses as Apprise takes them."
     )
     heartbeat: Secret = Field(default=SecretStr(""), description="An address that is called after each good pass; empty: none.")
-    report: Literal["", "daily", "weekly"] = Field(default="", description="How often a report of drift is sent to the same addresses.")
+    report: Literal["", "daily", "weekly"] = Field(
+        default="", description="How often a report of sites and drift is sent to the same addresses."
+    )
     report_at: str = Field(
         default="08:00", pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", description="When, by this host's time; weekly on Mondays."
     )

@@ -27,6 +27,11 @@ class Workers:
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
         self._jobs.put(job)
 
+    @property
+    def waiting(self) -> int:
+        """Jobs that no thread has begun."""
+        return self._jobs.qsize()
+
     def close(self, timeout: float) -> bool:
         """Take no more jobs, skip those that have not begun, wait up to `timeout` seconds for the others; True if all ended."""
         deadline = time.monotonic() + timeout

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 from lab.host import until
 
-from reconciler.apply import Apply, Outcome
+from reconciler.apply import PULLS, Apply, Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
+from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Pull, Stop
+from reconciler.planning.steps import Pull, SetPin, Step, Stop
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.pins import PinFile
@@ -102,6 +103,17 @@ class FullRegistry(MemoryEngine):
 
 def pulling(name: str, image: str) -> SitePlan:
     return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it"),))
+
+
+def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path) -> None:
+    engine = FullRegistry()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=2, clock=lambda: 0.0, wall=time.time)
+    plans = {f"s{n}": pulling(f"s{n}", "absent") for n in range(PULLS + 2)}
+    apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), lambda _outcome: None)
+    until(lambda: apply.queue == Queue(pulls=2), "two pulls wait for a thread", 30)
+    engine.here.set()
+    until(lambda: apply.queue == Queue(backing_off=PULLS + 2), "all of them failed, and back off", 30)
+    assert apply.close(1)
 
 
 def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:
@@ -191,3 +203,34 @@ def gone(engine: MemoryEngine, container: str) -> bool:
     except NotFoundError:
         return True
     return False
+
+
+class Stubborn(MemoryEngine):
+    """A stop goes on until `over` is set."""
+
+    def __init__(self) -> None:
+        super().__init__("test", "test_net")
+        self.over = threading.Event()
+
+    def stop(self, container_id: str, *, grace: float) -> None:  # noqa: ARG002  nothing is there to be stopped
+        assert self.over.wait(60)
+
+
+def test_a_switch_does_not_wait_for_containers_that_stop_slowly(tmp_path: Path) -> None:
+    """However many sites there are whose applications take their whole grace."""
+    engine = Stubborn()
+    pins = PinFile(tmp_path / "dynamic", "test", ("web",))
+    apply = Apply(engine, pins, FileStore(tmp_path / "files"), parallel=4, clock=time.monotonic, wall=time.time)
+    rule = "Host(`shop.test`)"
+    pin = Pin(((rule, (("test-shop-r", 1),)),), ((rule, 100),))
+
+    def plan(name: str, step: Step) -> Plan:
+        return Plan({name: SitePlan(name, "out-of-sync", "healthy", "r", "", (), 1, 1, (step,))}, Memory(), network=True)
+
+    for n in range(40):
+        apply.submit(plan(f"s{n}", Stop("c", f"c{n}", 10.0, "replaced", keep=True)), Desired("", {}), lambda _: None)
+    apply.submit(plan("shop", SetPin("shop", pin, "the switch")), Desired("", {}), lambda _: None)
+    until(lambda: pins.read() == {"shop": pin}, "the switch is done", 10)
+    assert len(apply.busy) >= 40
+    engine.over.set()
+    assert apply.close(30)

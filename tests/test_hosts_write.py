@@ -1,13 +1,15 @@
 """What root takes from the daemon into the hosts file, and what it refuses."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.errors import ShipstoneError
-from reconciler.hosts_write import write_hosts
+from reconciler.hosts_write import Written, write_hosts
 
 ADDRESSES = ("127.0.0.1", "::1")
 BLOCK = hosts_block("shipstone", ADDRESSES, ["shop.example.org"])
@@ -24,12 +26,12 @@ def target(tmp_path: Path) -> Path:
 def test_the_block_comes_in_and_goes_again(tmp_path: Path, target: Path) -> None:
     source, before = tmp_path / "block", target.read_text()
     source.write_text(BLOCK)
-    assert write_hosts(source, target, "shipstone", ADDRESSES)
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=True)
     assert target.read_text() == before + BLOCK
     assert target.stat().st_mode & 0o777 == 0o664
-    assert not write_hosts(source, target, "shipstone", ADDRESSES)
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=False)
     source.unlink()
-    assert write_hosts(source, target, "shipstone", ADDRESSES)
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=True)
     assert target.read_text() == before
 
 
@@ -46,8 +48,6 @@ def test_the_block_comes_in_and_goes_again(tmp_path: Path, target: Path) -> None
         ("# END shipstone shipstone", "it is not one of"),
         ("", "it is not one of"),
         ("127.0.0.1 localhost", "it is not one of"),
-        ("127.0.0.1 db.example.org", "this host names db.example.org itself"),
-        ("127.0.0.1 db", "this host names db itself"),
         ("127.0.0.1 é.example.org", "more than ASCII"),
     ],
 )
@@ -58,6 +58,29 @@ def test_a_line_that_is_not_ours_is_refused(tmp_path: Path, target: Path, line: 
     with pytest.raises(ShipstoneError, match=why):
         write_hosts(source, target, "shipstone", ADDRESSES)
     assert target.read_text() == before
+
+
+def test_a_name_that_the_host_has_is_left_out_and_the_others_come_in(tmp_path: Path, target: Path) -> None:
+    """Else one site could keep the names of all others away."""
+    source, before = tmp_path / "block", target.read_text()
+    source.write_text(hosts_block("shipstone", ADDRESSES, ["db.example.org", "shop.example.org", "db"]))
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=True, left_out=("db.example.org", "db"))
+    assert target.read_text() == before + BLOCK
+    source.write_text(hosts_block("shipstone", ADDRESSES, ["db.example.org"]))
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=True, left_out=("db.example.org",))
+    assert target.read_text() == before
+
+
+def test_the_command_says_what_it_left_out_and_fails(tmp_path: Path, target: Path) -> None:
+    source, config = tmp_path / "block", tmp_path / "config.toml"
+    source.write_text(hosts_block("shipstone", ADDRESSES, ["db.example.org", "shop.example.org"]))
+    config.write_text(f'[files]\nhosts = "{source}"\naddresses = ["127.0.0.1", "::1"]\n')
+    command = [Path(sys.executable).with_name("shipstone"), "hosts-write", "--config", str(config), "--to", str(target)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, f"{target}: written\n")
+    why = f"cannot take db.example.org into {target}: this host names it itself. Give the site another host name."
+    assert why in " ".join(done.stderr.split())
+    assert "shop.example.org" in target.read_text()
 
 
 @pytest.mark.parametrize("text", [BLOCK + "192.0.2.66 a.b\n", "192.0.2.66 a.b\n" + BLOCK, BLOCK.rstrip("\n"), "x", BLOCK * 2])

@@ -85,7 +85,9 @@ def status(
     from reconciler.console import Console
     from reconciler.reports import findings as report
 
-    if watch and output is Output.text:
+    if watch and output is not Output.text:
+        raise ShipstoneError("cannot watch as JSON: --watch shows text, for people. Ask for --output json as often as you need it.")
+    if watch:
         return _watch(settings_of(config, source))
     found, desired = _planned(config, source)
     if output is Output.json:
@@ -145,28 +147,38 @@ def render(
 
 
 def _watch(settings: "Settings") -> None:
-    """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does."""
+    """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does.
+    Whichever is away for a while is said below what was seen last."""
+    import logging
     import threading
     import time
 
     from reconciler import wiring
-    from reconciler.console import Console
+    from reconciler.console import Console, configure_log
     from reconciler.listening import listen
     from reconciler.reports import findings as report
 
+    configure_log(logging.ERROR)  # its lines would stand across the picture
     reconciler, source = wiring.reconciler_of(settings), wiring.source_of(settings)
     wake, never = threading.Event(), threading.Event()
     threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
     desired, fetched = reconciler.take(source.fetch()), time.monotonic()
+    found, no_source, no_look = reconciler.plan(), "", ""
     with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
         while True:
             wake.clear()
             if time.monotonic() > fetched + settings.source.poll:
-                with contextlib.suppress(ShipstoneError):  # a git server that is away for a while
-                    desired = reconciler.take(source.fetch())
+                try:
+                    desired, no_source = reconciler.take(source.fetch()), ""
+                except ShipstoneError as error:
+                    no_source = str(error)
                 fetched = time.monotonic()
-            found = reconciler.plan()
-            show(report.status_rows(found), desired.revision, report.notices(found, desired))
+            try:
+                found, no_look = reconciler.plan(), ""
+            except ShipstoneError as error:
+                no_look = str(error)
+            away = tuple(text for text in (no_source, no_look) if text)
+            show(report.status_rows(found), desired.revision, (*away, *report.notices(found, desired)))
             wake.wait(LOOK)
             never.wait(BREATH)
 

@@ -183,6 +183,8 @@ def hosts_write(
     """Take host names that the daemon left into /etc/hosts.
 
     Each line is checked. shipstone-hosts.service runs this as root.
+
+    Exit 1 if a name is left out, because this host has it itself.
     """
     from reconciler.hosts_write import write_hosts
     from reconciler.settings import load_settings
@@ -191,5 +193,8 @@ def hosts_write(
     if not settings.files.hosts or Path(settings.files.hosts).resolve() == to.resolve():
         typer.echo(f"nothing to do: [files] hosts names no other file than {to}")
         return
-    changed = write_hosts(Path(settings.files.hosts), to, settings.instance, settings.files.addresses)
-    typer.echo(f"{to}: {'written' if changed else 'as it should be'}")
+    written = write_hosts(Path(settings.files.hosts), to, settings.instance, settings.files.addresses)
+    typer.echo(f"{to}: {'written' if written.changed else 'as it should be'}")
+    if written.left_out:
+        names = ", ".join(written.left_out)
+        raise ShipstoneError(f"cannot take {names} into {to}: this host names it itself. Give the site another host name.")

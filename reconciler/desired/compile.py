@@ -3,20 +3,22 @@
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from reconciler.desired.claims import Claimant, clashes
-from reconciler.desired.contents import content_digest, content_of, read_text
+from reconciler.desired.contents import Contents, read_text
 from reconciler.desired.desired import Content, Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.middlewares import flat
-from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of, site_name, twins
+from reconciler.desired.parse import merged_services, parse_fleet, parse_site, site_name, twins
+from reconciler.desired.places import Places
 from reconciler.desired.policy import Policy
-from reconciler.desired.problem import Problem, errors
-from reconciler.desired.refusal import Refusal
+from reconciler.desired.problem import Problem, errors, few
 from reconciler.desired.release import fingerprint
 from reconciler.desired.revision import Revision
-from reconciler.desired.secrets import Vault, check_file, source_of
+from reconciler.desired.secrets import Vault
 from reconciler.desired.site import Fleet, Healthcheck, ServiceKeys, Site, Sticky
-from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, SecretRef, Volume
+from reconciler.desired.sources import Sources
+from reconciler.desired.spec import Check, ContainerSpec, Cookie, Device, FileMount, Middleware, Port, Route, Volume
 
 FLEET_FILE = "shipstone.yaml"
 
@@ -73,12 +75,13 @@ class Compiler:
         paths = sorted(path for path in revision.entries if path.startswith("sites/") and path.count("/") == 1 and _is_yaml(path))
         found += twins(paths)
         seen: dict[tuple[str, str, str], ParsedSite] = {}
+        repository = Contents(revision)
         for path in paths:
             name = site_name(path)
             if isinstance(name, Problem):
                 found.append(name)
                 continue
-            row = self._file(revision, fleet, path, name, seen)
+            row = self._file(revision, fleet, path, name, seen, repository)
             found += row.problems
             compiled[name] = row
             if bad := errors(row.problems):
@@ -101,6 +104,7 @@ class Compiler:
         path: str,
         name: str,
         seen: dict[tuple[str, str, str], ParsedSite],
+        repository: Contents,
     ) -> _Compiled:
         entry = revision.entries[path]
         fleet_entry = revision.entries.get(FLEET_FILE)
@@ -110,7 +114,8 @@ class Compiler:
         site, problems = parsed
         if site is None:
             return _Compiled(None, {}, problems, path)
-        return compile_site(revision, fleet, path, name, site, problems, self._vault)
+        sources = Sources(revision, path, name, repository, self._vault)
+        return compile_site(fleet, path, name, site, problems, revision, sources)
 
     def _parse(self, revision: Revision, fleet: Fleet, path: str) -> ParsedSite:
         data = read_text(revision, path)
@@ -118,38 +123,20 @@ class Compiler:
 
 
 def compile_site(
-    revision: Revision, fleet: Fleet, path: str, name: str, site: Site, problems: tuple[Problem, ...], vault: Vault | None = None
+    fleet: Fleet, path: str, name: str, site: Site, problems: tuple[Problem, ...], revision: Revision, sources: Sources
 ) -> _Compiled:
     """One parsed site with its defaults filled in, its files found, and its secrets where there is a vault."""
-    contents: dict[str, Content] = {}
-    found = list(problems)
-    services: list[DesiredService] = []
-    for service, keys in sorted(merged_services(site, fleet).items()):
-        mounts: list[FileMount] = []
-        for target, source in sorted(keys.files.items()):
-            content = content_of(revision, source)
-            if isinstance(content, str):
-                places = [("services", service, "files", target), ("files", target)]
-                line, column = place_of(revision.read(path), *places)
-                found.append(Problem(path, line, column, f"files.{target}", "SS-C25", content))
-                continue
-            digest = content_digest(content, revision.entries)
-            contents[digest] = content
-            mounts.append(FileMount(target, source.strip("/"), digest))
-        secrets: list[SecretRef] = []
-        for target, source in sorted(keys.secrets.items()):
-            try:
-                check_file(source_of(source), revision)
-                secrets.append(SecretRef(target, source, vault.digest(name, source, revision) if vault else ""))
-            except Refusal as refusal:
-                line, column = place_of(revision.read(path), ("services", service, "secrets", target), ("secrets", target))
-                found.append(Problem(path, line, column, f"secrets.{target}", refusal.code, refusal.message))
-        services.append(DesiredService(service, replace(container_spec(keys, tuple(mounts)), secrets=tuple(secrets)), keys.replicas))
+    services = tuple(
+        DesiredService(
+            service, replace(container_spec(keys, sources.files(service, keys)), secrets=sources.secrets(service, keys)), keys.replicas
+        )
+        for service, keys in sorted(merged_services(site, fleet).items())
+    )
     route = route_of_site(site, tuple(site.hosts or (f"{name}.{fleet.domain}",)))
     timing = Timing(site.rollout.deadline, site.rollout.min_healthy, site.rollout.drain, site.rollout.order or "")
     release = fingerprint({service.name: service.spec for service in services}, route)
-    compiled = DesiredSite(name, release, route, tuple(services), timing, site.drift == "heal", revision.id, site.suspend)
-    return _Compiled(compiled, contents, tuple(dict.fromkeys(found)), path)
+    compiled = DesiredSite(name, release, route, services, timing, site.drift == "heal", revision.id, site.suspend)
+    return _Compiled(compiled, sources.contents, few([*problems, *sources.problems]), path)
 
 
 def route_of_site(site: Site, hosts: tuple[str, ...]) -> Route:
@@ -213,10 +200,11 @@ def _clashes(
         if site := had.get(name, row.site) if name in held else row.site:
             claimants[name] = Claimant(site, "" if name in held else row.file, had.get(name))
     problems = []
+    places = {row.file: Places(partial(revision.read, row.file)) for row in rows.values()}
     for clash in clashes(claimants, policy):
         file, site = rows[clash.site].file, rows[clash.site].site
         paths = [(clash.key,), *(("services", service.name, clash.key) for service in (site.services if site else ()))]
-        line, column = place_of(revision.read(file), *paths)
+        line, column = places[file].of(*paths)
         problems.append((clash.site, Problem(file, line, column, clash.key, clash.code, clash.message)))
     return problems
 

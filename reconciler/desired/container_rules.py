@@ -21,6 +21,8 @@ CAPABILITIES = frozenset(CAPABILITY_NAMES.split())
 ULIMIT_NAMES = "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ULIMITS = frozenset(ULIMIT_NAMES.split())
 RESERVED = ("traefik.", "shipstone.", "com.docker.")
+DOCKER = ("docker.io", "index.docker.io")
+"""Two names of one registry, which is meant where none is named."""
 COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 DOMAIN = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
 IMAGE = re.compile(
@@ -37,13 +39,21 @@ def image(value: object) -> str:
     if match is None or re.fullmatch(r"[0-9a-f]{64}", match["name"]) or len(match["name"]) > 255:
         wanted = "Write NAME:TAG in lower case, as in nginx:1.27-alpine or registry.example.com/team/app:3."
         raise Refusal("SS-C10", f"{show(written)} is not an image's name. {wanted}")
+    first, slash, _ = written.partition("/")
+    if slash and not _is_host(first) and first != first.lower():
+        wanted = f"Write {show(first.lower())}, or a host with a dot or a port."
+        raise Refusal("SS-C10", f"{show(first)} is a host to some engines and part of a name to others. {wanted}")
     return written
 
 
 def registry_of(written: str) -> str:
     """Where an image comes from: docker.io, or the host that its name begins with."""
     first, slash, _ = written.partition("/")
-    return first if slash and re.search(r"[.:]|^localhost$", first) else "docker.io"
+    return first if slash and _is_host(first) and first not in DOCKER else DOCKER[0]
+
+
+def _is_host(first: str) -> bool:
+    return re.search(r"[.:]|^localhost$", first) is not None
 
 
 def check_image(written: str, rules: Rules) -> str:
@@ -72,8 +82,8 @@ def _spellings(written: str, registry: str) -> set[str]:
     if ":" in name.rsplit("/", 1)[-1]:
         name, _, tag = name.rpartition(":")
     names = {name}
-    if registry == "docker.io":
-        path = name.removeprefix("docker.io/")
+    if registry == DOCKER[0]:
+        path = next((name.removeprefix(f"{host}/") for host in DOCKER if name.startswith(f"{host}/")), name)
         short = path.removeprefix("library/")
         names = {short, f"docker.io/{path}" if "/" in path else f"docker.io/library/{path}"}
     return names | {f"{one}:{tag}" for one in names if tag}

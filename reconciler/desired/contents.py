@@ -1,7 +1,10 @@
 """What a site mounts out of the repository: the files below a path, and the digest that names them."""
 
 import hashlib
-from collections.abc import Mapping
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice, takewhile
 
 from reconciler.desired.desired import Content
 from reconciler.desired.file_text import MAX_BYTES, too_large
@@ -17,33 +20,60 @@ POINTER = b"version https://git-lfs.github.com/spec/"
 LFS = "is a pointer of Git LFS, which is not fetched. Put the file itself into the repository."
 
 
-def content_of(revision: Revision, source: str) -> Content | str:
-    """The files below a path of the repository, or what is wrong with it."""
-    source = source.strip("/").removeprefix("./")
-    entry = revision.entries.get(source)
-    if entry is not None:
-        rows = [("", source, entry)]
-    else:
+@dataclass(frozen=True)
+class Found:
+    """What is below a path of the repository; `digest` names the content, whatever it is called there. `size` is in bytes."""
+
+    digest: str
+    content: Content
+    size: int
+
+
+class Contents:
+    """What can be mounted of one revision. Each path is looked at once, however many containers mount it."""
+
+    def __init__(self, revision: Revision) -> None:
+        self._revision = revision
+        self._found: dict[str, Found | str] = {}
+
+    def find(self, source: str) -> Found | str:
+        """The files below a path of the repository, or what is wrong with it."""
+        source = source.strip("/").removeprefix("./")
+        if source not in self._found:
+            self._found[source] = self._look(source)
+        return self._found[source]
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self._revision.entries)
+
+    def _look(self, source: str) -> Found | str:
+        rows = self._below(source)
+        if not rows:
+            return f"{source} is not in the repository. Add it, or correct the path (it starts at the repository's root)."
+        for _, path, e in rows:
+            if e.kind != "file":
+                return f"{show(path)} is a {e.kind}, which is not followed. Put the file itself into the repository."
+            if not _is_file_name(path):
+                return f"{show(path)} has a part that no file may be called. Rename it."
+        size = sum(e.size for _, _, e in rows)
+        if size > MAX_CONTENT:
+            return f"{source} is over {MAX_CONTENT // 1024 // 1024} MiB. Put large content into the image or a volume."
+        if pointer := next((path for _, path, e in rows if _is_lfs(self._revision, path, e)), None):
+            return f"{show(pointer)} {LFS}"
+        named = "\n".join(f"{inside}\0{e.id}\0{e.executable:d}" for inside, _, e in rows)
+        content = Content(tuple((inside, path, e.executable) for inside, path, e in rows))
+        return Found(hashlib.sha256(named.encode()).hexdigest()[:32], content, size)
+
+    def _below(self, source: str) -> list[tuple[str, str, Entry]]:
+        """Path inside the folder, path in the repository, entry."""
+        entries = self._revision.entries
+        if source in entries:
+            return [("", source, entries[source])]
         start = "" if source in ("", ".") else f"{source}/"
-        rows = [(path[len(start) :], path, e) for path, e in sorted(revision.entries.items()) if path.startswith(start)]
-    if not rows:
-        return f"{source} is not in the repository. Add it, or correct the path (it starts at the repository's root)."
-    for _, path, e in rows:
-        if e.kind != "file":
-            return f"{show(path)} is a {e.kind}, which is not followed. Put the file itself into the repository."
-        if not _is_file_name(path):
-            return f"{show(path)} has a part that no file may be called. Rename it."
-    if sum(e.size for _, _, e in rows) > MAX_CONTENT:
-        return f"{source} is over {MAX_CONTENT // 1024 // 1024} MiB. Put large content into the image or a volume."
-    if pointer := next((path for _, path, e in rows if _is_lfs(revision, path, e)), None):
-        return f"{show(pointer)} {LFS}"
-    return Content(tuple((inside, path, e.executable) for inside, path, e in rows))
-
-
-def content_digest(content: Content, entries: Mapping[str, Entry]) -> str:
-    """Names the content: the same whatever it is called in the repository."""
-    rows = [f"{inside}\0{entries[path].id}\0{executable:d}" for inside, path, executable in content.files]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:32]
+        first = bisect_left(self._paths, start)
+        below = takewhile(lambda path: path.startswith(start), islice(self._paths, first, None))
+        return [(path[len(start) :], path, entries[path]) for path in below]
 
 
 def _is_file_name(path: str) -> bool:

@@ -22,6 +22,9 @@ DURATION_SCHEMA = {
 HOUR = 3600.0
 MAX_SERVICES = 100
 MAX_MIDDLEWARES = 20
+MAX_ENTRIES = 100
+MAX_WORDS = 1000
+"""Of a command, and variables: each container's labels hold them all."""
 
 
 def rules(info: ValidationInfo) -> Rules:
@@ -134,11 +137,13 @@ def middlewares(value: Any) -> Any:
 
 
 DURATION = WithJsonSchema(DURATION_SCHEMA)
+COUNTED = BeforeValidator(scalars.at_most(MAX_ENTRIES))
+WORDS = BeforeValidator(scalars.at_most(MAX_WORDS))
 Flag = Annotated[bool, BeforeValidator(scalars.boolean)]
 Init = Annotated[bool | None, BeforeValidator(scalars.boolean), WithJsonSchema({"type": "boolean"})]
 Image = Annotated[str | None, BeforeValidator(_image), WithJsonSchema({**LINE, "examples": ["nginx:1.27-alpine"]})]
 Word = Annotated[str, BeforeValidator(scalars.text)]
-Command = Annotated[list[Word] | None, after_written(container_rules.words), WithJsonSchema({"anyOf": [LINE, LINES]})]
+Command = Annotated[list[Word] | None, WORDS, after_written(container_rules.words), WithJsonSchema({"anyOf": [LINE, LINES]})]
 Environment = Annotated[
     dict[
         Annotated[str, BeforeValidator(container_rules.environment_name)],
@@ -146,16 +151,19 @@ Environment = Annotated[
     ],
     after_written(container_rules.pairs("=")),
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": SCALAR}, LINES]}),
+    WORDS,
 ]
 Labels = Annotated[
     dict[Annotated[str, BeforeValidator(_label_name)], Annotated[str, BeforeValidator(container_rules.label_value)]],
     after_written(container_rules.pairs("=")),
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": {"type": [*SCALAR["type"], "null"]}}, LINES]}),
+    COUNTED,
 ]
 ExtraHosts = Annotated[
     list[Annotated[str, BeforeValidator(container_rules.extra_host)]],
     after_written(container_rules.host_lines),
     WithJsonSchema({"anyOf": [{"type": "object", "additionalProperties": LINE}, {"type": "array", "items": LINE}]}),
+    COUNTED,
 ]
 User = Annotated[
     str | None,
@@ -178,23 +186,29 @@ Tmpfs = Annotated[
     list[Annotated[str, BeforeValidator(mounts.tmpfs)]],
     after_written(scalars.listed),
     WithJsonSchema({"anyOf": [LINE, {"type": "array", "items": LINE}]}),
+    COUNTED,
 ]
 Volumes = Annotated[
     list[Annotated[str, BeforeValidator(_volume)]],
     BeforeValidator(written),
     WithJsonSchema({"type": "array", "items": {**LINE, "pattern": "^[^:]+:/"}}),
+    COUNTED,
 ]
 Files = Annotated[
     dict[Annotated[str, BeforeValidator(mounts.absolute)], Annotated[str, BeforeValidator(mounts.repository_path)]],
     after_written(mounts.one_target_each),
     WithJsonSchema({"type": "object", "additionalProperties": LINE, "propertyNames": {"pattern": "^/"}}),
+    COUNTED,
 ]
-Test = Annotated[list[Word], BeforeValidator(container_rules.check_test), WithJsonSchema({"anyOf": [LINE, {**LINES, "minItems": 1}]})]
-CapAdd = Annotated[list[Annotated[str, BeforeValidator(_added_capability)]], BeforeValidator(written)]
+Test = Annotated[
+    list[Word], WORDS, BeforeValidator(container_rules.check_test), WithJsonSchema({"anyOf": [LINE, {**LINES, "minItems": 1}]})
+]
+CapAdd = Annotated[list[Annotated[str, BeforeValidator(_added_capability)]], BeforeValidator(written), COUNTED]
 Privileged = Annotated[bool, BeforeValidator(_privileged), WithJsonSchema({"type": "boolean"})]
-Devices = Annotated[list[Annotated[str, BeforeValidator(_device)]], _needed("devices")]
+Devices = Annotated[list[Annotated[str, BeforeValidator(_device)]], COUNTED, _needed("devices")]
 Ports = Annotated[
     list[Annotated[str, BeforeValidator(_published_port)]],
+    COUNTED,
     _needed("ports"),
     WithJsonSchema({"type": "array", "items": {**LINE, "examples": ["5432:5432"]}}),
 ]
@@ -202,8 +216,9 @@ Secrets = Annotated[
     dict[Annotated[str, BeforeValidator(secrets.target)], Annotated[str, BeforeValidator(secrets.source)]],
     BeforeValidator(written),
     WithJsonSchema({"type": "object", "additionalProperties": {**LINE, "pattern": "^(host|age|sops):.+$"}}),
+    COUNTED,
 ]
-CapDrop = Annotated[list[Annotated[str, BeforeValidator(container_rules.capability)]], BeforeValidator(written)]
+CapDrop = Annotated[list[Annotated[str, BeforeValidator(container_rules.capability)]], BeforeValidator(written), COUNTED]
 UlimitName = Annotated[str, BeforeValidator(container_rules.ulimit_name)]
 Memory = Annotated[
     int | None,
@@ -222,6 +237,7 @@ Hosts = Annotated[
     WithJsonSchema(
         {"type": "array", "minItems": 1, "items": {"type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$", "maxLength": 253}}
     ),
+    COUNTED,
 ]
 PathPrefix = Annotated[str | None, BeforeValidator(names.path_prefix), WithJsonSchema({"type": "string", "pattern": "^/"})]
 Resolver = Annotated[

@@ -12,6 +12,8 @@ from reconciler.desired.site import Fleet, ServiceKeys, Site
 from reconciler.desired.whole_site import written_at
 from reconciler.desired.yaml_text import Node
 
+MOST_CONTAINERS = 1023
+"""Of one site: as many as a Linux bridge takes."""
 KEYS = {"replicas": "replicas", "memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
 """Of a limit: the key of a service that counts."""
 
@@ -19,7 +21,7 @@ KEYS = {"replicas": "replicas", "memory": "mem_limit", "cpus": "cpus", "pids": "
 def beyond_policy(file: str, top: Node, site: Site, fleet: Fleet, rules: Rules) -> list[Problem]:
     """Problems that only the whole shows, where its keys by themselves are right."""
     services = merged_services(site, fleet)
-    problems = [*_limits(file, top, services, rules), *_shared_ports(file, top, services)]
+    problems = [*_too_many(file, top, services), *_limits(file, top, services, rules), *_shared_ports(file, top, services)]
     try:
         if site.hosts is None and rules.site and rules.domain is not None:
             check_host(f"{rules.site}.{rules.domain}", rules)
@@ -33,6 +35,15 @@ def beyond_policy(file: str, top: Node, site: Site, fleet: Fleet, rules: Rules) 
         except Refusal as refusal:
             problems.append(problem_at(file, place, refusal.code, f"image of shipstone.yaml: {refusal.message}"))
     return list(dict.fromkeys(problems))
+
+
+def _too_many(file: str, top: Node, services: dict[str, ServiceKeys]) -> Iterator[Problem]:
+    """Whatever the policy says: so many could never run, and planning them is work in every pass."""
+    total = sum(keys.replicas for keys in services.values())
+    if total > MOST_CONTAINERS:
+        most = max(services, key=lambda name: services[name].replicas)
+        message = f"all replicas together are {total} containers, and one network takes {MOST_CONTAINERS}. Write fewer."
+        yield problem_at(file, written_at(top, "replicas", most), "SS-C13", message)
 
 
 def _limits(file: str, top: Node, services: dict[str, ServiceKeys], rules: Rules) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
 from reconciler.desired import scalars
-from reconciler.desired.keys import written
+from reconciler.desired.keys import bounded, written
 from reconciler.desired.model import Model
 from reconciler.desired.refusal import Refusal, show
 
@@ -74,6 +74,9 @@ _name = scalars.pattern(r"[A-Za-z0-9_-]+", "SS-C27", "a name of letters, digits,
 _TEXT = {"type": "string"}
 FLAG = Annotated[bool, BeforeValidator(scalars.boolean)]
 NUMBER = Annotated[int, BeforeValidator(scalars.whole(-1, 10**15)), WithJsonSchema({"type": "integer"})]
+HELD = Annotated[int, *bounded(0, 16 * 2**20)]
+"""Bytes that Traefik holds in memory for each request: all sites share what it has."""
+TRIES = Annotated[int, *bounded(1, 10)]
 TIME = Annotated[str, BeforeValidator(_duration), WithJsonSchema({**_TEXT, "examples": ["500ms", "10s"]})]
 TEXT = Annotated[str, BeforeValidator(_line), WithJsonSchema({"type": ["string", "number"]})]
 LIST = Annotated[

@@ -10,7 +10,22 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, create_model, model_validator
 
 from reconciler.desired.keys import rules, written
-from reconciler.desired.middleware_options import BASIC, DIGEST, FLAG, LIST, MAP, NEEDS_NOTHING, NUMBER, TEXT, TIME, TREE, Options, options
+from reconciler.desired.middleware_options import (
+    BASIC,
+    DIGEST,
+    FLAG,
+    HELD,
+    LIST,
+    MAP,
+    NEEDS_NOTHING,
+    NUMBER,
+    TEXT,
+    TIME,
+    TREE,
+    TRIES,
+    Options,
+    options,
+)
 from reconciler.desired.model import Model
 from reconciler.desired.refusal import Refusal
 
@@ -24,7 +39,7 @@ _NAMES = dict.fromkeys(("country", "province", "locality", "organization", "comm
 _SUBJECT = options("subject", **_NAMES, organizationalUnit=FLAG)
 _ISSUER = options("issuer", **_NAMES)
 _CERTIFICATE = options("info", notAfter=FLAG, notBefore=FLAG, sans=FLAG, serialNumber=FLAG, subject=_SUBJECT, issuer=_ISSUER)
-_SIZES = dict.fromkeys(("maxRequestBodyBytes", "memRequestBodyBytes", "maxResponseBodyBytes", "memResponseBodyBytes"), NUMBER)
+_SIZES = {"maxRequestBodyBytes": NUMBER, "memRequestBodyBytes": HELD, "maxResponseBodyBytes": NUMBER, "memResponseBodyBytes": HELD}
 _LISTS = "accessControlAllowHeaders accessControlAllowMethods accessControlAllowOriginList accessControlAllowOriginListRegex"
 _FLAGS = "accessControlAllowCredentials addVaryHeader stsIncludeSubdomains stsPreload forceSTSHeader frameDeny contentTypeNosniff"
 _TEXTS = "customFrameOptionsValue customBrowserXSSValue contentSecurityPolicy contentSecurityPolicyReportOnly publicKey referrerPolicy"
@@ -54,7 +69,7 @@ KINDS: tuple[type[Options], ...] = (
         "circuitBreaker", "expression", expression=TEXT, checkPeriod=TIME, fallbackDuration=TIME, recoveryDuration=TIME, responseCode=NUMBER
     ),
     options(
-        "compress", excludedContentTypes=LIST, includedContentTypes=LIST, minResponseBodyBytes=NUMBER, encodings=LIST, defaultEncoding=TEXT
+        "compress", excludedContentTypes=LIST, includedContentTypes=LIST, minResponseBodyBytes=HELD, encodings=LIST, defaultEncoding=TEXT
     ),
     options("contentType"),
     options("digestAuth", "users", users=DIGEST, realm=TEXT, removeHeader=FLAG, headerField=TEXT),
@@ -74,10 +89,10 @@ KINDS: tuple[type[Options], ...] = (
     options(
         "retry",
         "attempts",
-        attempts=NUMBER,
+        attempts=TRIES,
         initialInterval=TIME,
         timeout=TIME,
-        maxRequestBodyBytes=NUMBER,
+        maxRequestBodyBytes=HELD,
         status=LIST,
         disableRetryOnNetworkError=FLAG,
         retryNonIdempotentMethod=FLAG,

@@ -9,18 +9,16 @@ from reconciler.desired.limits import beyond_policy
 from reconciler.desired.merge import merged_services
 from reconciler.desired.model import Model
 from reconciler.desired.names import site_name, twins
-from reconciler.desired.places import place_of
 from reconciler.desired.policy import CLOSED, Policy, Rules
-from reconciler.desired.problem import Problem, errors
+from reconciler.desired.problem import MOST, Problem, errors, few
 from reconciler.desired.site import Fleet, Site
 from reconciler.desired.whole_site import across, floating_images, missing_keys, service_paths, shared_volumes
 from reconciler.desired.yaml_text import Node, read_yaml
 
-__all__ = ["merged_services", "parse_fleet", "parse_site", "place_of", "site_name", "twins"]
+__all__ = ["merged_services", "parse_fleet", "parse_site", "site_name", "twins"]
 
 EMPTY_SITE = "the file is empty. To remove the site delete the file; to keep it write at least image: and port:."
 EMPTY_FLEET = "the file is empty. Write at least domain:, or delete the file."
-MAX_PROBLEMS = 100
 
 Kind = TypeVar("Kind", bound=Model)
 
@@ -29,7 +27,7 @@ def parse_fleet(file: str, data: bytes, policy: Policy = CLOSED) -> tuple[Fleet 
     """`shipstone.yaml`; None only where there is an error. `policy` holds for its defaults as it does for sites."""
     top, problems = read_yaml(file, data, empty=EMPTY_FLEET)
     if top is None:
-        return None, tuple(sorted(problems))
+        return None, few(problems)
     fleet, found = _validate(file, top, Fleet, Rules(policy))
     found += floating_images(file, top, [("defaults",)]) + shared_volumes(file, top, [("defaults",)])
     return _result(fleet, problems, found)
@@ -39,7 +37,7 @@ def parse_site(file: str, data: bytes, fleet: Fleet, policy: Policy) -> tuple[Si
     """One site's file; None only where there is an error. `fleet` fills in what the site leaves out."""
     top, problems = read_yaml(file, data, empty=EMPTY_SITE)
     if top is None:
-        return None, tuple(sorted(problems))
+        return None, few(problems)
     name = site_name(file)
     rules = Rules(policy.of_site(name), fleet.domain, name) if isinstance(name, str) else Rules(policy, fleet.domain)
     site, found = _validate(file, top, Site, rules)
@@ -56,7 +54,7 @@ def _validate(file: str, top: Node, model: type[Kind], rules: Rules) -> tuple[Ki
         return model.model_validate(top.data(), context=rules), []
     except ValidationError as error:
         rows = error.errors(include_url=False, include_input=False)
-        return None, [complaint(file, top, model, row) for row in rows[: MAX_PROBLEMS + 1]]
+        return None, [complaint(file, top, model, row) for row in rows[: MOST + 1]]
 
 
 def _result(parsed: Kind | None, problems: tuple[Problem, ...], found: list[Problem]) -> tuple[Kind | None, tuple[Problem, ...]]:
@@ -69,9 +67,4 @@ def _result(parsed: Kind | None, problems: tuple[Problem, ...], found: list[Prob
     for problem in sorted([*problems, *(row for row in found if (row.line, row.column) not in unreadable)]):
         once.setdefault((problem.line, problem.column, problem.code, problem.message), problem)
     rows = tuple(once.values())
-    shown = rows[:MAX_PROBLEMS]
-    if len(rows) > MAX_PROBLEMS:
-        last = rows[MAX_PROBLEMS]
-        message = f"only the first {MAX_PROBLEMS} problems of this file are shown. Mend these, then look again."
-        shown += (Problem(last.file, last.line, last.column, "", "SS-Y19", message),)
-    return (None if errors(rows) else parsed), shown
+    return (None if errors(rows) else parsed), few(rows)

@@ -1,6 +1,8 @@
 """Where a value stands in its file, and how its key is printed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from reconciler.desired.refusal import show
 from reconciler.desired.yaml_text import Node, read_yaml
@@ -64,12 +66,17 @@ def is_nothing(node: Node) -> bool:
     return node.text is not None and node.data() is None
 
 
-def place_of(data: bytes, *paths: Path) -> tuple[int, int]:
-    """Line and column of the first of `paths` that is in the file `data`; (0, 0) if none is. For problems found after parsing."""
-    top, _ = read_yaml("", data, empty="")
-    if top is not None:
-        for path in paths:
-            place = find(top, path)
-            if place.whole:
-                return place.line, place.column
-    return 0, 0
+class Places:
+    """Of one file, for problems found after parsing; it is read once, and only when the first place is asked for."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+
+    @cached_property
+    def _top(self) -> Node | None:
+        return read_yaml("", self._read(), empty="")[0]
+
+    def of(self, *paths: Path) -> tuple[int, int]:
+        """Line and column of the first of `paths` that is in the file; (0, 0) if none is."""
+        places = (find(self._top, path) for path in paths) if self._top is not None else ()
+        return next(((place.line, place.column) for place in places if place.whole), (0, 0))

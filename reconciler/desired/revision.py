@@ -20,7 +20,7 @@ class Revision:
     """What a source fetched: `entries` by path with `/`, `read` gives a file's bytes at exactly this revision.
 
     `waits`: the id of a newer one that needs an approval before it is fetched; `unsigned`: of a newer one whose signature does not
-    count; `notice` says so.
+    count; `notice` says so. `kept`: no answer of the source, but what was taken from it before.
     """
 
     id: str
@@ -32,3 +32,4 @@ class Revision:
     waits: str = ""
     unsigned: str = ""
     notice: str = ""
+    kept: bool = False

@@ -177,3 +177,14 @@ def one_of(*choices: str) -> Callable[[object], str]:
 def listed(value: Any) -> Any:
     """A single text stands for a list of one."""
     return [value] if isinstance(value, str) else value
+
+
+def at_most(most: int) -> Callable[[Any], Any]:
+    """A list or map of so many entries. Among the readers of a key the last one is asked first."""
+
+    def read(value: Any) -> Any:
+        if isinstance(value, list | dict) and len(value) > most:
+            raise Refusal("SS-C13", f"{len(value)} entries are too many. Write at most {most}.")
+        return value
+
+    return read

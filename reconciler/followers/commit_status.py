@@ -2,19 +2,18 @@
 
 import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import errors
 from reconciler.desired.revision import Revision
-from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
+from reconciler.planning.rest import by_commit, moving
 from reconciler.world.forge import ForgeAwayError, ForgeError, State, Status
 
 log = structlog.get_logger()
@@ -35,30 +34,40 @@ class Verdict:
     description: str
 
 
-def verdict(plan: Plan, desired: Desired, failing: Mapping[str, str]) -> Verdict:
-    """Of the commit of `desired`. `failing`: sites whose last steps ended with an error, and which."""
+def verdict(plan: Plan, desired: Desired) -> Verdict:
+    """Of the commit of `desired`. Of sites that are busy the plan may have what was seen last."""
     names = sorted(plan.sites.keys() | plan.busy)
     if wrong := errors(desired.problems):
         more = f" ({len(wrong) - 1} more)" if len(wrong) > 1 else ""
         return Verdict("failure", f"{wrong[0]}{more}")
     for name in names:
-        if why := _trouble(name, plan, failing):
+        if why := _trouble(name, plan):
             return Verdict("failure", f"{name}: {why.splitlines()[0]}")
-    moving = [name for name in names if name in plan.busy or plan.sites[name].steps]
+    coming = sorted(moving(plan))
     total = len(desired.sites)
-    if moving or not plan.network:
-        return Verdict("pending", f"being deployed: {_few(moving)}" if moving else "being deployed")
+    if coming or not plan.network:
+        return Verdict("pending", f"being deployed: {_few(coming)}" if coming else "being deployed")
     asleep = [name for name, site in sorted(plan.sites.items()) if site.sync == "suspended"]
     live = f"{total} site is live" if total == 1 else f"{total} sites are live"
     return Verdict("success", f"{live}; suspended: {_few(asleep)}" if asleep else live)
 
 
-def _trouble(name: str, plan: Plan, failing: Mapping[str, str]) -> str:
+def worth_saying(found: Verdict, said: Verdict, plan: Plan) -> bool:
+    """A forge takes so many statuses of one commit: what moves after the last word about it counts only where the commit moves it."""
+    if found.state == "pending":
+        return said.state != "pending" and bool(moving(plan) & by_commit(plan))
+    return found.state != said.state or (found.state == "failure" and found != said)
+
+
+def _trouble(name: str, plan: Plan) -> str:
     """Why this site will not get there by itself; empty if it may."""
     site = plan.sites.get(name)
-    if name in failing:
-        return failing[name]
-    if site is None or site.sync in ("synced", "suspended"):
+    if site is None:
+        return ""
+    release, why = plan.memory.troubles.get(name, ("", ""))
+    if why and release == site.asked and name in moving(plan):
+        return why
+    if site.sync in ("synced", "suspended"):
         return ""
     failed = plan.memory.failed.get(name)
     if failed is not None and failed.release == site.asked:
@@ -92,7 +101,7 @@ class CommitStatus(Follower):
         self._commit = ""
         self._held = ""
         self._said = Verdict("pending", "")
-        self._failing: dict[str, str] = {}
+        self._sites: dict[str, SitePlan] = {}
         self._waiting: dict[str, Status] = {}
         self._warned: set[str] = set()
         self._changed = threading.Condition()
@@ -111,23 +120,18 @@ class CommitStatus(Follower):
                 return
             if before and self._said.state == "pending":
                 self._put(before, Verdict("superseded", f"superseded by {self._commit[:12]}"))
-            self._failing = {}
+            self._sites = {}
             if self._commit:
                 self._put(self._commit, Verdict("pending", "is being deployed"))
-
-    def did(self, outcome: Outcome) -> None:
-        with self._changed:
-            self._failing.pop(outcome.site, None)
-            if outcome.error:
-                self._failing[outcome.site] = outcome.error
 
     def passed(self, done: Pass) -> None:
         with self._changed:
             if not self._commit or self._commit != done.desired.revision:
                 return
-            self._failing = {name: why for name, why in self._failing.items() if name in done.plan.sites or name in done.plan.busy}
-            found = verdict(done.plan, done.desired, self._failing)
-            if found.state != self._said.state or (found.state == "failure" and found != self._said):
+            self._sites = last_seen(self._sites, done.plan)
+            plan = replace(done.plan, sites=self._sites)
+            found = verdict(plan, done.desired)
+            if worth_saying(found, self._said, plan):
                 self._put(self._commit, found)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from reconciler.planning.plan import RESTART, Plan
 
 @dataclass(frozen=True)
 class Condition:
-    """`key` names it from one look to the next; another `about` makes it news again. `site` is empty where it concerns all of them.
+    """`key` names it from one look to the next; another `about` is news of its own. `site` is empty where it concerns all of them.
     `title` is a line, `text` further ones. `grace`: seconds that it may last before anybody must know."""
 
     key: str
@@ -21,6 +21,11 @@ class Condition:
     about: str = ""
     kind: Literal["failure", "warning", "drift"] = "failure"
     grace: float = 0.0
+
+    @property
+    def news(self) -> str:
+        """What is not said again too soon."""
+        return f"{self.key} {self.about}"
 
 
 def conditions(plan: Plan, desired: Desired) -> Iterator[Condition]:
@@ -49,10 +54,18 @@ def _waiting(plan: Plan, desired: Desired) -> Iterator[Condition]:
         yield Condition("removals", "", "a removal waits for approval", text, ",".join(names), "warning")
     for notice in desired.notices:
         yield Condition(f"history:{notice}", "", notice, kind="warning")
-    for claim in plan.foreign:
-        yield Condition(f"foreign:{claim}", "", str(claim), kind="warning")
+    yield from _foreign(plan)
     if plan.proxy == "restart needed":
         yield Condition("traefik", "", RESTART, kind="warning")
+
+
+def _foreign(plan: Plan) -> Iterator[Condition]:
+    """By what is claimed: whoever starts a container anew again and again gives it another name each time."""
+    found: dict[str, list[str]] = {}
+    for claim in plan.foreign:
+        found.setdefault(f"foreign:{claim.site}:{claim.kind}:{claim.host or claim.name}", []).append(str(claim))
+    for key, (first, *more) in found.items():
+        yield Condition(key, "", first, f"and {len(more)} more" if more else "", kind="warning")
 
 
 def _drift(name: str, site: SitePlan) -> Iterator[Condition]:

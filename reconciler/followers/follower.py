@@ -17,12 +17,14 @@ log = structlog.get_logger()
 @dataclass(frozen=True)
 class Pass:
     """One pass: what was desired, and what was found and decided. `at` is the time of day in seconds since 1970 when it ended,
-    `seconds` what it took. Sites whose steps were being done are not in the plan's `sites`, but `busy`."""
+    `seconds` what it took. Sites whose steps were being done are not in the plan's `sites`, but `busy`; with `whole` unset only sites
+    that were chosen are there."""
 
     plan: Plan
     desired: Desired
     at: float
     seconds: float
+    whole: bool = True
 
 
 def last_seen(before: Mapping[str, SitePlan], plan: Plan) -> dict[str, SitePlan]:
@@ -36,7 +38,8 @@ class Follower:
     longer than a write into a local file belongs into a thread of the follower's own."""
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
-        """The source answered; the revision may be the one that was there already. Called by the thread of the passes."""
+        """The source answered; the revision may be the one that was there already. One that is `kept` is begun with while the source does
+        not answer. Called by the thread of the passes."""
 
     def not_fetched(self, why: str) -> None:
         """The source did not answer. Called by the fetching thread."""

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from reconciler.apply import Outcome, groups
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
-from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import PHASE, Event, word
 from reconciler.planning.plan import Plan
@@ -33,6 +33,7 @@ class History(Follower):
         self._plans: dict[str, Known] = dict.fromkeys(store.moving(), ("", ()))
         self._drift = store.open_drift()
         self._errors: dict[str, str] = {}
+        self._sites: Mapping[str, SitePlan] = {}
         self._tidied = 0.0
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
@@ -50,9 +51,10 @@ class History(Follower):
         begun = done.at - done.seconds
         self._store.record(self._planned(done.plan, done.desired.revision, begun))
         self._compare_drift(done.plan, done.at)
-        if done.at > self._tidied + TIDY:
+        self._sites = last_seen(self._sites, done.plan)
+        if done.whole and done.at > self._tidied + TIDY:  # else it is not known which revisions other sites run
             self._tidied = done.at
-            self._store.tidy(done.at, *self._keep)
+            self._store.tidy(done.at, *self._keep, {done.desired.revision, *(site.commit for site in self._sites.values())})
 
     def did(self, outcome: Outcome) -> None:
         now = self._wall()

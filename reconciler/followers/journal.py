@@ -25,7 +25,8 @@ class Journal(Follower):
         if self._revision == desired.revision:
             return
         self._revision = desired.revision
-        log.info("fetched", commit=revision.id, author=revision.author, subject=revision.subject, sites=len(desired.sites))
+        if not revision.kept:
+            log.info("fetched", commit=revision.id, author=revision.author, subject=revision.subject, sites=len(desired.sites))
         for problem in desired.problems:
             log.warning(str(problem), commit=revision.id, file=problem.file, code=problem.code)
 

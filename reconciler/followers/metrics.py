@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from reconciler.apply import Outcome
+from reconciler.apply import Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
@@ -28,17 +28,16 @@ ROLLOUT = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 
 @dataclass(frozen=True)
 class Known:
-    """What was told last. `sites`: as the newest pass that planned each saw it; times in seconds since 1970, 0 where it never happened.
-
-    `since`: when the revision was fetched that is not applied everywhere, 0 where it is.
+    """What was told last. `sites`: as the newest pass that planned each saw it; times in seconds since 1970: when a pass ended, and
+    the source answered, or when the process began. `since`: when the revision was fetched that is not applied everywhere, 0 where it is.
     """
 
+    passed_at: float
+    fetched_at: float
     sites: Mapping[str, SitePlan] = field(default_factory=dict)
     plan: Plan | None = None
     desired: Desired | None = None
     since: float = 0.0
-    passed_at: float = 0.0
-    fetched_at: float = 0.0
 
 
 class Metrics(Follower):
@@ -46,7 +45,9 @@ class Metrics(Follower):
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self.registry = CollectorRegistry()
-        self._wall, self._known = wall, Known()
+        self._wall, self._known = wall, Known(wall(), wall())
+        self.queue: Callable[[], Queue] = Queue
+        """Asked whenever metrics are; whoever makes the reconciler sets it."""
         self._moved = False
         self._in_motion: frozenset[str] = frozenset()
         self._released: dict[str, str] = {}
@@ -68,13 +69,14 @@ class Metrics(Follower):
             "shipstone_engine_call_duration_seconds", "Seconds that a call of the engine took.", ["call"], registry=r, buckets=LONG
         )
         self._call_errors = Counter("shipstone_engine_call_errors", "Calls of the engine that failed.", ["call"], registry=r)
-        r.register(_Now(lambda: self._known, wall))
+        r.register(_Now(lambda: self._known, lambda: self.queue(), wall))
         ProcessCollector(registry=r)
 
-    def fetched(self, revision: Revision, desired: Desired) -> None:  # noqa: ARG002  the desired state knows its revision
+    def fetched(self, revision: Revision, desired: Desired) -> None:
         now, known = self._wall(), self._known
         new = known.desired is None or known.desired.revision != desired.revision
-        self._known = replace(known, desired=desired, fetched_at=now, since=now if new else known.since)
+        answered = known.fetched_at if revision.kept else now
+        self._known = replace(known, desired=desired, fetched_at=answered, since=now if new else known.since)
         self._moved = self._moved and not new
 
     def not_fetched(self, why: str) -> None:  # noqa: ARG002
@@ -124,8 +126,8 @@ class Metrics(Follower):
 class _Now(Collector):
     """What is there at the moment it is asked for."""
 
-    def __init__(self, known: Callable[[], Known], wall: Callable[[], float]) -> None:
-        self._known, self._wall = known, wall
+    def __init__(self, known: Callable[[], Known], queue: Callable[[], Queue], wall: Callable[[], float]) -> None:
+        self._known, self._queue, self._wall = known, queue, wall
 
     def collect(self) -> Iterator[Metric]:
         known = self._known()
@@ -136,8 +138,8 @@ class _Now(Collector):
             errors = sum(problem.severity == "error" for problem in known.desired.problems)
             yield InfoMetricFamily("shipstone_revision", "The revision that was fetched last.", {"commit": known.desired.revision})
             yield GaugeMetricFamily("shipstone_problems", "Errors in the files of the repository.", errors)
-        yield GaugeMetricFamily("shipstone_last_fetch_timestamp_seconds", "When the source answered last.", known.fetched_at)
-        yield GaugeMetricFamily("shipstone_last_pass_timestamp_seconds", "When a pass came to its end last.", known.passed_at)
+        yield GaugeMetricFamily("shipstone_last_fetch_timestamp_seconds", "When the source answered last, or this began.", known.fetched_at)
+        yield GaugeMetricFamily("shipstone_last_pass_timestamp_seconds", "When a pass ended last, or this began.", known.passed_at)
         yield GaugeMetricFamily("shipstone_revision_behind", "1 while a site is not as the fetched revision says.", int(known.since > 0))
         lag = max(0.0, self._wall() - known.since) if known.since else 0.0
         yield GaugeMetricFamily("shipstone_revision_lag_seconds", "Seconds since that revision was fetched; 0 when all are.", lag)
@@ -148,8 +150,19 @@ class _Now(Collector):
             )
             yield GaugeMetricFamily("shipstone_sites_waiting", "Sites in motion that wait: for readiness, Traefik, a drain, room.", waiting)
             yield GaugeMetricFamily("shipstone_removals_held", "Sites whose removal waits for approval.", len(known.plan.held_removals))
+            yield GaugeMetricFamily("shipstone_host_drift", "What differs by a hand's doing and is no site's.", len(known.plan.host))
+            yield GaugeMetricFamily("shipstone_foreign_claims", "What others claim that a site has.", len(known.plan.foreign))
             yield _failed(known)
+        yield from _queued(self._queue())
         yield from _sites(known.sites)
+
+
+def _queued(queue: Queue) -> Iterator[Metric]:
+    yield GaugeMetricFamily("shipstone_sites_backing_off", "Sites that wait before the next try.", queue.backing_off)
+    jobs = GaugeMetricFamily("shipstone_jobs_queued", "Jobs that wait for a thread.", labels=["kind"])
+    jobs.add_metric(["steps"], queue.steps)
+    jobs.add_metric(["pulls"], queue.pulls)
+    yield jobs
 
 
 def _failed(known: Known) -> Metric:

@@ -52,7 +52,7 @@ class Merge:
 
 @dataclass(frozen=True)
 class State:
-    """`open` by key. `recent`: what is over and was said, (when last, how many times): what comes and goes is not said each time.
+    """`open` by key. `recent`: news that were said and are over, (when last, how many times): what comes and goes is not said each time.
     `moving`: sites that were in motion at the last look; `looked`: there was one since the start."""
 
     open: Mapping[str, Open] = field(default_factory=dict)
@@ -68,7 +68,8 @@ class State:
 def as_text(state: State) -> str:
     """What must outlive the process: what was said, so that it is not said again after each start, and a merge that is under way."""
     merge = state.merge and {**asdict(state.merge), "sites": sorted(state.merge.sites)}
-    return json.dumps({"open": [asdict(row) for row in state.open.values() if row.times], "recent": state.recent, "merge": merge})
+    rows = [asdict(row) for row in state.open.values() if row.times or row.owed]
+    return json.dumps({"open": rows, "recent": state.recent, "merge": merge})
 
 
 def from_text(text: str) -> State:

@@ -21,9 +21,10 @@ UNFINISHED = 600.0
 HOUR, DAY = 3600.0, 86400.0
 
 
-def fetched(state: State, desired: Desired, author: str, subject: str, now: float) -> State:
-    """A revision that changes sites is a merge. One that comes before the last one is at rest goes on with its sites."""
-    state = _closed(state, {"fetch"}, now)
+def fetched(state: State, desired: Desired, author: str, subject: str, now: float, *, answered: bool = True) -> State:
+    """A revision that changes sites is a merge. One that comes before the last one is at rest goes on with its sites.
+    `answered`: it came from the source, which is there again."""
+    state = _closed(state, {"fetch"}, now) if answered else state
     before = state.desired
     state = replace(state, desired=desired, who=(author, subject))
     if before is None and state.merge is not None:  # a merge was under way when the process ended
@@ -83,7 +84,7 @@ def say(state: State, now: float) -> tuple[State, Notice | None]:
     rows = {key: row for key, row in rows.items() if row.times or now >= row.since + row.condition.grace}
     said = {key: replace(row, said_at=now, times=row.times + 1, owed=True) for key, row in rows.items()}
     recent = {key: row for key, row in state.recent.items() if now < row[0] + again(row[1])}
-    recent |= {over.condition.key: (now, 1) for over in state.over if over.condition.key not in recent}
+    recent |= {over.condition.news: (now, 1) for over in state.over if over.condition.news not in recent}
     after = replace(state, open={**state.open, **said}, recent=recent, over=(), merge=None if merge else state.merge)
     return after, notice_of(merge, tuple(rows.values()), state.over, now)
 
@@ -114,15 +115,24 @@ def _opened(state: State, condition: Condition, now: float) -> State:
     if row is None:
         ended = [gone for gone in state.over if gone.condition.key == condition.key]  # and nobody heard of its end
         since = ended[0].at - ended[0].seconds if ended else now
-        said_at, times = state.recent.get(condition.key, (0.0, 0))
-        fresh = not times or now >= said_at + again(times)
-        row = Open(condition, since) if fresh else Open(condition, since, said_at, times, owed=bool(ended))
+        row = _begun(state, Open(condition, since, owed=bool(ended)), now)
         state = replace(state, over=tuple(gone for gone in state.over if gone not in ended))
     elif row.condition.about != condition.about:
-        row = Open(condition, now, owed=row.owed)
+        state = replace(state, recent={**state.recent, **_said([row])})
+        row = _begun(state, Open(condition, now if row.times else row.since, owed=row.owed), now)
     else:
         row = replace(row, condition=condition)
     return replace(state, open={**state.open, condition.key: row})
+
+
+def _begun(state: State, row: Open, now: float) -> Open:
+    """With what was said of it lately."""
+    said_at, times = state.recent.get(row.condition.news, (0.0, 0))
+    return replace(row, said_at=said_at, times=times) if times and now < said_at + again(times) else row
+
+
+def _said(rows: Collection[Open]) -> dict[str, tuple[float, int]]:
+    return {row.condition.news: (row.said_at, row.times) for row in rows if row.times}
 
 
 def _closed(state: State, keys: Collection[str], now: float) -> State:
@@ -131,9 +141,8 @@ def _closed(state: State, keys: Collection[str], now: float) -> State:
     if not rows:
         return state
     over = [Over(row.condition, now - row.since, now) for row in rows if row.owed or (row.condition.kind == "drift" and not row.times)]
-    recent = {row.condition.key: (row.said_at, row.times) for row in rows if row.times}
     left = {key: row for key, row in state.open.items() if key not in keys}
-    return replace(state, open=left, over=(*state.over, *over), recent={**state.recent, **recent})
+    return replace(state, open=left, over=(*state.over, *over), recent={**state.recent, **_said(rows)})
 
 
 def _rested(merge: Merge, plan: Plan, desired: Desired, now: float) -> Merge:

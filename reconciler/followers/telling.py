@@ -12,7 +12,7 @@ import structlog
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import notices
-from reconciler.followers.follower import Follower, Pass
+from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.followers.notice_state import State, as_text, from_text
 from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice, Outbox
@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 BEAT = 25.0
 """Seconds between two calls of the heartbeat at the least; passes come every half minute at least."""
+PAUSE = 60.0
+"""Seconds until it is tried again what could not be said."""
 PARK = 3.0
 """Seconds that the last message has when the daemon stops."""
 Summary = Callable[[Plan, Desired], str]
@@ -40,11 +42,11 @@ class Schedule:
 
     def after(self, at: float) -> float:
         """The first time for a report after `at`, both in seconds since 1970."""
-        local = dt.datetime.fromtimestamp(at, dt.UTC).astimezone()
-        found = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0)
+        local = dt.datetime.fromtimestamp(at, dt.UTC).astimezone().replace(tzinfo=None)  # an offset would not change with the clocks
+        found = local.replace(hour=self.hour, minute=self.minute, second=0, microsecond=0, fold=0)
         if self.every == "weekly":
             found += dt.timedelta(days=-local.weekday() % 7)
-        if found <= local:
+        if found.timestamp() <= at:
             found += dt.timedelta(days=7 if self.every == "weekly" else 1)
         return found.timestamp()
 
@@ -60,9 +62,10 @@ class Teller(Follower):
         schedule: Schedule | None = None,
         summary: Summary = lambda _plan, _desired: "",
         wall: Callable[[], float] = time.time,
+        pause: float = PAUSE,
     ) -> None:
         self._outbox, self._store, self._where, self._wall = outbox, store, where, wall
-        self._schedule, self._summary = schedule, summary
+        self._schedule, self._summary, self._pause = schedule, summary, pause
         self._state = from_text(store.note("notices"))
         self._done: Pass | None = None
         self._reported = 0.0
@@ -75,7 +78,8 @@ class Teller(Follower):
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
         before = self._state.merge
-        self._hear(lambda state, now: notices.fetched(state, desired, revision.author, revision.subject, now))
+        who, answered = (revision.author, revision.subject), not revision.kept
+        self._hear(lambda state, now: notices.fetched(state, desired, *who, now, answered=answered))
         if self._state.merge != before:
             self._store.keep_note("notices", as_text(self._state))
 
@@ -83,7 +87,8 @@ class Teller(Follower):
         self._hear(lambda state, now: notices.not_fetched(state, why, now))
 
     def passed(self, done: Pass) -> None:
-        self._done = done
+        sites = last_seen(self._done.plan.sites if self._done else {}, done.plan)
+        self._done = replace(done, plan=replace(done.plan, sites=sites))
         self._hear(lambda state, now: notices.passed(state, done.plan, done.desired, now))
 
     def not_passed(self, why: str) -> None:
@@ -109,6 +114,8 @@ class Teller(Follower):
                     self._store.keep_note("notices", as_text(self._state))
             except Exception as error:  # noqa: BLE001  the next look may go
                 log.warning("cannot say what is due", error=f"{type(error).__name__}: {error}")
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed, self._pause)
 
     def _next(self) -> Notice | None:
         """What is due, waited for; nothing when the daemon stops."""
@@ -123,14 +130,15 @@ class Teller(Follower):
             return None
 
     def _set_reported(self, at: float) -> None:
-        self._reported = at
         self._store.keep_note("report", str(at))
+        self._reported = at
 
     def _report(self, now: float) -> Notice | None:
         if self._schedule is None or self._done is None or now < self._schedule.after(self._reported):
             return None
+        text = self._summary(self._done.plan, self._done.desired)
         self._set_reported(now)
-        return Notice(f"{self._schedule.every} report", self._summary(self._done.plan, self._done.desired), form="markdown")
+        return Notice(f"{self._schedule.every} report", text, form="markdown")
 
 
 class Heartbeat(Follower):

@@ -88,3 +88,9 @@ def is_known(seen: Seen, cast: Cast) -> bool:
     whole = release_name(seen.names.instance, seen.site, seen.goal.release)
     up = seen.traefik.services
     return up.get(whole, 0) >= len(cast.keep) and all(up.get(alone_name(seen, c), 0) >= 1 for c in cast.keep)
+
+
+def is_routed(seen: Seen, cast: Cast) -> bool:
+    """Traefik follows every router in the labels of those that stay."""
+    names = {key.split(".")[3] for c in cast.keep for key in c.labels if key.startswith("traefik.http.routers.")}
+    return seen.traefik.routers >= names

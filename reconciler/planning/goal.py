@@ -1,5 +1,6 @@
 """What each site is brought to: what is written, what people asked for instead, or what runs where that cannot be had. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reconciler.desired.desired import Desired, DesiredSite
@@ -74,6 +75,12 @@ def kept_out(goal: Goal, runs: DesiredSite | None, rule: str, owner: str) -> Goa
     return replace(goal, site=runs, note=note, fallback=True, held=True)
 
 
+def kept_for(goal: Goal, runs: DesiredSite | None, rule: str, taker: str) -> Goal:
+    """Held as it `runs`: one of its rules is to be another site's, which cannot be had."""
+    note = f"{rule} is to be served by {taker}, which does not come up: it is served as before until then."
+    return replace(goal, site=runs, note=note, fallback=True, held=True)
+
+
 def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
     """The release that serves: of several the one with the most ready replicas, as its labels describe it."""
     releases: dict[str, list[Container]] = {}
@@ -93,12 +100,11 @@ def running_site(name: str, observed: Observed, containers: tuple[Container, ...
     return site_from_labels(name, releases[max(releases, key=serves)])
 
 
-def as_counted(goal: DesiredSite, memory: SiteMemory) -> DesiredSite:
-    """With as many replicas as were aimed at before: what runs may be one less, or one more while a replica is replaced."""
+def as_counted(goal: DesiredSite, memory: SiteMemory, whole: Mapping[str, int]) -> DesiredSite:
+    """With as many replicas as were aimed at before: what runs may be one less, or one more while a replica is replaced. `whole`: how
+    many there were when it was last seen whole."""
     release, counts = memory.counts
-    if release != goal.release:
-        return goal
-    wanted = dict(counts)
+    wanted = dict(counts) if release == goal.release else dict(whole)
     return replace(goal, services=tuple(replace(s, replicas=wanted.get(s.name, s.replicas)) for s in goal.services))
 
 

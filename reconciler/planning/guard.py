@@ -28,14 +28,26 @@ class Removals:
     reason: str = ""
 
 
-def removals(unwanted: Collection[str], total: int, guard: Guard, *, approved: Collection[str], going: Collection[str]) -> Removals:
+def removals(
+    unwanted: Collection[str],
+    total: int,
+    guard: Guard,
+    *,
+    approved: Collection[str],
+    going: Collection[str],
+    unread: Collection[str] = (),
+) -> Removals:
     """Of the sites that run and are not desired any more: which may go.
 
     `total` counts all that run or are desired. What was `approved`, or let go before (`going`), goes; of the rest all wait, or none.
-    With nothing left that is desired every one waits: a wrong branch or an empty folder looks just like that.
+    With nothing left that is desired every one waits: a wrong branch or an empty folder looks just like that. So does every one while
+    there are sites whose files were never read without errors (`unread`): one may be what it was renamed to.
     """
     free = frozenset(unwanted) & (frozenset(approved) | frozenset(going))
     fresh = frozenset(unwanted) - free
+    if fresh and unread:
+        why = f"its removal waits: it may have been renamed to {min(unread)}, whose file has errors. Correct that file"
+        return Removals(free, fresh, f"{why}, or `shipstone approve` lets it go.")
     if not fresh or (len(fresh) <= guard.limit(total) and len(unwanted) < total):
         return Removals(free | fresh)
     names = sorted(fresh)

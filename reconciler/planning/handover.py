@@ -20,6 +20,7 @@ class Handover:
     `takes`: rules of its goal that another site still serves, with that site; `waits` is one that has not pinned them to itself yet;
     `also` are the pins of these sites once they have given way. `promised`: rules that another site will take, with that site.
     `given`: rules that another site's pin serves by now. `shared`: a site that still routes something of what this one has taken.
+    `mutual`: sites exchange rules in a ring, this one among them: none can be first without a gap.
     """
 
     takes: Mapping[Key, str] = field(default_factory=dict, hash=False)
@@ -28,6 +29,7 @@ class Handover:
     promised: Mapping[Key, str] = field(default_factory=dict, hash=False)
     given: frozenset[Key] = frozenset()
     shared: str = ""
+    mutual: bool = False
 
 
 NOTHING = Handover()
@@ -70,6 +72,12 @@ def intruders(takers: Mapping[Key, set[str]], owner: Mapping[Key, str]) -> dict[
     return {site: (key[0], owner[key]) for key, sites in takers.items() for site in sites - {owner[key]}}
 
 
+def awaited(written: Iterable[DesiredSite], holders: Mapping[Key, set[str]], takers: Mapping[Key, set[str]]) -> dict[Key, tuple[str, str]]:
+    """Rules that are written for a site and that no goal has, because it cannot be had: who serves them, and for whom they wait."""
+    missing = {key: site.name for site in written for key in keys_of(site.route) if key not in takers}
+    return {key: (min(others), name) for key, name in missing.items() if (others := holders.get(key, set()) - {name})}
+
+
 def _above(pin: Pin | None, key: Key) -> bool:
     """The pin sends this rule to somebody, and has not given way to another site's."""
     return pin is not None and bool(_rows(pin).get(key)) and dict(pin.priorities)[key[0]] >= pin_priority(key[0])
@@ -86,7 +94,19 @@ def handovers(holders: Mapping[Key, set[str]], owner: Mapping[Key, str], observe
         there = holders.get(key, set()) | pinned.get(key, set())
         if others := sorted(there - {owner[key]}):
             _move(found, key, owner[key], others, holders.get(key, set()), observed)
-    return found
+    givers = {site: set(handover.takes.values()) for site, handover in found.items()}
+    return {site: replace(handover, mutual=site in _reached(site, givers)) for site, handover in found.items()}
+
+
+def _reached(site: str, givers: Mapping[str, set[str]]) -> set[str]:
+    """From whom it takes something, from whom they do, and so on."""
+    reached: set[str] = set()
+    todo = [site]
+    while todo:
+        fresh = givers.get(todo.pop(), set()) - reached
+        reached |= fresh
+        todo += fresh
+    return reached
 
 
 def _move(found: dict[str, Handover], key: Key, taker: str, others: list[str], holders: set[str], observed: Observed) -> None:

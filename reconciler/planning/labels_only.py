@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
-from reconciler.desired.release import content_of, counted, release_name
+from reconciler.desired.release import content_of, counted
 from reconciler.desired.traefik_v3 import rules
-from reconciler.planning.cast import alone_because, assign, is_known, is_whole
+from reconciler.planning.cast import alone_because, assign, is_known, is_routed, is_whole
 from reconciler.planning.drift import drifted
 from reconciler.planning.failure import failure
 from reconciler.planning.labels import route_of
@@ -98,11 +98,7 @@ def remember(seen: Seen, cast: Cast, memory: SiteMemory) -> SiteMemory:
 
 def is_listed(seen: Seen, cast: Cast) -> bool:
     """Traefik follows every router of the release that stays, and knows each of its replicas."""
-    goal = seen.goal
-    assert goal is not None
-    whole = release_name(seen.names.instance, seen.site, goal.release)
-    routers = {f"{whole}-{n}" for n in range(len(rules(goal.route)))} if cast.keep else set()
-    return is_known(seen, cast) and routers <= seen.traefik.routers
+    return is_known(seen, cast) and is_routed(seen, cast)
 
 
 def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:

@@ -14,7 +14,9 @@ from reconciler.planning.observed import Container, Pin, Targets
 from reconciler.planning.ranks import heights
 from reconciler.planning.seen import Seen, alive, alone_name, service_names
 
-RELEASE = re.compile(r"[0-9a-f]{10}(r[0-9]+)?(?=[-.]|$)")
+RELEASE = r"[0-9a-f]{10}(?:r[0-9]+)?(?=[-.]|$)"
+OWN = re.compile(rf"{RELEASE}(?!.*-{RELEASE})")
+"""What follows a site's name in those of its services; not in those of a site that is named as a release of this one would be."""
 
 
 def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
@@ -23,8 +25,10 @@ def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
         return answering(seen, seen.containers, unserved)
     named = tuple(c for c in seen.containers if seen.pin.services & set(service_names(seen, c)))
     ready = tuple(c for c in seen.containers if c.id in seen.ready and alive(c))
-    others = tuple(c for c in ready if seen.goal is None or c.release != seen.goal.release)
-    return tuple(c for c in ready if c in named) or others or answering(seen, named, unserved)
+    goals = tuple(c for c in ready if seen.goal is not None and c.release == seen.goal.release)
+    others = tuple(c for c in ready if c not in goals)
+    back = goals if seen.fallback else ()  # what the pin names may be the release that failed
+    return back or tuple(c for c in ready if c in named) or others or answering(seen, named, unserved)
 
 
 def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[str]) -> tuple[Container, ...]:
@@ -40,7 +44,8 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
 
     It names a whole release where all of it serves, none is to join (`growing`) and Traefik lists no more of it than these: an address
     that one of it had may be another site's by now. Else it names each replica by itself.
-    What another site still serves is left out until it is to be taken over (`take`); None where nothing is left.
+    What another site still serves is left out until it is to be taken over (`take`); None where nothing is left. In a ring of sites
+    that exchange rules the first to switch leaves to its labels what is not taken over from it yet.
     """
     serving = tuple(serving)
     releases = {c.release for c in serving}
@@ -50,7 +55,7 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
         len(wholes) == 1
         and growing not in releases
         and len(of_release) == len(serving)
-        and seen.traefik.services.get(wholes[0], 0) <= len(serving)
+        and (seen.traefik.services.get(wholes[0], 0) <= len(serving) if seen.traefik.reachable else _names(seen.pin, wholes[0]))
     ):
         targets: tuple[tuple[str, int], ...] = ((wholes[0], 1),)
     else:
@@ -60,7 +65,13 @@ def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], gr
     middlewares = middleware_names(seen.names.instance, seen.site, first.release, route_of(first)) if first else ()
     kept = seen.pin if lingering(seen, tuple(c for c in seen.containers if alive(c))) else None
     pin = route_pin(targets, tuple(route_of(c) for c in serving), routes, middlewares, kept, heights(seen.containers))
-    return without(yielding(pin, seen.handover.given), () if take else seen.handover.takes)
+    left_out = (seen.handover.promised if seen.handover.mutual else ()) if take else seen.handover.takes
+    return without(yielding(pin, seen.handover.given), left_out)
+
+
+def _names(pin: Pin | None, whole: str) -> bool:
+    """What labels route to at rest, or the pin does already."""
+    return pin is None or whole in pin.services
 
 
 def confirmed(seen: Seen, pin: Pin | None) -> bool:
@@ -94,7 +105,7 @@ def lingering(seen: Seen, keep: tuple[Container, ...]) -> bool:
 
 def _is_ours(rest: str) -> bool:
     """What follows `<instance>-<site>-` in a name begins with a release: another site's longer name does not."""
-    return RELEASE.match(rest) is not None
+    return OWN.match(rest) is not None
 
 
 def route_pin(

@@ -11,10 +11,10 @@ from reconciler.planning.describe import SitePlan, describe, sync_of
 from reconciler.planning.diff import Difference
 from reconciler.planning.drift import drifted
 from reconciler.planning.foreign import Claim, claims
-from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_out, running_site
+from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_for, kept_out, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
-from reconciler.planning.handover import NOTHING, Handover, handovers, intruders, owners, served, wanted
+from reconciler.planning.handover import NOTHING, Handover, Key, awaited, handovers, intruders, owners, served, wanted
 from reconciler.planning.intents import Intents
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState
@@ -93,7 +93,9 @@ def make_plan(
     intents = intents or Intents()
     known = desired.sites.keys() | desired.held.keys()
     leaving = by_site.keys() - known
-    gone = removals(leaving, len(by_site.keys() | known), guard or Guard(), approved=intents.approved, going=memory.going)
+    unread = desired.held.keys() - desired.sites.keys() - by_site.keys()
+    total = len(by_site.keys() | known)
+    gone = removals(leaving, total, guard or Guard(), approved=intents.approved, going=memory.going, unread=unread)
     wishes = Wishes(desired, intents, gone, memory)
     every = sorted(known | by_site.keys() | observed.pins.keys() | memory.failed.keys())
     rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
@@ -128,13 +130,19 @@ def _goals(
     of those of which nothing runs."""
     goals = {name: choose_goal(name, wishes, observed, containers, names) for name, containers in rows.items()}
     holders = served(rows)
-    takers = wanted({name: goal.site for name, goal in goals.items()})
+    for (rule, _), (name, other) in awaited(wishes.desired.sites.values(), holders, _takers(goals)).items():
+        goals[name] = kept_for(goals[name], running_site(name, observed, rows[name], names), rule, other)
+    takers = _takers(goals)
     owner = owners(holders, takers, observed.pins)
     for name, (rule, other) in intruders(takers, owner).items():
         unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
         stays = tuple(c for c in rows[name] if c.release not in unserved)
         goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
     return goals, handovers(holders, owner, observed)
+
+
+def _takers(goals: Mapping[str, Goal]) -> dict[Key, set[str]]:
+    return wanted({name: goal.site for name, goal in goals.items()})
 
 
 def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:
@@ -157,11 +165,14 @@ def _troubled(site: SitePlan, memory: Memory) -> SitePlan:
 
 
 def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[str, SitePlan]:
-    """A step that changes another site's pin too is done while nothing else is done to that site."""
-    found = dict(sites)
-    for name, site in sites.items():
-        others = {other for step in due(site.steps) if isinstance(step, SetPin) for other, _ in step.also}
-        waiting = {name} if others & busy else others
+    """A step that changes another site's pin too is done while nothing else is done to that site. Of sites that would change each
+    other's the first goes ahead."""
+    found, ahead = dict(sites), set(busy)
+    for name in sites:
+        others = {other for step in due(found[name].steps) if isinstance(step, SetPin) for other, _ in step.also}
+        waiting = {name} if others & ahead else others
+        if others and not others & ahead:
+            ahead.add(name)
         for one in waiting & found.keys():
             found[one] = replace(found[one], steps=(Wait(name, "while a route changes hands"), *found[one].steps))
     return found
@@ -180,7 +191,8 @@ def _site(
     before = wishes.memory.sites.get(name, SiteMemory())
     goal = chosen.site
     if goal is not None:
-        goal = as_counted(goal, before) if chosen.fallback else goal
+        whole = wishes.memory.whole.get((name, goal.release), {})
+        goal = as_counted(goal, before, whole) if chosen.fallback else goal
         counts = goal.release, tuple((service.name, service.replicas) for service in goal.services)
         before = before if before.counts == counts else replace(before, counts=counts)
         chosen = replace(chosen, site=goal)
@@ -213,8 +225,8 @@ def _site(
     at_rest = seen.pin is None and not before.pinned
     plan_motion = plan_site if names.pins else labels_only.plan_site
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
-    whole = wishes.memory.whole.get((name, goal.release)) if goal else None
-    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, whole), motion.memory
+    known = wishes.memory.whole.get((name, goal.release)) if goal else None
+    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, known), motion.memory
 
 
 def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:

@@ -4,18 +4,19 @@ The steps are the whole way as it looks now; only those before the first wait ar
 Every motion is the same: pin the route to whoever may serve, change what does not serve, let the pin move on, take it away.
 """
 
-from collections.abc import Collection
+import collections
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
-from reconciler.planning.cast import assign, is_known, is_whole
+from reconciler.planning.cast import assign, is_known, is_routed, is_whole
 from reconciler.planning.failure import failure
-from reconciler.planning.handover import NOTHING, Handover
+from reconciler.planning.handover import NOTHING
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
-from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of
+from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
 
@@ -28,7 +29,8 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     cast = assign(seen)
     alive_leaving = tuple(c for c in cast.leaving if alive(c))
     memory = remember_pin(seen, memory)
-    if not cast.missing and not cast.stopped and not alive_leaving and seen.pin is None and not seen.handover.takes:
+    settled = not cast.missing and not cast.stopped and not alive_leaving and not limps(seen, cast)
+    if settled and seen.pin is None and not seen.handover.takes:
         at_rest = memory
         if memory.begun or not memory.served or memory.unserved:
             at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "", unserved=frozenset())
@@ -40,10 +42,16 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
     if complete and is_known(seen, cast):
-        if seen.handover.promised and not _mutual(seen.handover):
+        if seen.handover.promised and not seen.handover.mutual:
             return keep_serving(seen, memory)
         return finish(seen, cast, alive_leaving, memory)
     return bring_up(seen, cast, alive_leaving, memory)
+
+
+def limps(seen: Seen, cast: Cast) -> bool:
+    """One that was started anew does not answer yet, and others do: requests are theirs until it does."""
+    ready = {c.id for c in cast.keep if c.id in seen.ready}
+    return bool(ready) and any(alive(c) and c.health == "none" and c.id not in ready for c in cast.keep)
 
 
 def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
@@ -66,7 +74,14 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
     memory = begin(seen, goal, memory)
-    idle = [c for c in alive_leaving if c not in serving and (c.release in memory.unserved or drained(seen, memory, goal.timing.drain))]
+    memory = replace(memory, unserved=memory.unserved - {c.release for c in serving})
+    wait = goal.timing.drain + (0.0 if cast.alone else goal.timing.min_healthy)
+    standing = frozenset[str]() if cast.alone else standing_by(serving, alive_leaving, memory)
+    idle = [
+        c
+        for c in alive_leaving
+        if c not in serving and (c.release in memory.unserved or (c.release not in standing and drained(seen, memory, wait)))
+    ]
     if cast.alone:
         if len(idle) < len(alive_leaving):
             until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
@@ -77,7 +92,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps += [stop_of(c, "superseded before it served") for c in idle]
         steps += [remove_of(c) for c in cast.leaving if not alive(c)]
         if crowded(goal, alive_leaving, serving, idle):
-            until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
+            until = memory.pin_since + wait if memory.pin_since is not None else None
             steps.append(Wait("drain", "until an older release has ended: three at once are enough", until))
     starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
     steps += starts
@@ -92,6 +107,16 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def standing_by(serving: Collection[Container], leaving: Iterable[Container], memory: SiteMemory) -> frozenset[str]:
+    """The release of those who serve, or who did where nobody does just now: none of it is stopped before another serves in its place,
+    though it takes no requests at the moment."""
+    if serving:
+        return frozenset(c.release for c in serving)
+    counts = collections.Counter(c.release for c in leaving if c.release not in memory.unserved)
+    best = max(counts, key=lambda release: (release == memory.served, counts[release], release), default="")
+    return frozenset({best})
 
 
 def crowded(goal: DesiredSite, leaving: Collection[Container], serving: Collection[Container], idle: Collection[Container]) -> bool:
@@ -122,11 +147,6 @@ def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:
     (rule, _), taker = min(seen.handover.promised.items())
     steps.append(Wait(taker, f"until it has taken over {rule}"))
     return Motion(tuple(steps), memory, f"serves until {taker} has taken over {rule}", seen.now + POLL)
-
-
-def _mutual(handover: Handover) -> bool:
-    """Both wait for each other: they exchange routes, and neither can be first without a gap."""
-    return bool(set(handover.promised.values()) & set(handover.takes.values()))
 
 
 def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
@@ -162,16 +182,24 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
     if seen.handover.shared:
         steps.append(Wait(seen.handover.shared, "until nothing of it has the routes any more that were taken over from it"))
+    if not is_routed(seen, cast):
+        steps.append(Wait("Traefik", "until it follows every router of the labels: the pin serves until then"))
     steps.append(SetPin(seen.site, None, "labels route again"))
     return Motion(tuple(steps), memory, message, look_at)
 
 
 def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
-    """Take the new release away; what serves was never touched."""
+    """Take the new release away. What serves was never touched; where the new one took requests already, they go back first, for its
+    last words may take a while to come."""
     assert seen.goal is not None
     mine = tuple(c for c in seen.containers if c.release == seen.goal.release)
+    others = tuple(c for c in seen.containers if c not in mine and c.id in seen.ready and alive(c))
     step = GiveUp(seen.site, seen.goal.release, tuple(c.id for c in mine), why)
-    return Motion((step,), memory, f"{seen.goal.release} failed: {why}", seen.now)
+    steps: tuple[Step, ...] = (step,)
+    if seen.pin is not None and others and any(seen.pin.services & set(service_names(seen, c)) for c in mine):
+        back = pin_of(replace(seen, goal=None), others, routes_of(seen))
+        steps = (SetPin(seen.site, back, f"requests to {_who(others)} again"), step)
+    return Motion(steps, memory, f"{seen.goal.release} failed: {why}", seen.now)
 
 
 def _wait_for_pin(seen: Seen) -> Wait:

@@ -12,7 +12,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.steps import Step
 
-POLL, SLOWEST_POLL = 0.02, 0.25
+POLL, SLOWEST_POLL = 0.02, 2.0
 """Seconds between two looks at the engine and at Traefik while a site is in motion: at first, and when it takes long."""
 
 

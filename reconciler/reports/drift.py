@@ -3,6 +3,8 @@
 import datetime as dt
 import itertools
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.desired.desired import Desired
@@ -67,10 +69,10 @@ def drift_report(plan: Plan, desired: Desired, now: float) -> DriftReport:
 
 
 def drift_summary(plan: Plan, desired: Desired) -> str:
-    """A few lines of Markdown for a message: what differs now, and what is done about it."""
+    """A few lines of Markdown for a message: how the sites stand, what hands changed, and what is done about it."""
     now = dt.datetime.now(dt.UTC).timestamp()
     report = drift_report(plan, desired, now)
-    lines = [f"**{report.title}** at `{report.revision}`"]
+    lines = [_standing(plan), "", f"**{report.title}** at `{report.revision}`"]
     lines += [f"- {_escaped(f'{row.site}: {row.where} {_says(row)}')}{_also(row)}" for row in report.rows[:SUMMED]]
     lines += [f"- and {len(report.rows) - SUMMED} more"] if len(report.rows) > SUMMED else []
     return "\n".join([*lines, *(f"- {_escaped(text)}" for text in report.said)])
@@ -109,6 +111,19 @@ def as_html(report: DriftReport) -> str:
         loader=PackageLoader("reconciler.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return environment.get_template("drift.html").render(report=report)
+
+
+def _standing(plan: Plan) -> str:
+    """How many sites stand how; of one that is worked on and was not seen before nothing more is known."""
+    sites, unseen = plan.sites.values(), len(plan.busy - plan.sites.keys())
+    total = len(sites) + unseen
+    parts = [_counts([site.sync for site in sites]), _counts([site.health for site in sites]), f"{unseen} worked on" if unseen else ""]
+    said = "; ".join(part for part in parts if part)
+    return f"{total} site{'s' * (total != 1)}" + (f": {said}" if said else "")
+
+
+def _counts(words: Iterable[str]) -> str:
+    return ", ".join(f"{count} {word}" for word, count in sorted(Counter(words).items()))
 
 
 def _row(site: str, row: Difference, now: dt.datetime) -> Row:

@@ -1,6 +1,7 @@
 """What people may ask for on the page and its API: the same words as on the command line, written into the store."""
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -117,7 +118,9 @@ async def body_of(request: Request) -> dict[str, str] | None:
         text = (await read_body(request, MAX_BODY, PATIENCE)).decode()
         if request.headers.get("content-type", "").startswith("application/json"):
             found = json.loads(text or "{}")
-            return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else None
+            fields = {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else None
+            "".join(itertools.chain(*(fields or {}).items())).encode()  # JSON can say half a character, which is no text
+            return fields
         return dict(parse_qsl(text, max_num_fields=20))
     except (RefusedError, ValueError, RecursionError):
         return None

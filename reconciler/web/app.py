@@ -4,18 +4,25 @@ import time
 from collections.abc import Callable, Iterable
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from reconciler.reports import findings as report
 from reconciler.web.latest import Latest
+from reconciler.web.mishaps import Mishaps
 
 STALE = 120.0
 """Seconds without a pass, after which Shipstone is not called alive any more: it passes at least every half minute."""
 
 
-def build_app(latest: Latest, more: Iterable[BaseRoute] = (), wall: Callable[[], float] = time.time) -> Starlette:
+def build_app(
+    latest: Latest,
+    more: Iterable[BaseRoute] = (),
+    wall: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
+) -> Starlette:
     """`more`: what the files beside this one add."""
 
     def alive() -> bool:
@@ -37,4 +44,5 @@ def build_app(latest: Latest, more: Iterable[BaseRoute] = (), wall: Callable[[],
             return JSONResponse({"revision": "", "observed_at": None, "sites": {}, "notices": []})
         return JSONResponse(report.status_json(now.sites, now.desired, now.done.at, report.notices(now.done.plan, now.desired)))
 
-    return Starlette(routes=[Route("/healthz", healthz), Route("/readyz", readyz), Route("/api/status", status), *more])
+    routes = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/api/status", status), *more]
+    return Starlette(routes=routes, middleware=[Middleware(Mishaps, clock=clock)])

@@ -48,7 +48,8 @@ class Latest(Follower):
             return self._now
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
-        self._set(revision=revision, desired=desired, fetched_at=self._wall(), not_fetched="")
+        answered = {} if revision.kept else {"fetched_at": self._wall(), "not_fetched": ""}
+        self._set(revision=revision, desired=desired, **answered)
 
     def not_fetched(self, why: str) -> None:
         self._set(not_fetched=why)

@@ -11,7 +11,10 @@ def metrics_route(registry: CollectorRegistry) -> Route:
     """Prometheus's text, or OpenMetrics where that is accepted."""
 
     def metrics(request: Request) -> Response:
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        try:
+            encode, kind = choose_encoder(request.headers.get("accept", ""))
+        except (TypeError, ValueError):  # a version that is none
+            encode, kind = choose_encoder("")
         return Response(encode(registry), headers={"Content-Type": kind})
 
     return Route("/metrics", metrics)

@@ -24,7 +24,7 @@ from reconciler.web.latest import Latest
 from reconciler.web.picture import WIDTH, bar_of, drift_bars, lasting
 from reconciler.web.sessions import Sessions, is_own
 from reconciler.web.stream import Streams
-from reconciler.web.view import SHORT, TONES, Ports, chosen, overview, problems_of
+from reconciler.web.view import SHORT, TONES, Ports, chosen, commits, overview, problems_of
 from reconciler.world.store import Store
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -93,16 +93,24 @@ class Page:
     def _all(self, words: str, group: str) -> Value:
         now = self._latest.now
         notices = report.notices(now.done.plan, now.desired) if now.done and now.desired else ()
-        seen = overview(now, self._store.history.revisions(), self._ports, notices)
+        seen = overview(now, self._store.history.revisions(commits(now)), self._ports, notices)
         waits = sorted(now.done.plan.held_removals) if now.done else []
-        return {"seen": seen, "rows": chosen(seen.sites, words, group), "words": words, "group": group, "removals": waits}
+        return {
+            "seen": seen,
+            "rows": chosen(seen.sites, words, group),
+            "words": words,
+            "group": group,
+            "removals": waits,
+            "drifts": drift_bars(self._store.history.drifts("", DRIFTS), self._wall()),
+        }
 
     def _one(self, name: str) -> Value | None:
         now = self._latest.now
-        history, revisions = self._store.history, self._store.history.revisions()
+        history = self._store.history
+        events = history.events(name, MOTIONS, phases=True)
+        revisions = history.revisions(commits(now) | {event.commit for event in events})
         seen = overview(now, revisions, self._ports)
         row = next((site for site in seen.sites if site.name == name), None)
-        events = history.events(name, MOTIONS, phases=True)
         if row is None and not events:
             return None
         at, drifts, failed = self._wall(), history.drifts(name, EVENTS), self._store.failed().get(name)

@@ -76,6 +76,11 @@ class Overview:
     """What somebody changed around the sites: generated files, the network."""
 
 
+def commits(now: Now) -> set[str]:
+    """Those that the page names: of each site, and the newest."""
+    return {site.commit for site in now.sites.values()} | ({now.desired.revision} if now.desired else set())
+
+
 def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: Iterable[str] = ()) -> Overview:
     """All sites, those that want attention counted."""
     written = now.desired.sites if now.desired else {}

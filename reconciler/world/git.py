@@ -158,7 +158,7 @@ class GitSource:
         self._tidy_next = True
         blobs.close()
         return Revision(
-            commit, entries, reader_of(commit, entries, blobs), printable(author[:SHOWN]), printable(subject[:SHOWN]), float(committed)
+            commit, entries, reader_of(commit, entries, blobs), printable(author[:SHOWN]), printable(subject[:SHOWN]), float(committed or 0)
         )
 
     def _history(self, where: Address, commands: Commands) -> History:

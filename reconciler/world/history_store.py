@@ -4,7 +4,7 @@ import contextlib
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from reconciler.planning.diff import DifferenceKey
@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS event (
 CREATE INDEX IF NOT EXISTS event_by_time ON event (at);
 CREATE INDEX IF NOT EXISTS event_by_site ON event (site, at);
 CREATE INDEX IF NOT EXISTS event_by_kind ON event (kind, at);
+CREATE INDEX IF NOT EXISTS event_by_commit ON event (revision) WHERE kind = 'revision';
 CREATE TABLE IF NOT EXISTS drift (
   id INTEGER PRIMARY KEY, site TEXT NOT NULL, service TEXT NOT NULL, container TEXT NOT NULL, field TEXT NOT NULL,
   desired TEXT NOT NULL, actual TEXT NOT NULL, opened REAL NOT NULL, closed REAL
@@ -37,10 +38,12 @@ ADD_EVENT = f"INSERT INTO event ({EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # no
 OPEN_DRIFT = f"INSERT INTO drift ({PERIOD}) VALUES (?, ?, ?, ?, ?, ?, ?, NULL)"  # noqa: S608
 CLOSE_DRIFT = """UPDATE drift SET closed = ? WHERE closed IS NULL
   AND site = ? AND service = ? AND container = ? AND field = ? AND desired = ? AND actual = ?"""
-SURPLUS_EVENTS = "DELETE FROM event WHERE id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)"
+SURPLUS_EVENTS = "id <= (SELECT id FROM event ORDER BY id DESC LIMIT 1 OFFSET ?)"
 SURPLUS_DRIFT = "DELETE FROM drift WHERE closed IS NOT NULL AND id <= (SELECT id FROM drift ORDER BY id DESC LIMIT 1 OFFSET ?)"
 LONGEST = 4000
 """Characters of one text."""
+MOST = 16_000
+"""Characters that all texts in `more` of one event have together: so a bound of rows is one of bytes."""
 DAY = 86_400.0
 
 
@@ -53,7 +56,7 @@ class HistoryStore:
     def record(self, events: Iterable[Event]) -> None:
         """Add them; a full disk must not fail the pass."""
         rows = [
-            (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(dict(e.more), ensure_ascii=False))
+            (e.at, e.kind, e.site, e.commit, e.release, e.what[:LONGEST], e.seconds, json.dumps(_cut(e.more), ensure_ascii=False))
             for e in events
         ]
         if rows:
@@ -67,16 +70,16 @@ class HistoryStore:
 
     def events(self, site: str | None = None, limit: int = 100, kinds: Collection[str] = (), *, phases: bool = False) -> tuple[Event, ...]:
         """The newest first; of motions only what is new, unless `phases` are wanted too."""
-        marks = ", ".join("?" * len(kinds))
-        told = [f"kind IN ({marks})"] if kinds else [] if phases else [f"kind != '{PHASE}'"]
+        told = [f"kind IN ({_marks(kinds)})"] if kinds else [] if phases else [f"kind != '{PHASE}'"]
         wanted = [*(["site = ?"] if site is not None else []), *told]
         sql = f"SELECT {EVENT} FROM event {'WHERE' if wanted else ''} {' AND '.join(wanted)} ORDER BY at DESC, id DESC LIMIT ?"  # noqa: S608
         rows = self._read(sql, (*([site] if site is not None else []), *kinds, limit))
-        return tuple(Event(*(*kept, json.loads(more))) for *kept, more in rows)
+        return tuple(map(_event, rows))
 
-    def revisions(self, limit: int = 300) -> dict[str, Event]:
-        """The newest revisions by their commit."""
-        return {event.commit: event for event in reversed(self.events(limit=limit, kinds=("revision",)))}
+    def revisions(self, commits: Collection[str]) -> dict[str, Event]:
+        """What is known of these, by commit."""
+        sql = f"SELECT {EVENT} FROM event WHERE kind = 'revision' AND revision IN ({_marks(commits)}) ORDER BY at, id"  # noqa: S608
+        return {event.commit: event for event in map(_event, self._read(sql, tuple(commits)))}
 
     def drifts(self, site: str | None = None, limit: int = 100) -> tuple[DriftPeriod, ...]:
         """The newest first."""
@@ -93,14 +96,15 @@ class HistoryStore:
         sql = "SELECT site, kind, max(at) FROM event WHERE kind IN ('plan', 'phase', 'rest') GROUP BY site"
         return frozenset(row[0] for row in self._read(sql, ()) if row[1] != "rest")
 
-    def tidy(self, now: float, keep_days: float, keep_rows: int) -> None:
-        """Drop what is older, and of the rest what is too much; drift that is still there stays."""
+    def tidy(self, now: float, keep_days: float, keep_rows: int, commits: Collection[str] = ()) -> None:
+        """Drop what is older, and of the rest what is too much; revisions of `commits`, and drift that is still there, stay."""
         before = now - keep_days * DAY
+        drop = f"DELETE FROM event WHERE NOT (kind = 'revision' AND revision IN ({_marks(commits)})) AND "  # noqa: S608  our own text
         self._write(
             [
-                ("DELETE FROM event WHERE at < ?", (before,)),
+                (drop + "at < ?", (*commits, before)),
                 ("DELETE FROM drift WHERE closed < ?", (before,)),
-                (SURPLUS_EVENTS, (keep_rows,)),
+                (drop + SURPLUS_EVENTS, (*commits, keep_rows)),
                 (SURPLUS_DRIFT, (keep_rows,)),
             ]
         )
@@ -116,6 +120,32 @@ class HistoryStore:
             self._db.execute("BEGIN")
             for sql, values in calls:
                 self._db.execute(sql, values)
+
+
+def _marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    *kept, more = row
+    return Event(*(*kept, json.loads(more)))
+
+
+def _cut(more: Mapping[str, Any]) -> dict[str, Any]:
+    """Its texts, and those of its lists, as long as there is room."""
+    left = MOST
+
+    def cut(value: Any) -> Any:
+        nonlocal left
+        if isinstance(value, list):
+            return [cut(text) for text in value if left > 0]
+        if not isinstance(value, str):
+            return value
+        text = value[:left]
+        left -= min(left, len(text) + 1)  # an empty one costs something, too
+        return text
+
+    return {key: cut(value) for key, value in more.items()}
 
 
 def _short(key: DifferenceKey) -> tuple[str, ...]:

@@ -8,21 +8,23 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from functools import partial
 
 from reconciler.failpoints import failpoint
 from reconciler.planning.observed import Container
+from reconciler.workers import Workers
 
 Ask = Callable[[str, int, bool], bool]
 WARM_UP = 10.0
 """Seconds in which an error status means that an application still starts; after that it is how this one answers on /."""
-PATIENCE = 1.0
-"""Seconds that one question may take in all."""
+PATIENCE, ANSWER_SECONDS = 1.0, 10.0
+"""Seconds that a pass waits for whom it asks for the first time, and that one question may take in all: some are slow on /."""
 REQUEST = b"GET / HTTP/1.1\r\nHost: %b\r\nUser-Agent: shipstone-ready\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 STATUS = re.compile(rb"HTTP/\d\.\d (\d{3})\b")
 
 
-def answers(address: str, port: int, errors_too: bool, timeout: float = PATIENCE) -> bool:
+def answers(address: str, port: int, errors_too: bool, timeout: float = ANSWER_SECONDS) -> bool:
     """Whether something answers there in HTTP, be it with an error status if `errors_too`, or accepts the connection and speaks
     something else, or ends it."""
     deadline = time.monotonic() + timeout
@@ -50,9 +52,8 @@ class Readiness:
 
     def __init__(self, ask: Ask = answers, parallel: int = 64, patience: float = PATIENCE) -> None:
         self.patience = patience
-        """Seconds that a pass waits for whom it asks for the first time."""
         self._ask = ask
-        self._pool = ThreadPoolExecutor(parallel, "ready")
+        self._workers = Workers(parallel, "ready")
         self._answered: dict[str, tuple[int, float]] = {}
         """Id → restarts, and for how long it had run (0: not known)."""
         self._asking: dict[tuple[str, str, int], Future[bool]] = {}
@@ -92,7 +93,8 @@ class Readiness:
         asked = {(c.id, c.address or "", c.restarts): c for c in unknown}
         for key, c in asked.items():
             if key not in self._asking:
-                self._asking[key] = self._pool.submit(self._ask, key[1], port_of(c), c.up >= WARM_UP)
+                self._asking[key] = Future()
+                self._workers.submit(partial(self._put, self._asking[key], key[1], port_of(c), c.up >= WARM_UP))
                 if c.id in self._late:
                     self._asking[key].add_done_callback(self._hear)
         wait([self._asking[key] for key, c in asked.items() if c.id not in self._late], self.patience)
@@ -105,6 +107,12 @@ class Readiness:
                 self._asking[key].add_done_callback(self._hear)
         return [c for key, c in asked.items() if ended.get(key)]
 
+    def _put(self, answer: Future[bool], address: str, port: int, errors_too: bool) -> None:
+        try:
+            answer.set_result(self._ask(address, port, errors_too))
+        except Exception as error:  # noqa: BLE001  whoever waits for it hears of it
+            answer.set_exception(error)
+
     def _hear(self, answer: Future[bool]) -> None:
-        if answer.result():
+        if answer.exception() is None and answer.result():
             self._heard()

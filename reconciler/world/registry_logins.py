@@ -8,6 +8,7 @@ from docker import auth
 from docker.errors import DockerException
 from docker.utils.config import find_config_file
 
+from reconciler.desired.container_rules import registry_of
 from reconciler.errors import EngineError
 
 
@@ -35,7 +36,7 @@ class Logins:
 
     def find(self, image: str) -> Credential:
         """For the registry that `image` comes from. Raises EngineError where Docker's configuration cannot be used."""
-        registry: str = auth.resolve_repository_name(image)[0]
+        registry = registry_of(image)
         if login := self._own.get(registry):
             config = {"username": login.username, "password": login.password, "serveraddress": registry}
             return Credential(config, f'as {login.username} of [registries."{registry}"]')

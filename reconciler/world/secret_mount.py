@@ -1,6 +1,7 @@
 """Secrets as files in a container that is not started yet: readable by its user alone, in its own layer, never on this host's disk else."""
 
 import io
+import re
 import tarfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -11,6 +12,12 @@ from docker.errors import NotFound
 from reconciler.desired.secrets import FOLDER
 from reconciler.desired.spec import SecretValue
 from reconciler.errors import EngineError
+
+MOST = 2**20
+"""Bytes of an image's /etc/passwd."""
+HEADERS = 64 * 1024
+"""Bytes of a tar around it."""
+MEND = "Write user: with a number."
 
 
 def put_secrets(api: Any, container_id: str, files: Iterable[tuple[str, SecretValue]], user: str) -> None:
@@ -47,10 +54,23 @@ def _uid(api: Any, container_id: str, user: str) -> int:
         return int(user)
     with suppress(NotFound):
         stream, _ = api.get_archive(container_id, "/etc/passwd")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(stream))) as tar:
-            file = tar.extractfile(tar.getmembers()[0])
-            for line in (file.read() if file else b"").decode("utf-8", "replace").splitlines():
-                name, _, rest = line.partition(":")
-                if name == user and (number := rest.split(":")[1:2]) and number[0].isdigit():
-                    return int(number[0])
-    raise EngineError(f"cannot give secrets to a container: its user {user} is not in the image's /etc/passwd. Write user: with a number.")
+        for line in passwd_of(stream).decode("utf-8", "replace").splitlines():
+            name, _, rest = line.partition(":")
+            if name == user and (number := rest.split(":")[1:2]) and re.fullmatch("[0-9]{1,10}", number[0]):
+                return int(number[0])
+    raise EngineError(f"cannot give secrets to a container: its user {user} is not in the image's /etc/passwd. {MEND}")
+
+
+def passwd_of(stream: Any) -> bytes:
+    """Out of a tar that the image decides on: it may hold anything, of any size."""
+    data = bytearray()
+    for chunk in stream:
+        data += chunk
+        if len(data) > MOST + HEADERS:
+            break
+    stream.close()
+    with suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        member = tar.next()
+        if member is not None and member.isreg() and member.size <= MOST and (file := tar.extractfile(member)):
+            return file.read()
+    raise EngineError(f"cannot give secrets to a container: the image's /etc/passwd is no plain file of at most 1 MiB. {MEND}")

@@ -30,6 +30,7 @@ class SecretStore:
         self._key = b""
         self._opened: dict[str, tuple[tuple[str, ...], object]] = {}
         self._closed: dict[str, tuple[object, str]] = {}
+        self._failed: dict[str, str] = {}
         self._looked: set[Path] = set()
         self._values: set[bytes] = set()
 
@@ -44,10 +45,12 @@ class SecretStore:
 
     def forget(self) -> None:
         self._looked.clear()
+        self._failed.clear()
 
     def values(self, site: str, wanted: Iterable[SecretRef], revision: Revision | None) -> tuple[tuple[str, SecretValue], ...]:
         """Target → value, for a container of the site. Raises ShipstoneError."""
         rows = []
+        self._failed.clear()  # by now sops may be there, or quicker
         for secret in wanted:
             try:
                 value = self._find(site, secret.source, revision or Revision("", {}, lambda _path: b""))
@@ -93,8 +96,14 @@ class SecretStore:
         if entry.size > MOST:
             raise ShipstoneError(f"it is over {MOST // 1024} KiB")
         known = f"{where.kind} {entry.id}"
+        if known in self._failed:
+            raise ShipstoneError(self._failed[known])
         if known not in self._opened:
-            self._opened[known] = self._open_once(known, where, revision)
+            try:
+                self._opened[known] = self._open_once(known, where, revision)
+            except ShipstoneError as error:
+                self._failed[known] = str(error)
+                raise
         sites, content = self._opened[known]
         if site not in sites:
             others = ", ".join(sites) or "no site"
@@ -115,7 +124,7 @@ class SecretStore:
             raise ShipstoneError(why)
         try:
             return self._open(where, revision.read(where.name))
-        except sops_files.NoProgramError:
+        except sops_files.PassingError:
             raise
         except ShipstoneError as error:
             self._closed[known] = stamp, str(error)

@@ -24,8 +24,8 @@ NO_PROXY = "http://127.0.0.1:1"
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class NoProgramError(ShipstoneError):
-    """It may be there the next time."""
+class PassingError(ShipstoneError):
+    """It may go another time: the program is there by then, or quicker."""
 
 
 def check_metadata(data: bytes, kind: str) -> None:
@@ -89,9 +89,9 @@ def decrypt(data: bytes, path: str, identity: Path) -> dict[str, Any]:
         try:
             done = subprocess.run(command, capture_output=True, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS)
         except FileNotFoundError:
-            raise NoProgramError("the program sops is not on this host. Install it, or use age: instead of sops:") from None
+            raise PassingError("the program sops is not on this host. Install it, or use age: instead of sops:") from None
         except subprocess.TimeoutExpired:
-            raise ShipstoneError(f"sops did not end within {SECONDS} s") from None
+            raise PassingError(f"sops did not end within {SECONDS} s") from None
     if done.returncode:
         raise ShipstoneError(f"sops cannot decrypt it (exit {done.returncode}). Try it by hand with the host's age identity")
     try:

@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_drift, bench_hooks, bench_merge, bench_neighbours, bench_page, bench_rollout
+from lab import bench_cold, bench_drift, bench_hooks, bench_merge, bench_neighbours, bench_page, bench_rollout, bench_undo
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -35,6 +35,8 @@ def main() -> int:
                     return merge(chosen, engine.socket, Path(folder))
                 if chosen.what == "drift":
                     return tell(chosen, list(bench_drift.measure(engine.socket, Path(folder), chosen.rounds)))
+                if chosen.what == "undo":
+                    return tell(chosen, list(bench_undo.measure(engine.socket, Path(folder), chosen.rounds)))
                 return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -47,7 +49,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page | drift")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page | drift | undo")
 
     def measurement(name: str, what: str, description: str) -> argparse.ArgumentParser:
         found = others.add_parser(name, help=what, description=description)
@@ -99,6 +101,13 @@ def arguments() -> argparse.Namespace:
         "From `docker rm -f` until another one runs in its place, against nothing but create and start.",
         7,
         "of each",
+    )
+    in_rounds(
+        "undo",
+        "what a release that ends after the switch costs",
+        "A release that ends by itself once it serves: requests lost, and seconds until the old one serves again.",
+        5,
+        "such releases",
     )
     return parser.parse_args()
 

@@ -11,21 +11,27 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """`value` and `bar` in `unit`; the bar is an upper one. `detail` says what was compared."""
+    """`value` and `bar` in `unit`; the bar is an upper one, or with `at_least` a lower one. `detail` says what was compared."""
 
     name: str
     value: float
     bar: float
     unit: str
     detail: str
+    at_least: bool = False
 
     @property
     def good(self) -> bool:
-        return self.value <= self.bar
+        return self.value >= self.bar if self.at_least else self.value <= self.bar
 
     def cells(self) -> tuple[str, ...]:
         sign = "green" if self.good else "red"
-        return self.name, f"[{sign}]{self.value:.2f} {self.unit}[/]", f"≤ {self.bar:g} {self.unit}", self.detail
+        return (
+            self.name,
+            f"[{sign}]{self.value:.2f} {self.unit}[/]",
+            f"{'≥' if self.at_least else '≤'} {self.bar:g} {self.unit}",
+            self.detail,
+        )
 
 
 def timed(job: Callable[[], object]) -> float:

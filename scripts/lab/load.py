@@ -36,6 +36,8 @@ class Seen:
     lost: list[Lost] = field(default_factory=list)
     first: dict[str, float] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
+    took: list[float] = field(default_factory=list)
+    """Seconds of each right answer."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Load:
             if why:
                 self.seen.lost.append(Lost(now, why, str(client), now - begun))
             elif answer[0] == 200:
+                self.seen.took.append(now - begun)
                 self.seen.first.setdefault(answer[1], now)
                 self.seen.last[answer[1]] = max(begun, self.seen.last.get(answer[1], begun))
 

@@ -93,12 +93,15 @@ def fleet(count: int) -> tuple[SitePlan, ...]:
     return tuple(replace(site, **changed.get(name, {})) for name, site in sites.items())  # type: ignore[arg-type]
 
 
-def tell(latest: Latest, sites: tuple[SitePlan, ...], *, problems: bool = False, notices: tuple[str, ...] = ()) -> None:
+def tell(
+    latest: Latest, sites: tuple[SitePlan, ...], *, problems: bool = False, notices: tuple[str, ...] = (), now: float | None = None
+) -> None:
     """As a fetch and a pass do."""
+    now = time.time() if now is None else now
     wrong = (Problem("sites/wiki.yaml", 7, 3, "ports[0]", "SS-Y03", 'YAML read 22:22 as 1342. Quote it: "22:22"'),) if problems else ()
     desired = Desired(C1, {}, {"wiki": HELD} if problems else {}, wrong, notices=notices)
-    latest.fetched(Revision(C1, {}, lambda _: b"", "Ada Lovelace", "A new front page for the shop", time.time() - 40), desired)
-    latest.passed(Pass(Plan({site.name: site for site in sites}, Memory(), network=True), desired, time.time(), 0.01))
+    latest.fetched(Revision(C1, {}, lambda _: b"", "Ada Lovelace", "A new front page for the shop", now - 40), desired)
+    latest.passed(Pass(Plan({site.name: site for site in sites}, Memory(), network=True), desired, now, 0.01))
 
 
 def remember(store: Store, now: float) -> None:

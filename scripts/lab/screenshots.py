@@ -9,7 +9,7 @@ from lab.host import until
 from lab.page import a_page, fleet, remember, tell
 
 DOCS = Path(__file__).parents[2] / "docs"
-SIZE = (1040, 700)
+DESK, PHONE = (1040, 700), (390, 844)
 
 
 def main() -> None:
@@ -20,9 +20,9 @@ def main() -> None:
     ):
         remember(served.store, time.time())
         tell(served.latest, fleet(10), problems=True)
-        for name, dark in (("page.png", False), ("page-dark.png", True)):
-            browser.screen(*SIZE, dark=dark)
-            browser.driver.get(served.url)
+        for name, size, dark in (("page.png", DESK, False), ("page-dark.png", DESK, True), ("page-phone.png", PHONE, False)):
+            browser.screen(*size, dark=dark)
+            browser.open(served.url)
             until(lambda: "live" in browser.text(), "the page is live")
             browser.driver.save_screenshot(str(DOCS / name))
 

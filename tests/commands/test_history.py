@@ -1,40 +1,17 @@
 """What history, logs and status --watch say of a real host."""
 
-import contextlib
 import json
-import os
-import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lab.host import SHIPSTONE, Host, until
+from lab.host import Host, until
 
 from reconciler.planning.deploys import STAGES, deploys
 from reconciler.world.store import Store
+from tests.commands.said_by import said_by
 from tests.conftest import SiteText
 
 pytestmark = pytest.mark.docker
-
-
-@contextlib.contextmanager
-def said_by(host: Host, *arguments: str) -> Iterator[list[str]]:
-    """The lines of a command that goes on, as they come; it is ended at the end."""
-    out = host.folder / "out"
-    with out.open("wb") as file:
-        process = subprocess.Popen(
-            [str(SHIPSTONE), arguments[0], "--config", str(host.config), *arguments[1:]], stdout=file, stderr=file, env=dict(os.environ)
-        )
-
-    class Lines(list[str]):
-        def __iter__(self) -> Iterator[str]:
-            return iter(out.read_text().splitlines())
-
-    try:
-        yield Lines()
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def events(host: Host, *arguments: str) -> list[dict[str, Any]]:
@@ -52,7 +29,7 @@ def test_history_tells_a_deploy_and_who_asked_for_what(host: Host, site_text: Si
     host.shipstone("suspend", "shop", check=True)
     store = Store(host.state / "shipstone.db")
     until(lambda: any(row.kind == "said" for row in store.history.events("shop")), "the word is kept")
-    deploy, first = deploys(store.history.events("shop", 1000, phases=True), store.history.revisions())
+    deploy, first = deploys(store.history.events("shop", 1000, phases=True), store.history.revisions({commit, newer}))
     store.close()
     assert set(deploy.moments) == set(STAGES) - {"asked"}
     in_order = [deploy.moments[stage] for stage in STAGES if stage in deploy.moments]
@@ -109,6 +86,13 @@ def test_logs_are_of_every_replica_and_of_a_failed_release(host: Host, faulty_im
     assert first.startswith(f"release {release} failed: ")
     assert f"{release} | cannot open the database" in rest
     assert [line for line in rest if line.endswith(" | hello there")], "what runs is told all the same"
+
+
+def test_status_watch_is_for_people(host: Host) -> None:
+    done = host.shipstone("status", "--watch", "--output", "json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("cannot watch as JSON: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_status_watch_shows_every_change(host: Host, site_text: SiteText) -> None:

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -230,7 +231,7 @@ def steps_of(name: str) -> list[tuple[str, str, dict[str, str]]]:
         job = data["shipstone"]
         return [("script", "\n".join(job["script"]), job["variables"])]
     (job,) = data["jobs"].values()
-    return [(step["name"], step["run"], step.get("env", {})) for step in job["steps"] if "run" in step]
+    return [(step["name"], step["run"], data["env"] | step.get("env", {})) for step in job["steps"] if "run" in step]
 
 
 @pytest.mark.parametrize("name", ["github.yaml", "gitlab.yaml", "gitea.yaml"])
@@ -242,8 +243,8 @@ def test_a_ready_check_plans_comments_and_validates(repository: Repository, tmp_
     tools = tmp_path / "tools"
     tools.mkdir()
     calls = tmp_path / "calls"
-    stand_in(tools / "python3", f'case "$*" in *pip*|*venv*) exit 0;; esac; exec {sys.executable} "$@"')
-    for tool in ("gh", "curl", "apt-get", "ln"):
+    stand_in(tools / "python3", f'case "$*" in *pip*) shift 2; exec pip "$@";; *venv*) exit 0;; esac; exec {sys.executable} "$@"')
+    for tool in ("gh", "curl", "apt-get", "ln", "pip"):
         stand_in(tools / tool, f'printf "%s " {tool} "$@" >> {calls}; echo >> {calls}')
     (tools / "shipstone").symlink_to(SHIPSTONE)
     here = {
@@ -267,7 +268,7 @@ def test_a_ready_check_plans_comments_and_validates(repository: Repository, tmp_
     codes: dict[str, int] = {}
     for step, text, environment in steps_of(name):
         assert "${{" not in text, "what others wrote must not become a command"
-        text = text.replace("/opt/shipstone/bin/pip", "true")
+        text = text.replace("/opt/shipstone/bin/pip", "pip")
         known = {**here, **{key: given.get(value, value) for key, value in environment.items()}}
         assert not any("${{" in value for value in known.values())
         done = subprocess.run(["bash", "-e", "-o", "pipefail", "-c", text], cwd=repository.tree, env=known, capture_output=True, text=True)
@@ -278,8 +279,13 @@ def test_a_ready_check_plans_comments_and_validates(repository: Repository, tmp_
     report = (repository.tree / "plan.md").read_text()
     assert ("`sites/blog.yaml:3:1 nonsense: " if wrong else "| `blog` | **replaced**: `web image` `nginx:1` → `nginx:2` | none |") in report
     called = calls.read_text()
+    dist = "https://files.example.com/shipstone"
+    assert [line.strip() for line in called.splitlines() if line.startswith("pip ")] == [
+        f"pip install --quiet --require-hashes -r {dist}/requirements.lock",
+        f"pip install --quiet --no-deps {dist}/shipstone-{version('shipstone')}-py3-none-any.whl",
+    ], "what a host installs, of this version"
     assert {
-        "github.yaml": "gh pr comment 12 --body-file plan.md",
+        "github.yaml": "gh pr comment 12 --edit-last --create-if-none --body-file plan.md",
         "gitlab.yaml": "--data-urlencode body@plan.md https://gitlab.example.com/api/v4/projects/7/merge_requests/12/notes",
         "gitea.yaml": "--data @comment.json https://git.example.com/api/v1/repos/team/desired-state/issues/12/comments",
     }[name] in called

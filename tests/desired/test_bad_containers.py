@@ -3,7 +3,7 @@
 import pytest
 
 from reconciler.desired.parse import parse_site
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Limits, Policy
 from reconciler.desired.refused_keys import REFUSED
 from reconciler.desired.site import Fleet, ServiceKeys
 from tests.desired.rows import CLOSED, FLEET, assert_only, problems_of
@@ -13,6 +13,7 @@ HOST_RIGHTS = """
     group_add volumes_from
 """
 OTHERWISE = "ports expose build depends_on container_name networks deploy links external_links hostname extends configs scale"
+OPEN = Policy(capabilities=("NET_RAW",), devices=("/dev/tty*",), ports=("1-200",))
 NOT_YET = "env_file logging on profiles"
 
 
@@ -31,6 +32,39 @@ def test_a_compose_key_whose_work_is_done_otherwise(key: str) -> None:
 @pytest.mark.parametrize("key", NOT_YET.split())
 def test_a_key_that_this_version_does_not_have(key: str) -> None:
     assert_only(f"{key}: true", f"1:1 {key}", "SS-C03", f"{key} is not in this version")
+
+
+@pytest.mark.parametrize(
+    ("key", "entry"),
+    [
+        ("files", "/f{}: a"),
+        ("secrets", "S{}: host:a"),
+        ("labels", "l{}: a"),
+        ("extra_hosts", "h{}: 10.0.0.1"),
+        ("volumes", "v{}:/v{}:ro"),
+        ("tmpfs", "/t{}"),
+        ("hosts", "h{}.shipstone.local"),
+        ("cap_add", "NET_RAW"),
+        ("cap_drop", "NET_RAW"),
+        ("devices", "/dev/tty{}"),
+        ("ports", "{}:{}"),
+    ],
+)
+def test_a_key_has_at_most_a_hundred_entries(key: str, entry: str) -> None:
+    assert_only(written(key, entry, 101), f"1:{len(key) + 3} {key}", "SS-C13", "101 entries are too many. Write at most 100.", OPEN)
+    assert problems_of(written(key, entry, 100), OPEN) == ()
+
+
+@pytest.mark.parametrize(("key", "entry"), [("environment", "E{}: a"), ("command", "w{}"), ("entrypoint", "w{}")])
+def test_variables_and_words_may_be_a_thousand(key: str, entry: str) -> None:
+    assert_only(written(key, entry, 1001), f"1:{len(key) + 3} {key}", "SS-C13", "1001 entries are too many. Write at most 1000.")
+    assert problems_of(written(key, entry, 1000)) == ()
+    assert_only("command: " + "x " * 1001, "1:10 command", "SS-C13", "Write at most 1000.")
+
+
+def written(key: str, entry: str, count: int) -> str:
+    rows = ", ".join(entry.format(n, n) if ": " in entry else f"'{entry.format(n, n)}'" for n in range(1, count + 1))
+    return f"{key}: {{{rows}}}" if ": " in entry else f"{key}: [{rows}]"
 
 
 def test_no_refused_key_is_one_that_is_read() -> None:
@@ -71,6 +105,8 @@ def test_stop_first_is_refused_with_its_reason() -> None:
         ),
         pytest.param("labels: {'a b': x}", "1:10 labels.a b", "SS-C24", "cannot be a label's name", id="label-name"),
         pytest.param("image: Nginx:1", "1:8 image", "SS-C10", "is not an image's name", id="image-in-upper-case"),
+        pytest.param("image: EVIL/app:1", "1:8 image", "SS-C10", "EVIL is a host to some engines", id="upper-case-host"),
+        pytest.param("image: LOCALHOST/app:1", "1:8 image", "SS-C10", "Write localhost, or a host with a dot", id="upper-case-localhost"),
         pytest.param("image: 'nginx:1 --privileged'", "1:8 image", "SS-C10", "Write NAME:TAG", id="image-with-option"),
         pytest.param("image: nginx:", "1:13", "SS-Y01", "mapping values are not allowed", id="image-with-colon-at-the-end"),
         pytest.param("image: 'nginx:1\\n'", "1:8 image", "SS-C10", "is not an image's name", id="image-with-a-backslash"),
@@ -164,6 +200,7 @@ def test_an_image_that_stays_the_same_gives_no_warning(image: str) -> None:
     [
         ("nginx:1", "docker.io"),
         ("team/app:1", "docker.io"),
+        ("index.docker.io/team/app:1", "docker.io"),
         ("r.io/app:1", "r.io"),
         ("r.io:5000/app:1", "r.io:5000"),
         ("localhost/a:1", "localhost"),
@@ -223,3 +260,13 @@ def test_what_the_fleet_gives_counts_for_the_site() -> None:
     site, problems = parse_site("sites/a.yaml", b"{}", FLEET, CLOSED)
     assert problems == ()
     assert site is not None
+
+
+def test_a_site_has_at_most_as_many_containers_as_a_bridge_takes() -> None:
+    text = "replicas: 100\nservices:\n" + "".join(f"  s{n}: {{}}\n" for n in range(10))
+    assert problems_of(text + "  z: {replicas: 23}\n") == ()
+    message = "all replicas together are 1024 containers, and one network takes 1023. Write fewer."
+    assert_only(text + "  z: {replicas: 24}\n", "1:1 replicas", "SS-C13", message)
+    assert_only(
+        text + "  z: {replicas: 1000}\n", "13:7 services.z.replicas", "SS-C13", "2000 containers", Policy(limits=Limits(replicas=5000))
+    )

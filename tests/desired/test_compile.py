@@ -194,6 +194,52 @@ def test_files_that_are_not_there_or_lead_elsewhere_hold_their_site() -> None:
     assert list(desired.held) == ["a"]
 
 
+def test_what_is_mounted_a_thousand_times_is_looked_at_once() -> None:
+    """Else one small file keeps every site waiting for minutes."""
+    READS.clear()
+    many = SITE + "files: {" + ", ".join(f"/f{n}: pages" for n in range(100)) + "}\n"
+    many += "secrets: {" + ", ".join(f"S{n}: 'age:key'" for n in range(100)) + "}\n"
+    many += "services: {" + ", ".join(f"s{n}: {{}}" for n in range(100)) + "}\n"
+    pointer_like = {f"pages/{n}": f"{n} " * 40 for n in range(10, 99)}
+    desired = Compiler(Policy()).compile(revision("r", {"sites/a.yaml": many, **pointer_like}))
+    assert len(desired.problems) == 100, "one of each secret that is not there"
+    assert max(READS.values()) == 2, "the site's file, for its content and for the places of problems"
+    assert READS["r sites/a.yaml"] == 2
+    missing = many.replace(": pages", ": gone")
+    desired = Compiler(Policy()).compile(revision("r", {"sites/a.yaml": missing}))
+    assert [problem.code for problem in desired.problems] == ["SS-C25"] * 100 + ["SS-Y19"]
+    assert desired.problems[-1].message == "only the first 100 problems of this file are shown. Mend these, then look again."
+    assert list(desired.held) == ["a"]
+
+
+def test_a_site_mounts_at_most_64_mib_and_what_is_mounted_twice_counts_once() -> None:
+    mib = "x" * 2**20
+    files = {f"{folder}/{n}": mib + folder + str(n) for folder in "abcdef" for n in range(15)}
+    site = SITE + "services:\n" + "".join(f"  {name}: {{files: {{/1: a, /2: b, /3: c, /4: {name}}}}}\n" for name in "de")
+    assert [str(problem) for problem in compiled({**files, "sites/x.yaml": site}).problems] == [
+        "sites/x.yaml:5:40 files./4: with this the site mounts over 64 MiB in all. Put large content into the image or a volume."
+    ]
+    assert compiled({**files, "sites/x.yaml": site.replace("/4: e", "/4: d")}).problems == ()
+    assert compiled({**files, "sites/x.yaml": site.replace("/4: e", "/4: e/1")}).problems == ()
+
+
+def test_a_site_has_at_most_a_hundred_secrets() -> None:
+    site = SITE + "services:\n" + "".join(f"  s{n:02}: {{secrets: {{A: 'host:a{n}', B: 'host:b{n}'}}}}\n" for n in range(51))
+    assert [str(problem) for problem in compiled({"sites/a.yaml": site}).problems] == [
+        "sites/a.yaml:54:22 secrets.A: this is one secret too many for one site. Write at most 100 different ones.",
+        "sites/a.yaml:54:37 secrets.B: this is one secret too many for one site. Write at most 100 different ones.",
+    ]
+
+
+def test_warnings_that_are_too_many_hold_no_site() -> None:
+    site = "port: 80\nimage: app\nservices:\n" + "".join(f"  s{n}: {{image: app, volumes: [v:/a]}}\n" for n in range(100))
+    desired = compiled({"sites/a.yaml": site})
+    assert [problem.code for problem in desired.problems][-1] == "SS-Y19"
+    assert {problem.severity for problem in desired.problems} == {"warning"}
+    assert list(desired.sites) == ["a"]
+    assert list(compiled({"sites/a.yaml": site + "files: {/a: gone}\n"}).held) == ["a"]
+
+
 def test_a_site_file_that_is_a_link_is_held() -> None:
     desired = Compiler(Policy()).compile(revision("r", {}, {"sites/a.yaml": "../x"}))
     assert [str(problem) for problem in desired.problems] == ["sites/a.yaml is a symlink. Put the file itself into the repository."]

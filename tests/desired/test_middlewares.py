@@ -202,3 +202,24 @@ def test_tls_needs_an_entry_point() -> None:
     assert_only("tls: {certresolver: le}", "1:6 tls", "SS-C29", "[traefik] https_port", closed)
     assert problems_of("tls: false", closed) == ()
     assert problems_of("tls: true", CLOSED) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "option", "low", "high"),
+    [
+        ("buffering", "memRequestBodyBytes", 0, 16777216),
+        ("buffering", "memResponseBodyBytes", 0, 16777216),
+        ("compress", "minResponseBodyBytes", 0, 16777216),
+        ("retry", "attempts", 1, 10),
+        ("retry", "maxRequestBodyBytes", 0, 16777216),
+    ],
+)
+def test_no_site_takes_the_memory_of_traefik(kind: str, option: str, low: int, high: int) -> None:
+    """It serves all of them."""
+    needed = "attempts: 3, " if option != "attempts" and kind == "retry" else ""
+    before = f"[{{{kind}: {{{needed}{option}: "
+    for value in (low, high):
+        assert problems_of(f"middlewares: {before}{value}}}}}]") == ()
+    for value in (low - 1, high + 1, 10**15):
+        place = f"1:{14 + len(before)} middlewares[0].{kind}.{option}"
+        assert_only(f"middlewares: {before}{value}}}}}]", place, "SS-C13", f"{value} is out of range. Write a number from {low} to {high}.")

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from reconciler.desired.middlewares import flat
-from reconciler.desired.parse import merged_services, parse_fleet, parse_site, place_of
+from reconciler.desired.parse import merged_services, parse_fleet, parse_site
+from reconciler.desired.places import Places
 from reconciler.desired.site import Fleet, Healthcheck, LoadBalancer, Rollout, ServiceKeys, Site, Sticky, Tls, Ulimit
 from tests.desired.rows import CLOSED, FLEET
 
@@ -232,7 +233,7 @@ def test_other_spellings_of_a_file(text: str) -> None:
 
 def test_the_place_of_a_key_for_problems_found_later() -> None:
     data = EXAMPLE.encode()
-    assert place_of(data, ("services", "a", "files", "/usr/share/nginx/html")) == (8, 50)
-    assert place_of(data, ("services", "a", "image"), ("image",)) == (3, 8)
-    assert place_of(data, ("services", "z")) == (0, 0)
-    assert place_of(b"\xff", ("image",)) == (0, 0)
+    assert Places(lambda: data).of(("services", "a", "files", "/usr/share/nginx/html")) == (8, 50)
+    assert Places(lambda: data).of(("services", "a", "image"), ("image",)) == (3, 8)
+    assert Places(lambda: data).of(("services", "z")) == (0, 0)
+    assert Places(lambda: b"\xff").of(("image",)) == (0, 0)

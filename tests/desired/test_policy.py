@@ -105,6 +105,7 @@ def test_what_lies_inside_them_is_right(text: str) -> None:
         ("nginx:1.*", "nginx:1.27", "nginx:2"),
         ("docker.io/library/nginx", "nginx:1", "team/nginx:1"),
         ("docker.io/library/nginx", "docker.io/library/nginx:1", "r.io/library/nginx:1"),
+        ("nginx", "index.docker.io/library/nginx:1", "index.r.io/library/nginx:1"),
         ("team/*", "docker.io/team/app:1", "ghcr.io/team/app:1"),
         ("ghcr.io/team/*", "ghcr.io/team/app:1" + DIGEST, "ghcr.io/teams/app:1"),
         ("r.io:5000/*", "r.io:5000/a/b:1", "r.io/a/b:1"),

@@ -119,3 +119,17 @@ def test_a_value_prints_itself_redacted() -> None:
     assert f"{value} {value!r} {[value]} {(('A', value),)}".count("***") == 4
     assert MARK not in f"{value} {value!r} {[value]}"
     assert value.reveal() == MARK.encode()
+
+
+def test_each_secret_is_asked_for_once_however_many_services_have_it() -> None:
+    asked: list[str] = []
+
+    class Counting(Vault):
+        def digest(self, site: str, source: str, revision: Revision) -> str:
+            asked.append(source)
+            return super().digest(site, source, revision)
+
+    site = SITE + "secrets: {A: 'host:a', B: 'host:gone'}\nservices: {x: {}, y: {}, z: {}}\n"
+    desired = Compiler(Policy(), Counting(**{"host:a": "1"})).compile(revision("r", {"sites/shop.yaml": site}))
+    assert asked == ["host:a", "host:gone"]
+    assert [problem.key for problem in desired.problems] == ["secrets.B"]

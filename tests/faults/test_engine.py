@@ -13,6 +13,7 @@ from lab.own_engine import OwnEngine, own_engine
 from reconciler.desired.spec import ContainerSpec, NewContainer
 from reconciler.errors import EngineError
 from reconciler.world.docker import DockerEngine
+from tests.commands.said_by import said_by
 from tests.faults.shop import Shop, a_shop
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("own-engine")]
@@ -47,6 +48,17 @@ def test_an_engine_that_lets_containers_live_is_restarted(shop: Shop, engine: Ow
         shop.settled(commit)
         assert back < len(shop.host.log())
     assert load.seen.lost == []
+
+
+def test_who_watches_goes_on_watching_while_the_engine_is_restarted(shop: Shop, engine: OwnEngine) -> None:
+    with said_by(shop.host, "status", "--watch") as lines:
+        until(lambda: any("shop" in line and "synced" in line for line in lines), "it shows the site", 30)
+        engine.stop()
+        until(lambda: any(line.startswith("cannot ") for line in lines), "it says that the engine is gone", 30)
+        seen = len(list(lines))
+        engine.start(live_restore=True)
+        until(lambda: any("shop" in line and "synced" in line for line in list(lines)[seen:]), "it shows the site again", 40)
+        assert not any("event" in line for line in lines), "the log is not for whoever watches"
 
 
 def test_an_engine_killed_in_mid_rollout(shop: Shop, engine: OwnEngine) -> None:

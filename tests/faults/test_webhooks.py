@@ -76,21 +76,28 @@ def test_a_flood_costs_no_memory_no_request_and_no_pass(host: Host, site_text: S
     assert sorted(row["status"] for row in refused) == [401, 413], "each reason is said once"
 
 
-def test_a_commit_gets_its_status_at_the_forge(host: Host, site_text: SiteText) -> None:
-    """Pending and live; then a release that cannot start: failure with the reason, while the old one serves on."""
-    with a_forge("github") as forge:
-        place = {"SHIPSTONE_FORGE__API": forge.url, "SHIPSTONE_FORGE__REPOSITORY": "team/desired-state", "SHIPSTONE_FORGE__TOKEN": TOKEN}
+@pytest.mark.parametrize(("kind", "failure"), [("github", "failure"), ("gitlab", "failed"), ("gitea", "failure")])
+def test_a_commit_gets_its_status_at_the_forge(host: Host, site_text: SiteText, kind: str, failure: str) -> None:
+    """Pending and live, and a healing is no news; then a release that cannot start: failure with the reason, and the old one serves on."""
+    page = "https://shipstone.example.com/"
+    with a_forge(kind) as forge:
+        place = {"API": forge.url, "REPOSITORY": "team/desired-state", "TOKEN": TOKEN, "KIND": kind, "PAGE_URL": page}
+        environment = {f"SHIPSTONE_FORGE__{key}": value for key, value in place.items()}
         first = host.repository.commit({"sites/shop.yaml": site_text("one")}, "create")
-        host.start_daemon(SHIPSTONE_WEBHOOKS__SECRET=SECRET, SHIPSTONE_FORGE__KIND="github", **place)
+        host.start_daemon(SHIPSTONE_WEBHOOKS__SECRET=SECRET, **environment)
         until(lambda: forge.states(first) == ["pending", "success"], "the first commit is live, and its status says so", 60)
+        host.api.remove_container(host.containers("shop")[0]["Id"], force=True)
+        until(lambda: host.containers("shop", running=True) and host.converged(first), "it is healed", 60)
         broken = host.repository.commit({"sites/shop.yaml": site_text("two") + "entrypoint: [/nowhere]\n"}, "break")
         tell(host, SECRET)
-        until(lambda: forge.states(broken)[-1:] == ["failure"], "the second commit failed, and its status says so", 90)
+        until(lambda: forge.states(broken)[-1:] == [failure], "the second commit failed, and its status says so", 90)
         assert forge.taken[-1][1]["description"].startswith("shop: ")
         assert host.get("shop.test.local") == (200, "one")
         wrong = host.repository.commit({"sites/shop.yaml": site_text("three") + "nonsense: 1\n"}, "no YAML for us")
         tell(host, SECRET)
-        until(lambda: forge.states(wrong)[-1:] == ["failure"], "the third commit is held, and its status says so", 60)
+        until(lambda: forge.states(wrong)[-1:] == [failure], "the third commit is held, and its status says so", 60)
         assert forge.taken[-1][1]["description"].startswith("sites/shop.yaml:")
         assert forge.wrong == []
+        assert forge.states(first) == ["pending", "success"]
+        assert {body["target_url"] for _, body in forge.taken} == {page}
         assert TOKEN not in host.log_file.read_text()

@@ -1,7 +1,9 @@
 """Faults: a hand (rm -f, stop, pause, kill, network disconnect, update --memory, rename); the network removed; a foreign container takes
 our name; the store deleted or broken. Each is named as drift or in an error, and healed; healing itself loses nothing."""
 
+import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -57,6 +59,25 @@ def test_what_a_hand_does_to_a_replica_is_named_and_healed(fresh: Shop, how: str
     with Load(shop.host.web, shop.name, clients=4) as load:
         until(lambda: load.seen.sent > 100, "requests after it was healed", 30)
     assert load.seen.lost == []
+
+
+def test_a_replica_that_crashes_takes_no_requests_before_it_answers_again(fresh: Shop) -> None:
+    """The engine starts it anew by its restart policy, and Traefik would route to it at once. What is lost was sent before Traefik took
+    the pin to the other one."""
+    shop = fresh
+    commit = shop.release(boot=5000)
+    shop.settled(commit)
+    victim = shop.host.api.inspect_container(min(shop.ids()))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        os.kill(victim["State"]["Pid"], signal.SIGKILL)
+        pin = f"{shop.host.instance}-shop-pin-"
+        until(lambda: any(row["name"].startswith(pin) for row in shop.host.traefik("http/routers") or ()), "Traefik has a pin", 10)
+        pinned = time.time()
+        again = shop.host.api.inspect_container(victim["Id"])
+        assert (again["State"]["Running"], again["RestartCount"]) == (True, 1)
+        shop.settled(commit)
+    assert [row for row in load.seen.lost if row.at - row.took > pinned] == []
+    assert load.seen.last[shop.version] > pinned
 
 
 def test_a_network_that_was_removed_is_made_anew(fresh: Shop) -> None:

@@ -11,7 +11,6 @@ from lab.host import until
 from structlog.testing import capture_logs
 
 from reconciler import wiring
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
@@ -32,13 +31,15 @@ ONE, TWO = "1" * 40, "2" * 40
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", ONE, ("blog.example.org",), 1, 1, asked="aaaa")
 SHOP = replace(BLOG, name="shop", release="bbbb", asked="bbbb")
 COMING = replace(SHOP, sync="out-of-sync", steps=(Wait("bbbb", "until every replica is ready"),))
+NOT_FOUND = "cannot pull nginx:9: not found."
 COMMIT = Difference("web", "", "image", "two", "one", "commit")
 DRIFT = replace(COMMIT, cause="drift")
 DESIRED = Desired(ONE, {"blog": None, "shop": None})  # type: ignore[dict-item]  only their number counts here
 
 
-def plan(*sites: SitePlan, busy: tuple[str, ...] = (), failed: tuple[FailedRelease, ...] = ()) -> Plan:
-    memory = Memory(failed={row.site: row for row in failed})
+def plan(*sites: SitePlan, busy: tuple[str, ...] = (), failed: tuple[FailedRelease, ...] = (), trouble: str = "") -> Plan:
+    """`trouble`: what stopped the last steps of shop."""
+    memory = Memory(failed={row.site: row for row in failed}, troubles={"shop": ("bbbb", trouble)} if trouble else {})
     return Plan({site.name: site for site in sites}, memory, network=True, busy=frozenset(busy))
 
 
@@ -47,54 +48,50 @@ PROBLEM = Problem("sites/shop.yaml", 7, 3, "ports[0]", "SS-Y03", "YAML read 22:2
 
 
 @pytest.mark.parametrize(
-    ("found", "desired", "failing", "said"),
+    ("found", "desired", "said"),
     [
-        (plan(BLOG, SHOP), DESIRED, {}, Verdict("success", "2 sites are live")),
-        (plan(BLOG, COMING), DESIRED, {}, Verdict("pending", "being deployed: shop")),
-        (plan(BLOG, busy=("shop",)), DESIRED, {}, Verdict("pending", "being deployed: shop")),
-        (replace(plan(), network=False), replace(DESIRED, sites={}), {}, Verdict("pending", "being deployed")),
+        (plan(BLOG, SHOP), DESIRED, Verdict("success", "2 sites are live")),
+        (plan(BLOG, COMING), DESIRED, Verdict("pending", "being deployed: shop")),
+        (plan(BLOG, busy=("shop",)), DESIRED, Verdict("pending", "being deployed: shop")),
+        (replace(plan(), network=False), replace(DESIRED, sites={}), Verdict("pending", "being deployed")),
         (
             plan(BLOG, replace(SHOP, sync="suspended", message="suspended", differences=(COMMIT,))),
             DESIRED,
-            {},
             Verdict("success", "2 sites are live; suspended: shop"),
         ),
-        (plan(BLOG, replace(SHOP, sync="out-of-sync", differences=(DRIFT,))), DESIRED, {}, Verdict("success", "2 sites are live")),
+        (plan(BLOG, replace(SHOP, sync="out-of-sync", differences=(DRIFT,))), DESIRED, Verdict("success", "2 sites are live")),
         (
             plan(BLOG, replace(SHOP, sync="out-of-sync", differences=(COMMIT,), message="rolled back to cccc")),
             DESIRED,
-            {},
             Verdict("failure", "shop: rolled back to cccc"),
         ),
         (
             plan(BLOG, COMING, failed=(FAILED,)),
             DESIRED,
-            {},
             Verdict("failure", "shop: release bbbb failed: not ready within 20 s: bind: address in use"),
         ),
-        (plan(BLOG, COMING, failed=(replace(FAILED, release="before"),)), DESIRED, {}, Verdict("pending", "being deployed: shop")),
+        (plan(BLOG, COMING, failed=(replace(FAILED, release="before"),)), DESIRED, Verdict("pending", "being deployed: shop")),
         (
-            plan(BLOG, busy=("shop",)),
+            plan(BLOG, COMING, busy=("shop",), trouble=NOT_FOUND),
             DESIRED,
-            {"shop": "cannot pull nginx:9: not found."},
-            Verdict("failure", "shop: cannot pull nginx:9: not found."),
+            Verdict("failure", f"shop: {NOT_FOUND}"),
         ),
+        (plan(BLOG, SHOP, trouble=NOT_FOUND), DESIRED, Verdict("success", "2 sites are live")),
+        (plan(BLOG, replace(COMING, asked="cccc"), trouble=NOT_FOUND), DESIRED, Verdict("pending", "being deployed: shop")),
         (
             plan(BLOG, replace(SHOP, sync="held", message="its removal waits: 2 of 3 sites would go")),
             DESIRED,
-            {},
             Verdict("failure", "shop: its removal waits: 2 of 3 sites would go"),
         ),
         (
             plan(BLOG, COMING),
             replace(DESIRED, problems=(PROBLEM, replace(PROBLEM, line=9), replace(PROBLEM, severity="warning"))),
-            {},
             Verdict("failure", "sites/shop.yaml:7:3 ports[0]: YAML read 22:22 as 1342. (1 more)"),
         ),
     ],
 )
-def test_what_is_said(found: Plan, desired: Desired, failing: dict[str, str], said: Verdict) -> None:
-    assert verdict(found, desired, failing) == said
+def test_what_is_said(found: Plan, desired: Desired, said: Verdict) -> None:
+    assert verdict(found, desired) == said
 
 
 @pytest.fixture
@@ -134,13 +131,55 @@ def test_pending_then_live(teller: CommitStatus, there: TestForge) -> None:
 
 def test_an_error_is_said_and_taken_back(teller: CommitStatus, there: TestForge) -> None:
     fetch(teller, ONE)
-    teller.did(Outcome("shop", error="cannot pull nginx:9: not found."))
-    passes(teller, plan(BLOG, busy=("shop",)))
+    passes(teller, plan(BLOG, COMING))
+    passes(teller, plan(BLOG, busy=("shop",), trouble=NOT_FOUND))
     until(lambda: there.states()[-1:] == ["failure"], "failure is said", 10)
-    assert there.taken[-1][1]["description"] == "shop: cannot pull nginx:9: not found."
-    teller.did(Outcome("shop"))
+    assert there.taken[-1][1]["description"] == f"shop: {NOT_FOUND}"
     passes(teller, plan(BLOG, SHOP))
     until(lambda: there.states()[-1:] == ["success"], "success is said", 10)
+
+
+HEALED = replace(SHOP, sync="out-of-sync", differences=(DRIFT,), steps=COMING.steps)
+RESTARTED = replace(COMING, release="bbbbr1", asked="bbbbr1")
+RETRIED = replace(COMING, differences=(COMMIT,))
+
+
+@pytest.mark.parametrize("moved", [HEALED, RESTARTED])
+def test_a_site_that_the_commit_does_not_move_is_no_news(teller: CommitStatus, there: TestForge, moved: SitePlan) -> None:
+    """However often it is healed or restarted after the last word about its commit, and although its network is made again."""
+    fetch(teller, ONE)
+    passes(teller, plan(BLOG, SHOP))
+    until(lambda: there.states()[-1:] == ["success"], "success is said", 10)
+    said = there.states()
+    for _ in range(3):
+        for found in (plan(BLOG, moved), plan(BLOG, busy=("shop",)), plan(BLOG, moved), replace(plan(BLOG, SHOP), network=False)):
+            passes(teller, found)
+        passes(teller, plan(BLOG, SHOP))
+    teller.close()
+    assert there.states() == said
+
+
+def test_a_failure_after_success_is_said_and_so_is_the_retry(teller: CommitStatus, there: TestForge) -> None:
+    """A healing of another site between them is not."""
+    fetch(teller, ONE)
+    passes(teller, plan(BLOG, SHOP))
+    until(lambda: there.states()[-1:] == ["success"], "success is said", 10)
+    passes(teller, plan(BLOG, HEALED))
+    passes(teller, plan(BLOG, busy=("shop",), trouble=NOT_FOUND))
+    until(lambda: there.states()[-1:] == ["failure"], "a healing that cannot be done is said", 10)
+    said = there.states()
+    fell_back = replace(SHOP, sync="out-of-sync", differences=(COMMIT,))
+    passes(teller, plan(BLOG, fell_back, failed=(FAILED,)))
+    until(lambda: len(there.states()) == len(said) + 1, "that a release failed is said", 10)
+    healing = replace(HEALED, name="blog", asked="aaaa")
+    passes(teller, plan(healing, fell_back, failed=(FAILED,)))
+    passes(teller, plan(BLOG, RETRIED))
+    until(lambda: there.states()[-1:] == ["pending"], "it is tried again", 10)
+    passes(teller, plan(BLOG, busy=("shop",)))
+    passes(teller, plan(BLOG, COMING))
+    passes(teller, plan(BLOG, SHOP))
+    until(lambda: there.states()[-1:] == ["success"], "it is live", 10)
+    assert there.states() == [*said, "failure", "pending", "success"]
 
 
 def test_what_is_live_at_once_is_said_once(there: TestForge) -> None:

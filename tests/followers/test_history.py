@@ -11,12 +11,12 @@ from reconciler.followers.follower import Pass
 from reconciler.followers.history import TIDY, History
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
-from reconciler.planning.events import newest_first
+from reconciler.planning.events import Event, newest_first
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Stop, Wait
-from reconciler.world.history_store import DAY, HistoryStore
+from reconciler.world.history_store import DAY, LONGEST, MOST, HistoryStore
 from reconciler.world.store import VERSION, Store
 
 DESIRED = Desired("c1", {})
@@ -47,7 +47,7 @@ def test_a_revision_is_written_once_also_after_a_restart(tmp_path: Path) -> None
     (row,) = store.history.events()
     assert (row.kind, row.commit, row.what, row.more["author"], row.more["committed_at"]) == ("revision", "c1", "create", "Ada", 900.0)
     a_history(store).fetched(replace(revision, id="c2"), replace(DESIRED, revision="c2"))
-    assert list(store.history.revisions()) == ["c1", "c2"]
+    assert list(store.history.revisions({"c1", "c2", "c3"})) == ["c1", "c2"]
 
 
 def test_a_plan_is_written_when_it_changes_and_the_rest_once(tmp_path: Path) -> None:
@@ -131,6 +131,35 @@ def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:
     history.passed(a_pass(replace(REST, differences=(DRIFT,)), at=later))
     assert {row.kind for row in store.history.events(limit=1000)} <= {"error", "rest"}
     assert len(store.history.open_drift()) == 1
+
+
+def test_revisions_that_sites_run_and_the_newest_are_kept_however_old(tmp_path: Path) -> None:
+    """By age and by rows; while its site is worked on, too. A pass of chosen sites does not know what the others run."""
+    store = Store(tmp_path / "s.db")
+    history = History(store.history, keep_days=1.0, keep_rows=5, wall=lambda: 1000.0)
+    commits = {"c0", "c1", "c2"}
+    for commit in sorted(commits):
+        history.fetched(Revision(commit, {}, lambda _: b"", "Ada", "create"), Desired(commit, {}))
+    history.passed(replace(a_pass(at=1000.0 + 2 * DAY), whole=False))
+    assert store.history.revisions(commits).keys() == commits
+    for n in range(10):
+        history.did(Outcome(f"s{n}", error="x"))
+    history.passed(a_pass(replace(REST, commit="c0"), at=1000.0 + 2 * DAY))
+    history.passed(a_pass(busy=frozenset({"shop"}), at=1000.0 + 3 * DAY))
+    assert store.history.revisions(commits).keys() == {"c0", "c1"}
+    history.passed(a_pass(at=1000.0 + 4 * DAY))
+    assert store.history.revisions(commits).keys() == {"c1"}
+
+
+def test_one_row_is_bounded_however_much_it_has_to_tell(tmp_path: Path) -> None:
+    """What was said first is kept; numbers are."""
+    store = Store(tmp_path / "s.db")
+    for more in ({"log": ["x" * 5000] * 100}, {"steps": [""] * 50_000}, {"author": "y" * 50_000, "committed_at": 900.0}):
+        store.history.record([Event(1.0, "failed", "shop", what="z" * 50_000, more=more)])
+    author, steps, log = store.history.events()
+    assert all(len(row.what) + len(str(list(row.more.values()))) < 5 * LONGEST + 60 for row in (author, log))
+    assert (log.more["log"][0], author.more["committed_at"]) == ("x" * 5000, 900.0)
+    assert len(steps.more["steps"]) == MOST
 
 
 def test_a_full_disk_costs_rows_and_nothing_else(tmp_path: Path) -> None:

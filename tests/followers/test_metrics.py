@@ -1,15 +1,8 @@
-"""Metrics: what is counted, what is there now, and that documents, alert rules and dashboard name only what exists."""
+"""Metrics: what is counted, and what is there now."""
 
-import json
-import re
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import yaml
-from prometheus_client import CollectorRegistry, generate_latest
-
-from reconciler.apply import Outcome
+from reconciler.apply import Outcome, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
@@ -18,6 +11,7 @@ from reconciler.followers.metrics import Metrics
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.foreign import Claim
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Wait
@@ -26,8 +20,6 @@ from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics_route
 from tests.web.asked import asking
 
-MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
-PAGE = MONITORING.with_suffix(".md").read_text(encoding="utf-8")
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", "c1", ("blog.test",), 2, 2)
 MOVING = replace(BLOG, sync="out-of-sync", health="progressing", release="bbbb", steps=(Wait("ready", "blog"),))
 BY_COMMIT = Difference("web", "", "image", "app:2", "app:1", "commit")
@@ -123,12 +115,41 @@ def test_drift_problems_removals_and_the_queue_are_as_they_are_now() -> None:
     assert value(metrics, "site_release_failed", site="blog", release="bbbb") is None
 
 
+def test_drift_around_the_sites_and_claims_of_strangers_are_as_they_are_now() -> None:
+    metrics = at_rest([1000.0])
+    assert (value(metrics, "host_drift"), value(metrics, "foreign_claims")) == (0, 0)
+    done = a_pass(BLOG)
+    claim = Claim("other", "blog", "Host(`blog.test`)", "blog.test", "blog")
+    metrics.passed(replace(done, plan=replace(done.plan, host=(BY_HAND, BY_HAND), foreign=(claim,))))
+    assert (value(metrics, "host_drift"), value(metrics, "foreign_claims")) == (2, 1)
+
+
+def test_the_queue_is_asked_whenever_metrics_are() -> None:
+    metrics = at_rest([1000.0])
+    assert value(metrics, "sites_backing_off") == 0
+    metrics.queue = lambda: Queue(backing_off=1, steps=2, pulls=3)
+    assert value(metrics, "sites_backing_off") == 1
+    assert (value(metrics, "jobs_queued", kind="steps"), value(metrics, "jobs_queued", kind="pulls")) == (2, 3)
+
+
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
     metrics = at_rest([1000.0])
     metrics.not_fetched("no route")
     metrics.not_passed("no engine")
     assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "last_pass_timestamp_seconds")) == (1000, 1000)
     assert (value(metrics, "fetch_failures_total"), value(metrics, "pass_failures_total")) == (1, 1)
+
+
+def test_before_the_source_answers_its_silence_counts_from_the_start() -> None:
+    """What was taken before a start is begun with, and is no answer."""
+    now = [1000.0]
+    metrics = Metrics(lambda: now[0])
+    assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "last_pass_timestamp_seconds")) == (1000, 1000)
+    now[0] = 1100.0
+    metrics.fetched(replace(REVISION, kept=True), Desired("c1", {}))
+    assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "revision_info", commit="c1")) == (1000, 1)
+    metrics.fetched(REVISION, Desired("c1", {}))
+    assert value(metrics, "last_fetch_timestamp_seconds") == 1100
 
 
 def test_a_thousand_sites_are_a_bounded_number_of_series() -> None:
@@ -148,88 +169,6 @@ def test_it_is_served_as_prometheus_reads_it() -> None:
         other = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
         assert other.headers["content-type"].startswith("application/openmetrics-text")
         assert other.text.endswith("# EOF\n")
-
-
-def families() -> dict[str, str]:
-    """Name as it is asked for (`_total` where it counts) → type, of everything there can be."""
-    metrics = at_rest([1000.0])
-    metrics.engine_call("list", 0.01, failed=True)
-    metrics.did(Outcome("blog", ((Pull("app:2", "new"), 3.0),)))
-    found = dict(re.findall(r"^# TYPE (shipstone_\w+) (\w+)$", generate_latest(metrics.registry).decode(), re.MULTILINE))
-    return {name: kind for name, kind in found.items() if not name.endswith("_created")}
-
-
-def series() -> set[str]:
-    """Every name that a query may hold."""
-    endings = {"histogram": ("_bucket", "_sum", "_count"), "gauge": ("",), "counter": ("",)}
-    return {f"{name}{ending}" for name, kind in families().items() for ending in endings[kind]}
-
-
-def test_names_are_as_prometheus_has_them() -> None:
-    for name, kind in families().items():
-        assert name.endswith("_total") == (kind == "counter"), name
-        if kind == "histogram" or "lag" in name:
-            assert name.endswith("_seconds"), name
-
-
-def test_every_metric_is_in_the_document_with_its_type() -> None:
-    rows = dict(re.findall(r"^\| `(shipstone_\w+)(?:\{[^`]*\})?` \| (\w+) \| .+ \|$", PAGE, re.MULTILINE))
-    assert rows == families()
-
-
-def test_labels_in_the_document_are_those_that_there_are() -> None:
-    metrics = at_rest([1000.0])
-    metrics.engine_call("list", 0.01, failed=True)
-    metrics.did(Outcome("blog", ((Pull("app:2", "new"), 3.0),)))
-    metrics.passed(a_pass(BLOG, failed={"blog": FailedRelease("blog", "bbbb", "exited", 1.0)}))
-    written = dict(re.findall(r"^\| `(shipstone_\w+)\{([^`]*)\}` ", PAGE, re.MULTILINE))
-    assert written == {name: ", ".join(labels) for name, labels in _labels(metrics.registry) if labels}
-
-
-def _labels(registry: CollectorRegistry) -> Iterator[tuple[str, list[str]]]:
-    endings = {"counter": "_total", "info": "_info"}
-    for family in registry.collect():
-        if family.name.startswith("shipstone_") and family.samples:
-            yield family.name + endings.get(family.type, ""), [key for key in family.samples[0].labels if key != "le"]
-
-
-def queries() -> list[tuple[str, str]]:
-    """(where, expression) of the alert rules and of the dashboard."""
-    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))
-    board = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8"))
-    found = [(rule["alert"], rule["expr"]) for group in rules["groups"] for rule in group["rules"]]
-    found += [(panel["title"], target["expr"]) for panel in board["panels"] for target in panel.get("targets", ())]
-    return found + [
-        (variable["name"], variable["query"]["query"]) for variable in board["templating"]["list"] if "query" in variable["query"]
-    ]
-
-
-def test_alerts_and_dashboard_ask_only_for_what_exists() -> None:
-    known, asked = series(), queries()
-    assert len(asked) > 20
-    for where, expression in asked:
-        names = set(re.findall(r"\bshipstone_\w+", expression))
-        assert names, where
-        assert names <= known, f"{where}: {sorted(names - known)}"
-
-
-def test_every_alert_says_what_is_wrong_and_is_in_the_document() -> None:
-    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))
-    for group in rules["groups"]:
-        for rule in group["rules"]:
-            assert rule["labels"]["severity"] in ("warning", "critical")
-            assert rule["annotations"]["summary"]
-            assert f"`{rule['alert']}`" in PAGE
-
-
-def test_every_panel_of_the_dashboard_lies_on_its_grid() -> None:
-    """None over another, each with an id and a data source of its own."""
-    panels = json.loads((MONITORING / "dashboard.json").read_text(encoding="utf-8"))["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    taken: set[tuple[int, int]] = set()
-    for panel in panels:
-        place = panel["gridPos"]
-        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
-        assert max(x for x, _ in cells) < 24
-        assert not cells & taken, panel["title"]
-        taken |= cells
+        for kind in ("application/openmetrics-text", "text/plain"):
+            odd = client.get("/metrics", headers={"Accept": f"{kind}; version=x"})
+            assert (odd.status_code, odd.headers["content-type"]) == (200, plain.headers["content-type"])

@@ -383,27 +383,85 @@ def test_a_message_has_a_bound_and_no_control_characters() -> None:
     assert notice.body.endswith("and 985 more")
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(["drift", "failed", "rest"]), st.floats(1, 1200)), max_size=60))
-def test_what_comes_and_goes_is_said_at_most_once_an_hour(history: list[tuple[str, float]]) -> None:
-    """And that it is over no more often than that it is there."""
+def held(why: str) -> SitePlan:
+    return rests("shop", sync="held", message=f"sites/shop.yaml:1:1 {why}")
+
+
+def test_reasons_that_alternate_are_said_once_an_hour_each_and_a_new_one_at_once() -> None:
+    """Also by the next process; and none of them lasts as long as news are gathered at first."""
     people = at_rest("shop")
+    for why in ("one", "two") * 3:
+        people.look(held(why), after=notices.GATHER / 2)
+    assert len(people.heard) == 1
+    for why in ("one", "two") * 2:
+        people.look(held(why), after=600)
+        people.restart()
+    assert len(people.heard) == 2
+    people.look(held("three"))
+    people.wait(notices.GATHER)
+    assert sorted(notice.title.rpartition(" ")[2] for notice in people.heard[:2]) == ["one", "two"]
+    assert people.last.title == "shop is held as it runs: sites/shop.yaml:1:1 three"
+    people.look(held("one"))
+    people.restart()
+    people.look(rests("shop"))
+    people.wait(10)
+    assert [notice.title.count("over after") for notice in people.heard] == [0, 0, 0, 1]
+
+
+def test_an_end_is_said_by_the_next_process_too_where_another_reason_was_never_said() -> None:
+    people = at_rest("shop")
+    people.look(held("one"))
+    people.wait(notices.GATHER)
+    people.look(held("two"))
+    people.restart()
+    people.look(rests("shop"))
+    people.wait(10)
+    assert people.last.title.startswith("shop is held as it runs: sites/shop.yaml:1:1 two: over after")
+
+
+def test_whoever_claims_a_host_name_again_and_again_is_said_once_an_hour() -> None:
+    """By a container with another name each time; what another one claims besides is news."""
+    people = at_rest("shop")
+    claim = Claim("", "r", "Host(`shop.test`)", "shop.test", "shop")
+    for number in range(100):
+        people.look(rests("shop"), foreign=(replace(claim, container=f"random_{number}"),), after=10)
+        people.look(rests("shop"), foreign=() if number % 3 else (replace(claim, container=f"next_{number}"),), after=10)
+    first, over = (notice.title for notice in people.heard)
+    assert first.startswith("random_0 is not Shipstone's and claims shop.test of site shop")
+    assert ": over after " in over
+    both = (replace(claim, container="a"), replace(claim, container="b"), replace(claim, container="b", host="www.shop.test"))
+    people = at_rest("shop")
+    people.look(rests("shop"), foreign=both)
+    people.wait(10)
+    (notice,) = people.heard
+    assert notice.title == "2 warnings"
+    assert notice.body.splitlines()[1] == "  and 1 more"
+
+
+WHAT = {"drift": "(drift)", "failed": "failed:", "one": "1:1 one", "two": "1:1 two"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([*WHAT, "rest"]), st.floats(1, 1200)), max_size=60))
+def test_what_comes_and_goes_is_said_at_most_once_an_hour(history: list[tuple[str, float]]) -> None:
+    """And that it is over no more often than that it is there, whatever its reason is by then."""
+    people = at_rest("shop")
+    sites = {"drift": rests("shop", differences=(BY_HAND,)), "failed": fell_back(), "one": held("one"), "two": held("two")}
     for what, after in history:
-        site = {"drift": rests("shop", differences=(BY_HAND,)), "failed": fell_back(), "rest": rests("shop")}[what]
-        people.look(site, after=after, failed=failed() if what == "failed" else {})
-    for word in ("(drift)", "failed:"):
-        there: list[float] = []
+        people.look(sites.get(what, rests("shop")), after=after, failed=failed() if what == "failed" else {})
+    for words in (["drift"], ["failed"], ["one", "two"]):
+        said_at: dict[str, float] = {}
+        owed = False
         for notice, at in zip(people.heard, people.heard_at, strict=True):
             for line in (notice.title, *notice.body.splitlines()):
-                if word not in line:
-                    continue
-                healed = ": put right after" in line  # which may be all that is said of it
-                if ": over after" in line or (healed and there and there[-1] > 0):
-                    assert there[-1] > 0, "its end was said already"
-                    there.append(-there.pop())
-                else:
-                    assert not there or at - abs(there[-1]) >= HOUR
-                    there.append(-at if healed else at)
+                for word in (word for word in words if WHAT[word] in line):
+                    healed = ": put right after" in line  # which may be all that is said of it
+                    if ": over after" in line or (healed and owed):
+                        assert owed, "its end was said already"
+                        owed = False
+                    else:
+                        assert at - said_at.get(word, -HOUR) >= HOUR
+                        said_at[word], owed = at, not healed
 
 
 def test_times_are_said_as_people_do() -> None:

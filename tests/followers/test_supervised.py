@@ -12,9 +12,11 @@ from reconciler import wiring
 from reconciler.daemon import Daemon
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, SourceError
+from reconciler.followers.follower import Follower
 from reconciler.planning.observed import Container
 from reconciler.reconcile import Reconciler
 from reconciler.settings import EngineSettings, Settings, StateSettings, TraefikSettings
+from reconciler.web.latest import Latest
 from reconciler.world.memory import MemoryEngine
 from reconciler.world.systemd import Notifier
 
@@ -65,13 +67,15 @@ def engine() -> Iterator[HangingEngine]:
     made.over.set()
 
 
-def run(tmp_path: Path, engine: MemoryEngine, source: Away, channel: socket.socket) -> tuple[Daemon, threading.Thread, Reconciler]:
+def run(
+    tmp_path: Path, engine: MemoryEngine, source: Away, channel: socket.socket, *followers: Follower
+) -> tuple[Daemon, threading.Thread, Reconciler]:
     settings = Settings(
         engine=EngineSettings(socket="unix:///nowhere"),
         traefik=TraefikSettings(api="http://127.0.0.1:1", dynamic_dir=str(tmp_path / "dynamic")),
         state=StateSettings(dir=str(tmp_path / "state")),
     )
-    reconciler = wiring.reconciler_of(settings)
+    reconciler = wiring.reconciler_of(settings, followers=followers)
     reconciler.world = replace(reconciler.world, engine=engine)
     daemon = Daemon(reconciler, source, 60.0, notifier=Notifier(channel.getsockname(), EVERY))
     thread = threading.Thread(target=daemon.run, daemon=True)
@@ -122,10 +126,14 @@ def test_a_loop_that_hangs_feeds_nobody(tmp_path: Path, engine: HangingEngine, c
 
 
 def test_without_the_git_server_it_begins_with_what_was_taken_last(tmp_path: Path, engine: HangingEngine, channel: socket.socket) -> None:
+    """And whoever follows knows that the server is away all the same."""
     kept = Revision("abc", {}, lambda path: path.encode())
-    daemon, thread, reconciler = run(tmp_path, engine, Away(kept), channel)
-    while reconciler.desired is None:
+    latest = Latest()
+    daemon, thread, reconciler = run(tmp_path, engine, Away(kept), channel, latest)
+    while latest.now.done is None or not latest.now.not_fetched:
         channel.recv(100)
+    assert reconciler.desired is not None
     assert reconciler.desired.revision == "abc"
+    assert (latest.now.not_fetched, latest.now.fetched_at) == ("cannot fetch: no route", 0.0)
     daemon.stop()
     thread.join(10)

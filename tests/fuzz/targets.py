@@ -4,19 +4,25 @@
 Hypothesis runs them shortly in every test run, Atheris for long behind `scripts/test --soak`. Both begin with the files in corpus/.
 """
 
+import hashlib
 import json
 import re
+import resource
+import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reconciler.desired.codes import CODES
+from reconciler.desired.compile import Compiler
+from reconciler.desired.file_text import MAX_BYTES
 from reconciler.desired.hosts_file import block_in, hosts_block, with_block
 from reconciler.desired.names import host_name
 from reconciler.desired.parse import merged_services, parse_fleet, parse_site, site_name
 from reconciler.desired.policy import Policy
-from reconciler.desired.problem import Problem
+from reconciler.desired.problem import MOST, Problem
 from reconciler.desired.refusal import Refusal
+from reconciler.desired.revision import Entry, Revision
 from reconciler.desired.site import Fleet, ServiceKeys, Site
 from reconciler.desired.traefik_toml import TraefikStatic, traefik_toml
 from reconciler.errors import ShipstoneError, SourceError
@@ -32,6 +38,11 @@ FLEET = Fleet(domain="shipstone.local", defaults=ServiceKeys(image="nginx:1.27-a
 CLOSED = Policy()
 LONGEST = 1000
 """Characters of a problem, whatever was written."""
+MOST_SECONDS = 1.0
+"""Of the processor, for one whole compile."""
+MOST_MEMORY = 128 * 2**10
+"""KiB that one compile may add."""
+FILES = {"shipstone.yaml": b"domain: shipstone.local\n", "b": b"x", **{f"d/{n}": b"x" * 130 for n in range(2000)}}
 
 
 def site(data: bytes) -> None:
@@ -55,6 +66,28 @@ def _check(parsed: Site | Fleet | None, problems: tuple[Problem, ...], data: byt
         assert problem.code in CODES
         assert 1 <= problem.line <= data.count(b"\n") + data.count(b"\r") + 1
         assert json.dumps(problem.as_json())
+
+
+def compiled(data: bytes) -> None:
+    """A whole revision with one file of anything: soon done, in little memory, with few problems."""
+    files = {**FILES, "sites/a.yaml": _grown(data)}
+    entries = {path: Entry(hashlib.sha256(text).hexdigest(), "file", len(text)) for path, text in files.items()}
+    memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    desired = Compiler(CLOSED).compile(Revision("r", entries, files.__getitem__))
+    assert time.process_time() - began < MOST_SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MOST_MEMORY
+    assert len(desired.problems) <= MOST + 1
+    assert ("a" in desired.sites) != ("a" in desired.held)
+    assert all(str(problem).isprintable() and len(str(problem)) < LONGEST for problem in desired.problems)
+
+
+def _grown(data: bytes) -> bytes:
+    """`@9{text}@` stands for nine times the text, with a number for each #: how often is what makes a compile slow."""
+
+    def repeat(match: re.Match[bytes]) -> bytes:
+        return b"".join(match[2].replace(b"#", b"%d" % n) for n in range(int(match[1])))
+
+    return re.sub(rb"@([0-9]{1,4})\{(.*?)\}@", repeat, data[:MAX_BYTES])[: MAX_BYTES + 1]
 
 
 def names(data: bytes) -> None:
@@ -147,7 +180,7 @@ def signature(data: bytes) -> None:
 
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (site, fleet, names, hosts, toml, pins, webhook, ref, signature)
+    target.__name__: target for target in (site, fleet, compiled, names, hosts, toml, pins, webhook, ref, signature)
 }
 
 

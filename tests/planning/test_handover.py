@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from reconciler.errors import EngineError
 from reconciler.planning.handover import intruders, owners
+from reconciler.planning.steps import due
 from tests.planning.test_motion_properties import LEARNS, ROLLOUT, Motion
 
 HOST = "moved.test"
@@ -86,19 +87,56 @@ def test_a_name_that_moves_is_served_all_the_time(move: str, learns: list[str], 
     assert len(order) == 2, f"it moved once: {order}"
 
 
-def test_a_receiver_that_fails_leaves_the_name_to_nobody_else() -> None:
-    """The giver's commit gave it up; until the receiver is given up too, the giver serves."""
+@pytest.mark.parametrize("ring", [("one", "two"), ("one", "two", "three")])
+def test_sites_that_exchange_their_names_in_a_ring_come_to_an_end(ring: tuple[str, ...]) -> None:
+    """None can be first without a moment in which two of them have a name; waiting for each other would have no end."""
+    names = {site: f"{site}.test" for site in ring}
+    world = a_world({site: text("1", host) for site, host in names.items()})
+    change(world, {site: text("2", names[other]) for site, other in zip(ring, (*ring[1:], ring[0]), strict=True)})
+    for _ in range(200):
+        world.plan_of = (plan := world.plan()).sites
+        for name, site in plan.sites.items():
+            for step in due(site.steps):
+                world.step(name, step)
+        world.traefik.refresh()
+        world.now += 0.5
+    assert world.plan().quiet
+    assert all(assert_served(world, names[other]) == {site} for site, other in zip(ring, (*ring[1:], ring[0]), strict=True))
+
+
+RECEIVERS = {
+    "fails": text("1", HOST, image="app:never"),
+    "has errors": text("1", HOST) + "nonsense: 1\n",
+    "is suspended": text("1", HOST) + "suspend: true\n",
+}
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "killed"])
+@pytest.mark.parametrize(
+    ("receiver", "giver"),
+    [("fails", "stays"), ("fails", "goes"), ("is suspended", "stays"), ("is suspended", "goes"), ("has errors", "goes")],
+)
+def test_a_name_whose_receiver_cannot_be_had_stays_where_it_is(receiver: str, giver: str, killed: bool) -> None:
+    """A site file is renamed, or a name goes to another file; with the file corrected it moves."""
     world = a_world({"one": text("1", HOST, "one.test")})
-    change(world, {"one": text("1", "one.test"), "two": text("1", HOST, image="app:never")})
-    for _ in range(20):
+    assert_served(world, HOST)
+    gone = {"one": text("1", "one.test")} if giver == "stays" else {}
+    change(world, {**gone, "two": RECEIVERS[receiver]})
+    for _ in range(80):
         world.do(world.plan())
         world.traefik.refresh()
         world.now += 0.4
         assert assert_served(world, HOST) == {"one"}
-    world.now += 20
+    if killed:
+        world.forget(failures=False)
     world.settle()
-    assert not world.traefik.route(HOST)
-    assert assert_served(world, "one.test") == {"one"}
+    assert assert_served(world, HOST) == {"one"}
+    row = world.plan().sites["one"]
+    assert (row.sync, "two" in row.message, row.steps) == ("held", True, ())
+    change(world, {**gone, "two": text("2", HOST)})
+    world.settle()
+    assert assert_served(world, HOST) == {"two"}
+    assert {c.site for c in world.engine.containers()} == {"anchor", "two", *gone}
 
 
 def test_whoever_serves_a_name_keeps_it_from_a_newcomer() -> None:

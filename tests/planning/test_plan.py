@@ -1,5 +1,6 @@
 """make_plan: which sites are brought to what, and what differs."""
 
+import time
 from dataclasses import replace
 
 from reconciler.desired.desired import Desired, DesiredService, DesiredSite, Timing
@@ -12,6 +13,7 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, TraefikView
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
+from reconciler.planning.steps import Start
 
 NAMES = Names("t", "t_net", "web")
 
@@ -166,3 +168,14 @@ def test_differences_keep_the_time_when_they_were_first_seen() -> None:
     )
     assert first_seen(busy, seen, "2026-01-02T00:00:00+00:00") == seen
     assert first_seen(plan(desired(shop), running(shop)), seen, "2026-01-02T00:00:00+00:00") == {}
+
+
+def test_as_many_containers_as_a_site_may_have_are_planned_soon() -> None:
+    """Every pass does it, and other sites wait meanwhile."""
+    one = site("shop", replicas=1000)
+    spec = replace(one.services[0].spec, environment=tuple((f"E{n}", "x") for n in range(1000)))
+    many = replace(one, services=(replace(one.services[0], spec=spec),))
+    began = time.process_time()
+    found = plan(desired(many))
+    assert time.process_time() - began < 1.0
+    assert sum(isinstance(step, Start) for step in found.sites["shop"].steps) == 1000

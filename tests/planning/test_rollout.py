@@ -7,6 +7,7 @@ import pytest
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Route
+from reconciler.planning.cast import MOMENT
 from reconciler.planning.failure import trouble
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
@@ -38,7 +39,8 @@ def traefik(*containers: Container, pin: Pin | None = None) -> TraefikView:
         whole = release_name("t", "blog", c.release)
         services[whole] = services.get(whole, 0) + 1
         services[replica_name("t", "blog", c.release, "web", c.replica)] = 1
-    return TraefikView(reachable=True, pins={"blog": pin} if pin else {}, services=services)
+    routers = frozenset(key.split(".")[3] for c in containers for key in c.labels if key.startswith("traefik.http.routers."))
+    return TraefikView(reachable=True, pins={"blog": pin} if pin else {}, services=services, routers=routers)
 
 
 def seen(goal: DesiredSite | None, *containers: Container, pin: Pin | None = None, now: float = 100.0, **changes: object) -> Seen:
@@ -114,6 +116,75 @@ def test_what_never_served_is_not_routed_while_it_is_silent() -> None:
     )
 
 
+LONG_AGO = SiteMemory(pin_since=0.0, served=OLD.release)
+
+
+@pytest.mark.parametrize("sick", [OLD_TWO, OLD_TWO[:1]], ids=["all of it", "one of two"])
+def test_the_old_release_is_not_stopped_because_it_is_sick_while_the_new_one_comes_up(sick: tuple[Container, ...]) -> None:
+    """It may recover, and the new one may fail: nobody else could take its place."""
+    rows = tuple(replace(c, health="unhealthy") if c in sick else c for c in OLD_TWO)
+    ready = frozenset(c.id for c in rows if c.health != "unhealthy")
+    before = seen(NEW, *rows, *NEW_TWO[:1], ready=ready)
+    pin = next(step.pin for step in plan_site(before, LONG_AGO).steps if isinstance(step, SetPin))
+    memory = replace(LONG_AGO, begun=NEW.release, begun_at=99.0, pin=pin, unserved=frozenset({NEW.release}))
+    later = seen(NEW, *rows, *NEW_TWO[:1], pin=pin, ready=ready)
+    assert not [step for step in due(plan_site(later, memory).steps) if isinstance(step, Stop)]
+
+
+def test_after_the_switch_the_old_release_stays_for_min_healthy_also_when_the_new_one_grows() -> None:
+    """Its drain alone is shorter: there would be nothing to go back to."""
+    three = replace(NEW, services=(replace(NEW.services[0], replicas=3),))
+    alone = to(*sorted(replica_name("t", "blog", NEW.release, "web", n) for n in (1, 2)))
+    memory = SiteMemory(begun=NEW.release, begun_at=90.0, pin=alone, pin_since=97.5)
+    rows = (*OLD_TWO, *NEW_TWO)
+    stops = [
+        [step for step in due(plan_site(seen(three, *rows, pin=alone, now=now), memory).steps) if isinstance(step, Stop)]
+        for now in (100.4, 100.6)
+    ]
+    assert [len(found) for found in stops] == [0, 2]
+
+
+def test_one_that_was_started_anew_takes_no_requests_before_it_answers() -> None:
+    """It crashed, or was restarted by hand, and Traefik routes to it as soon as it runs."""
+    rows = (OLD_TWO[0], replace(OLD_TWO[1], restarts=1))
+    half = frozenset({OLD_TWO[0].id})
+    limps = plan_site(seen(OLD, *rows, ready=half), LONG_AGO)
+    alone = to(replica_name("t", "blog", OLD.release, "web", 1))
+    assert due(limps.steps)[0] == SetPin("blog", alone, f"requests only to {OLD.release} while {OLD.release} starts")
+    whole = plan_site(seen(OLD, rows[0], replace(rows[1], up=MOMENT), pin=alone), limps.memory)
+    assert due(whole.steps) == (SetPin("blog", None, "labels route again"),)
+    assert plan_site(seen(OLD, *rows, ready=frozenset()), LONG_AGO).steps == (), "nobody else could take them"
+
+
+def test_what_serves_is_drained_though_it_was_thought_never_to_have_served() -> None:
+    """As a release that labels routed without a pin, or one that took the place of another that died."""
+    memory = SiteMemory(begun=OLD.release, begun_at=90.0, unserved=frozenset({OLD.release}))
+    motion = plan_site(seen(NEW, *OLD_TWO, pin=None), memory)
+    assert motion.memory.unserved == {NEW.release}
+
+
+def test_an_undo_does_not_wait_until_all_of_the_old_release_is_ready() -> None:
+    """The pin names the release that failed: one replica of the old one is better."""
+    half = frozenset({OLD_TWO[0].id, *(c.id for c in NEW_TWO)})
+    motion = plan_site(seen(OLD, *OLD_TWO, *NEW_TWO, pin=TO_NEW, ready=half, fallback=True), SiteMemory())
+    alone = to(replica_name("t", "blog", OLD.release, "web", 1))
+    assert due(motion.steps)[0] == SetPin("blog", alone, f"requests only to {OLD.release} while {OLD.release} starts")
+
+
+def test_without_an_answer_of_traefik_a_pin_to_each_replica_stays_so() -> None:
+    """What it lists of the whole release is not known: an address may be somebody else's by now."""
+    alone = to(*(replica_name("t", "blog", OLD.release, "web", n) for n in (1, 2)))
+    motion = plan_site(seen(OLD, *OLD_TWO, pin=alone, traefik=TraefikView(reachable=False)), SiteMemory())
+    assert due(motion.steps) == ()
+    assert [step.pin for step in motion.steps if isinstance(step, SetPin)] == [None]
+
+
+def test_the_pin_goes_only_when_traefik_follows_the_labels() -> None:
+    """Somebody else's container may have a router of the same name: Traefik takes neither then."""
+    view = replace(traefik(*NEW_TWO, pin=TO_NEW), routers=frozenset())
+    assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=view), SiteMemory()).steps) == ()
+
+
 def test_nothing_starts_before_traefik_took_the_pin() -> None:
     """It is only created meanwhile: nobody routes to that."""
     created = [f"create {c.name}" for c in NEW_TWO]
@@ -178,6 +249,17 @@ def test_the_pin_goes_only_when_traefik_has_forgotten_the_old() -> None:
     assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
 
 
+@pytest.mark.parametrize("neighbour", ["blog-shop", "blog-3fa9c1d2e4", "blog-3fa9c1d2e4-2"])
+def test_the_pin_does_not_wait_for_a_neighbour_of_a_longer_name(neighbour: str) -> None:
+    """Also where that is a preview, named by a commit."""
+    theirs = release_name("t", neighbour, OLD.release)
+    view = traefik(*NEW_TWO, pin=TO_NEW)
+    view = replace(view, services={**view.services, theirs: 1, f"{theirs}-web-1": 1})
+    assert due(plan_site(seen(NEW, *NEW_TWO, pin=TO_NEW, traefik=view), SiteMemory()).steps) == (
+        SetPin("blog", None, "labels route again"),
+    )
+
+
 def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
     """Until then what the pin says is served: for a first release 503."""
     pinned = plan_site(seen(NEW, *NEW_TWO, pin=TO_NOBODY), SiteMemory()).memory
@@ -191,12 +273,23 @@ def test_the_motion_ends_only_when_traefik_has_let_go_of_the_pin() -> None:
     assert plan_site(seen(NEW, *NEW_TWO, traefik=TraefikView(reachable=False)), last.memory).steps == ()
 
 
+def test_requests_go_back_to_the_old_release_before_the_new_one_is_given_up() -> None:
+    """Its last log lines are asked for then, which may take a while. Before the switch the pin is right as it is."""
+    dead = replace(NEW_TWO[0], state="restarting", address=None)
+    memory = SiteMemory(begun=NEW.release, begun_at=99)
+    switched = plan_site(seen(NEW, *OLD_TWO, dead, NEW_TWO[1], pin=TO_NEW), memory)
+    assert [type(step) for step in due(switched.steps)] == [SetPin, GiveUp]
+    assert due(switched.steps)[0] == SetPin("blog", TO_OLD, f"requests to {OLD.release} again")
+    before = plan_site(seen(NEW, *OLD_TWO, replace(dead, restarts=9), NEW_TWO[1], pin=TO_OLD), memory)
+    assert [type(step) for step in due(before.steps)] == [GiveUp]
+
+
 def test_what_ran_before_is_never_given_up() -> None:
     """The new release failed and still answers; a replica of the old one ended meanwhile: it is healed."""
     exited = container(OLD, 2, state="exited")
     world = seen(OLD, OLD_TWO[0], exited, *NEW_TWO, pin=TO_OLD)
     memory = SiteMemory(begun=OLD.release, begun_at=99)
-    assert [type(step) for step in plan_site(world, memory).steps] == [GiveUp]
+    assert [type(step) for step in plan_site(world, memory).steps] == [SetPin, GiveUp]
     motion = plan_site(replace(world, fallback=True), memory)
     assert [step.new.name for step in motion.steps if isinstance(step, Start)] == [container(OLD, 3).name]
     assert not [step for step in motion.steps if isinstance(step, GiveUp)]

@@ -107,9 +107,21 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
 def test_a_summary_is_a_few_lines() -> None:
     many = [replace(LABEL, field=f"labels.{n}") for n in range(30)]
     lines = drift_report.drift_summary(plan(*many, foreign=(CLAIM,)), DESIRED).splitlines()
-    assert lines[0] == "**30 differences on 1 site** at `c0ffeec0ffee`"
+    assert lines[2] == "**30 differences on 1 site** at `c0ffeec0ffee`"
     assert lines[-2] == "- and 10 more"
-    assert len(lines) == 1 + 20 + 2
+    assert len(lines) == 3 + 20 + 2
+
+
+def test_a_summary_counts_sites_by_how_they_stand() -> None:
+    """Also those of which nothing differs, and those that are worked on."""
+    shop = replace(plan().sites["shop"], sync="synced")
+    held = replace(shop, name="blog", sync="held", health="degraded")
+    found = replace(plan(), sites={"shop": shop, "blog": held, "wiki": replace(shop, name="wiki")})
+    known = "1 held, 2 synced; 1 degraded, 2 healthy"
+    for busy, line in (("shop", f"3 sites: {known}"), ("new", f"4 sites: {known}; 1 worked on")):
+        assert drift_report.drift_summary(replace(found, busy=frozenset({busy})), DESIRED).splitlines()[0] == line
+    nothing = drift_report.drift_summary(replace(found, sites={}), DESIRED).splitlines()
+    assert nothing == ["0 sites", "", "**no drift** at `c0ffeec0ffee`"]
 
 
 def test_exit_codes_of_drift() -> None:

@@ -30,7 +30,7 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
         a_browser(tmp_path / "chromium") as browser,
     ):
         until(lambda: host.converged(first), "the first release runs", 60)
-        browser.driver.get(page)
+        browser.open(page)
         until(lambda: "create the shop" in browser.text(), "the commit")
         assert "shop.test.local" in browser.text()
         assert browser.run("return document.querySelector('.hosts a').href") == f"http://shop.test.local:{host.web}/"
@@ -39,7 +39,7 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
             until(lambda: "progressing" in browser.text(), "it moves, without loading again", 30)
             until(lambda: "a second shop" in browser.text() and "progressing" not in browser.text(), "at rest", 60)
         assert load.seen.lost == []
-        browser.driver.get(f"{page}/sites/shop")
+        browser.open(f"{page}/sites/shop")
         words = ["committed", "fetched", "started", "ready", "switched", "drained", "at rest"]
         until(lambda: stages(browser)[:1] == [words], "the deploy as a picture")
         assert len(stages(browser)) == 2

@@ -13,7 +13,7 @@ from lab.load import Load
 from reconciler.desired.spec import SecretValue
 from reconciler.errors import EngineError
 from reconciler.world.age_files import new_identity, recipients_of, seal
-from reconciler.world.secret_mount import put_secrets
+from reconciler.world.secret_mount import MOST, put_secrets
 from tests.conftest import SiteText
 
 pytestmark = pytest.mark.docker
@@ -118,6 +118,14 @@ def test_a_missing_secret_holds_its_site_until_it_is_there(host: Host, site_text
     until(lambda: host.get(f"shop.{host.domain}") == (200, "two"), "it is rolled out without another commit", 40)
 
 
+def passwd(kind: bytes, size: int) -> bytes:
+    row, made = tarfile.TarInfo("passwd"), io.BytesIO()
+    row.type, row.size, row.linkname = kind, size, "hosts"
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.addfile(row, io.BytesIO(bytes(size)))
+    return made.getvalue()
+
+
 def test_a_named_user_of_an_image_can_read_its_file(docker_socket: str, instance: str) -> None:
     """The image's own /etc/passwd says who that is."""
     api = docker.APIClient(base_url=docker_socket, version="auto")
@@ -129,6 +137,10 @@ def test_a_named_user_of_an_image_can_read_its_file(docker_socket: str, instance
         assert (data, member.mode & 0o777, member.uid) == (b"x", 0o400, 101)
         with pytest.raises(EngineError, match="its user nobody-here is not in the image's /etc/passwd"):
             put_secrets(api, made, [("/run/secrets/key", SecretValue(b"x"))], "nobody-here")
+        for kind, size in ((tarfile.SYMTYPE, 0), (tarfile.REGTYPE, MOST + 1)):
+            api.put_archive(made, "/etc", passwd(kind, size))
+            with pytest.raises(EngineError, match="/etc/passwd is no plain file of at most 1 MiB"):
+                put_secrets(api, made, [("/run/secrets/key", SecretValue(b"x"))], "nginx")
     finally:
         api.remove_container(made, force=True)
         api.close()

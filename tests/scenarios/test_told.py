@@ -1,7 +1,10 @@
 """What the daemon tells of what it does, on a real host: messages, heartbeat, metrics, log."""
 
+import contextlib
+import datetime as dt
 import json
 import re
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -9,6 +12,7 @@ import pytest
 from lab.host import Host, until
 from prometheus_client.parser import text_string_to_metric_families
 
+from reconciler.world.store import Store
 from tests.conftest import SiteText
 from tests.receiver import Receiver, a_receiver
 
@@ -27,13 +31,17 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
-def deployed(host: Host, receiver: Receiver, text: str) -> str:
+def deployed(host: Host, receiver: Receiver, text: str, **report: str) -> str:
     """Two sites, shop and blog; the daemon tells the receiver. The commit."""
     commit = host.repository.commit({"sites/shop.yaml": text, "sites/blog.yaml": text}, "Two sites")
-    environment = {"URLS": json.dumps([receiver.url]), "HEARTBEAT": receiver.heartbeat}
-    host.start_daemon(**{f"SHIPSTONE_NOTIFY__{key}": value for key, value in environment.items()})
+    start_daemon(host, receiver, **report)
     receiver.until(1, 60)
     return commit
+
+
+def start_daemon(host: Host, receiver: Receiver, **report: str) -> None:
+    environment = {"URLS": json.dumps([receiver.url]), "HEARTBEAT": receiver.heartbeat, **report}
+    host.start_daemon(**{f"SHIPSTONE_NOTIFY__{key}": value for key, value in environment.items()})
 
 
 def metrics(host: Host) -> dict[tuple[str, str], float]:
@@ -66,6 +74,28 @@ def test_a_merge_is_one_message_and_so_are_a_failure_and_a_healing(host: Host, s
     commit = host.repository.commit({"sites/shop.yaml": site_text("three")}, "Mended")
     fourth = receiver.until(4, 60)[3]
     assert re.search(rf"1 site as {commit[:12]} by Ada, [0-9.]+ s; shop: release \w+ failed: .* over after ", fourth["title"])
+
+
+@pytest.mark.parametrize(("every", "days"), [("daily", 1), ("weekly", 7)])
+def test_a_report_is_sent_when_it_is_due(host: Host, site_text: SiteText, receiver: Receiver, every: str, days: int) -> None:
+    """Its time of day was two hours ago: since the last report that time, or that of a Monday, has come, or it has not."""
+    report = {"REPORT": every, "REPORT_AT": f"{dt.datetime.now().astimezone() - dt.timedelta(hours=2):%H:%M}"}
+    commit = deployed(host, receiver, site_text("one"), **report)
+    host.stop_daemon()
+    for ago, count in ((3600, 1), (3600 * (24 * days + 3), 2), (0, 2)):
+        if ago:
+            with contextlib.closing(Store(host.state / "shipstone.db")) as store:
+                store.keep_note("report", str(time.time() - ago))
+        calls = len(receiver.calls)
+        start_daemon(host, receiver, **report)
+        until(lambda calls=calls: len(receiver.calls) > calls, "a good pass", 60)
+        receiver.until(count, 60)
+        host.stop_daemon()
+        assert len(receiver.messages) == count
+    last = receiver.messages[1]
+    assert last["title"].endswith(f": {every} report")
+    assert "2 sites: 2 synced; 2 healthy" in last["message"]
+    assert f"no drift at {commit[:12]}" in re.sub("[*`]", "", last["message"])
 
 
 def test_metrics_follow_what_is_deployed(host: Host, site_text: SiteText, receiver: Receiver) -> None:

@@ -1,6 +1,14 @@
 """What is answered over HTTP: alive, ready, status."""
 
 import threading
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
@@ -10,6 +18,7 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.web.app import STALE, build_app
 from reconciler.web.latest import Latest
+from reconciler.web.mishaps import QUIET
 from tests.web.asked import asking
 
 DESIRED = Desired("abc123", {})
@@ -59,3 +68,38 @@ def test_whoever_waits_is_woken_by_a_change() -> None:
     thread.start()
     assert latest.wait(before.number, 10.0).revision is not None
     thread.join()
+
+
+def test_what_nobody_foresaw_is_answered_in_plain_words_and_said_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = [1000.0]
+
+    def broken(_: Request) -> Response:
+        raise KeyError("pass\nword")
+
+    with capture_logs() as logs, asking(build_app(Latest(), [Route("/x{rest}", broken)], clock=lambda: now[0])) as client:
+        for _ in range(3):
+            answer = client.get("/x%0Ay")
+            assert (answer.status_code, answer.text) == (500, "Shipstone could not answer this. Its log says why.\n")
+        now[0] += QUIET
+        client.get("/x2")
+        assert client.get("/healthz").status_code == 200
+    assert [(row["log_level"], row["event"], row["path"], row["unsaid_before"]) for row in logs] == [
+        ("error", "request failed", '"/x\\ny"', 0),
+        ("error", "request failed", "/x2", 2),
+    ]
+    assert logs[0]["error"] == r"KeyError: 'pass\nword'"
+    assert "test_app.py:" in logs[0]["at"]
+    assert not [row for row in caplog.records if row.exc_info], "a traceback of the server"
+
+
+def test_an_answer_that_breaks_off_is_no_second_answer(caplog: pytest.LogCaptureFixture) -> None:
+    async def half() -> AsyncIterator[bytes]:
+        yield b"begun"
+        raise ValueError("in the middle")
+
+    with capture_logs() as logs, asking(build_app(Latest(), [Route("/", lambda _: StreamingResponse(half()))])) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            client.get("/")
+        assert client.get("/healthz").status_code == 200
+    assert [row["error"] for row in logs] == ["ValueError: in the middle"]
+    assert not [row for row in caplog.records if row.exc_info], "a traceback of the server"

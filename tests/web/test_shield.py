@@ -17,6 +17,7 @@ from reconciler.errors import SettingsError
 from reconciler.planning.intents import Said
 from reconciler.settings import load_settings
 from reconciler.web.actions import MAX_BODY
+from reconciler.web.page import WRONG
 from reconciler.web.sessions import COOKIE, LASTS, Sessions
 from reconciler.web.stream import MOST
 
@@ -106,6 +107,17 @@ def test_a_wrong_token_changes_nothing(served: Served, client: httpx.Client, hea
         assert client.post(f"/api/sites/blog/{verb}", headers=raw).status_code == 401
     assert served.store.said() == ()
     assert served.looked == []
+
+
+def test_half_a_character_is_a_wrong_token(served: Served, client: httpx.Client) -> None:
+    """JSON can write it; no text has it."""
+    for field in ("token", "csrf", "release"):
+        body, kind = b'{"%s": "\\ud800"}' % field.encode(), {"Content-Type": "application/json"}
+        answer = client.post("/login", content=body, headers=kind)
+        assert (answer.status_code, "Traceback" in answer.text) == (403, False)
+        assert answer.elapsed.total_seconds() >= WRONG, "guessing is no quicker"
+        assert client.post("/api/sites/blog/rollback", content=body, headers={**BEARER, **kind}).status_code == 400
+    assert served.store.said() == ()
 
 
 def test_the_bearer_says_what_the_command_line_says(served: Served, client: httpx.Client) -> None:

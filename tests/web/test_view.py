@@ -108,6 +108,17 @@ def test_what_fails_waits_or_is_gone_is_said(tmp_path: Path) -> None:
         assert client.get("/sites/%3Cb%3E").status_code == 404
 
 
+def test_a_site_names_its_author_however_many_revisions_came_since(tmp_path: Path) -> None:
+    with a_page(tmp_path, TOKEN) as page, httpx.Client(base_url=page.url) as client:
+        old = Event(1.0, "revision", commit="0ld", what="The first docs", more={"author": "Barbara Liskov"})
+        page.store.history.record([old, *(Event(2.0, "revision", commit=f"c{n}", more={"author": "Ada"}) for n in range(400))])
+        tell(page.latest, [replace(healthy(1), commit="0ld")])
+        for path in ("/", "/sites/docs"):
+            text = client.get(path).text
+            assert "Barbara Liskov" in text
+            assert "The first docs" in text
+
+
 def test_removals_and_a_history_that_wait_are_approved_as_they_are_listed(tmp_path: Path) -> None:
     with a_page(tmp_path, TOKEN) as page, httpx.Client(base_url=page.url) as client:
         sites = fleet(3)

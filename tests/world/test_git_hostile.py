@@ -151,3 +151,22 @@ def test_the_store_of_mounted_files_writes_nowhere_else(tmp_path: Path) -> None:
         with pytest.raises(ShipstoneError, match="it leads elsewhere"):
             store.put_tree("d" * 32, {"good": (b"1", False), name: (b"2", False)})
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "who",
+    ["Ada <ada@example.org>", "Ada <ada@example.org> x", "", "Ada <ada@example.org> 99999999999999999999 +0000", "A\0da <> 1 +0000"],
+    ids=["no-time", "no-number", "nobody", "far-away", "nul"],
+)
+def test_a_commit_that_does_not_say_when_it_was_made_is_taken(tmp_path: Path, who: str) -> None:
+    upstream = Upstream(tmp_path)
+    upstream.push({"sites/a.yaml": GOOD})
+    raw = f"tree {upstream.git('rev-parse', 'HEAD^{tree}').strip()}\nauthor {who}\ncommitter {who}\n\nBegin\0end\n"
+    command = ["git", "-C", str(upstream.work), "hash-object", "-t", "commit", "-w", "--literally", "--stdin"]
+    commit = subprocess.run(command, input=raw.encode(), check=True, capture_output=True).stdout.decode().strip()
+    upstream.git("push", "-q", "--force", str(upstream.bare), f"{commit}:refs/heads/main")
+    source = GitSource(str(upstream.bare), "main", "", tmp_path / "state" / "mirror.git", allow_file=True)
+    revision = source.fetch()
+    source.close()
+    assert (revision.id, list(revision.entries)) == (commit, ["sites/a.yaml"])
+    assert revision.committed_at >= 0.0

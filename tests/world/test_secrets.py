@@ -223,6 +223,18 @@ class TestSops:
         assert sops.value("shop", "sops:secrets/db.yaml#db.password", files) == MARK.encode()
         assert sops.value("shop", "sops:secrets/db.yaml#db.port", files) == b"5432"
 
+    def test_what_cannot_be_decrypted_is_tried_once(self, sops: Place) -> None:
+        runs = sops.write("bin/sops", '#!/bin/sh\necho >> "$0.runs"\nexit 1\n', 0o700).with_name("sops.runs")
+        files = self.document(a=MARK)
+        for key in ("a", "b", "c"):
+            with pytest.raises(Refusal, match="sops cannot decrypt it"):
+                sops.store.digest("shop", f"sops:secrets/db.yaml#{key}", files)
+        assert len(runs.read_text()) == 1
+        sops.store.forget()
+        with pytest.raises(Refusal):
+            sops.store.digest("shop", "sops:secrets/db.yaml#a", files)
+        assert len(runs.read_text()) == 1, "nor in the next one: nothing changed that could help"
+
     def test_the_program_gets_the_identity_and_nothing_else_of_this_host(self, sops: Place) -> None:
         """A file names servers that sops asks: it must have nothing to send."""
         sops.value("shop", "sops:secrets/db.yaml#a", self.document(a="xxxx"))

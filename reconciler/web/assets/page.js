@@ -2,10 +2,15 @@
 "use strict";
 
 const PAUSE = 1000, BLIND = 10000;
-let asking = false, again = false, last = 0;
+let patience = 10000;  // milliseconds that an answer may take
+let asking = false, again = false, last = 0, answered = true, events = null;
 
 const $ = (id) => document.getElementById(id);
-const connection = (text) => { if ($("connection").textContent !== text) $("connection").textContent = text; };
+function connection() {
+  const open = events?.readyState === EventSource.OPEN;
+  const text = !open ? "not live: connecting again" : answered ? "live" : "not live: no answer, asking again";
+  if ($("connection").textContent !== text) $("connection").textContent = text;
+}
 
 // ---- times, as people say them
 function ago(seconds) {
@@ -56,9 +61,12 @@ async function refresh() {
   try {
     await new Promise((done) => setTimeout(done, Math.max(0, last + PAUSE - Date.now())));
     // All rows: the filter is applied here.
-    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" }, cache: "no-cache" });
-    if (answer.ok || answer.status === 404) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
-  } catch { /* the next message asks again */ }
+    const signal = AbortSignal.timeout(patience);
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" }, cache: "no-cache", signal });
+    answered = answer.ok || answer.status === 404;
+    if (answered) put(new DOMParser().parseFromString(await answer.text(), "text/html"));
+  } catch { answered = false; /* it is asked again as long as it is not live */ }
+  if (events) connection();
   last = Date.now();
   asking = false;
   if (again) refresh();
@@ -66,7 +74,8 @@ async function refresh() {
 function put(page) {
   const fresh = page.getElementById("live"), live = $("live");
   if (!fresh || !live) return;
-  const focused = document.activeElement && live.contains(document.activeElement) ? document.activeElement.id : "";
+  // Whatever can have the focus has an id that stays the same.
+  const focused = live.contains(document.activeElement) ? document.activeElement.id : "";
   for (const one of live.querySelectorAll("details[open][id]")) page.getElementById(one.id)?.setAttribute("open", "");
   if (live.innerHTML !== fresh.innerHTML) live.replaceChildren(...fresh.childNodes);
   live.dataset.number = fresh.dataset.number;
@@ -76,11 +85,11 @@ function put(page) {
   if (focused) $(focused)?.focus({ preventScroll: true });
 }
 function listen() {
-  const events = new EventSource("/events");
-  events.onopen = () => connection("live");
+  events = new EventSource("/events");
+  events.onopen = connection;
   events.onmessage = (message) => { if ($("live").dataset.number !== message.data) refresh(); };
   events.onerror = () => {
-    connection("not live: connecting again");
+    connection();
     if (events.readyState === EventSource.CLOSED) { setTimeout(listen, 3 * BLIND); refresh(); }
   };
 }
