@@ -154,6 +154,7 @@ class Apply:
 
     def submit(self, plan: Plan, desired: Desired, report: Report) -> None:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
+        self._mounting.heed(plan)
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")

@@ -6,11 +6,13 @@ from reconciler.desired.bind_mounts import check_bind, check_users
 from reconciler.desired.desired import Content, Desired, DesiredSite
 from reconciler.desired.policy import Policy, matches
 from reconciler.desired.refusal import Refusal
+from reconciler.desired.release import content_of
 from reconciler.desired.revision import Revision
 from reconciler.desired.spec import ContainerSpec
 from reconciler.errors import EngineError
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Container
+from reconciler.planning.plan import Plan
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
 
@@ -20,6 +22,13 @@ class Mounting:
 
     def __init__(self, engine: Engine, files: FileStore, policy: Policy | None) -> None:
         self._engine, self._files, self._policy = engine, files, policy
+        self._kept: dict[str, str] = {}
+
+    def heed(self, plan: Plan) -> None:
+        """What each site is brought to: its other containers go, and keep nothing."""
+        self._kept = {name: release for name, release in self._kept.items() if name in plan.busy} | {
+            name: site.release for name, site in plan.sites.items()
+        }
 
     def prepare(self, site: str, spec: ContainerSpec, desired: Desired, revision: Revision | None) -> None:
         """For one container. Raises EngineError where it may not have something, or something is not to be had."""
@@ -39,8 +48,8 @@ class Mounting:
         self._files.keep(mounted | wanted | desired.contents.keys())
 
     def _check(self, site: str, spec: ContainerSpec) -> None:
-        """Once more: a link on the host may lead elsewhere now than when the file was read. And a volume that only somebody else's
-        containers have is theirs."""
+        """Once more: a link on the host may lead elsewhere now than when the file was read. And a volume that another site's containers
+        keep, or only somebody else's have, is theirs: the files do not say it of a site whose removal waits."""
         if self._policy is None:
             return
         policy = self._policy.of_site(site)
@@ -49,9 +58,19 @@ class Mounting:
                 if volume.kind == "bind":
                     check_bind(volume.source, policy, site)
                 elif not matches(volume.source, policy.shared_volumes):
-                    check_users(volume.source, self._engine.volume_users(volume.source), site)
+                    self._check_users(volume.source, site)
         except Refusal as refusal:
             raise EngineError(f"cannot start a container of {site}: {refusal.message}") from None
+
+    def _check_users(self, volume: str, site: str) -> None:
+        users = self._engine.volume_users(volume)
+        keepers = {name: of for name, of, release in users if of not in ("", site) and self._keeps(of, release, volume)}
+        check_users(volume, [(name, of) for name, of, _ in users], keepers, site)
+
+    def _keeps(self, site: str, release: str, volume: str) -> bool:
+        if self._policy is None or matches(volume, self._policy.of_site(site).shared_volumes):
+            return False
+        return content_of(self._kept.get(site, release))[0] == content_of(release)[0]
 
     def _write(self, digest: str, content: Content | None, revision: Revision | None) -> None:
         """By content; what a held release mounts is there already."""

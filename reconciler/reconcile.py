@@ -9,6 +9,7 @@
 A rollout is not a script that must run to its end: it is what successive passes do. So a crash at any step is only a late next pass.
 """
 
+import contextlib
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -24,7 +25,7 @@ from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
-from reconciler.planning.labels import applied_of
+from reconciler.planning.labels import applied_of, sites_from_labels
 from reconciler.planning.masked import with_known_digests
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
@@ -98,11 +99,18 @@ class Reconciler:
 
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
-        self.desired = self._compiler.compile(revision, self.desired)
+        self.desired = self._compiler.compile(revision, self.desired, sites_from_labels(self._known()))
         self._apply.take(revision)
         self._files_seen = False
         self.followers.fetched(revision, self.desired)
         return self.desired
+
+    def _known(self) -> tuple[Container, ...]:
+        """From the last pass; before the first one of what is there now, if the engine answers."""
+        if not self._containers:
+            with contextlib.suppress(ShipstoneError):
+                self._containers = self.world.engine.containers()
+        return self._containers
 
     def choose(self, sites: Collection[str]) -> None:
         """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs."""

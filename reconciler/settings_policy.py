@@ -29,6 +29,7 @@ class SiteGrant(Section):
     ports: list[HostPorts] | None = None
     secrets: list[str] | None = None
     shared_volumes: list[str] | None = None
+    shared_hosts: list[str] | None = None
     max_replicas: int | None = Field(default=None, ge=0)
     max_memory: Size | None = None
     max_cpus: float | None = Field(default=None, ge=0)
@@ -61,6 +62,7 @@ class PolicySettings(Section):
     ports: list[HostPorts] = Field(default=[], description="Ports of this host that sites may publish, as 5432, 8000-8100, 127.0.0.1:9000.")
     secrets: list[str] = Field(default=[], description="Patterns of secrets of the host that every site may have.")
     shared_volumes: list[str] = Field(default=[], description="Patterns of volumes that several sites may mount.")
+    shared_hosts: list[str] = Field(default=[], description="Patterns of host names whose paths several sites may have, each its own.")
     max_replicas: int = Field(default=0, ge=0, description="Containers that one site may have in all; 0 is no limit.")
     max_memory: Size = Field(default=0, description="Memory that one site may have in all, as 2g; 0 is no limit.")
     max_cpus: float = Field(default=0.0, ge=0, description="CPUs that one site may have in all; 0 is no limit.")

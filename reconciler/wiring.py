@@ -120,6 +120,10 @@ def hardening_of(settings: Settings) -> Callable[[str], Hardening]:
     return lambda site: Hardening(policy.of_site(site).no_new_privileges, p.pids_limit, log)
 
 
+def guard_of(settings: Settings) -> Guard:
+    return Guard(settings.policy.max_removals, settings.policy.max_removal_share)
+
+
 def names_of(settings: Settings) -> Names:
     t = settings.traefik
     asked = frozenset(points_of(settings))
@@ -311,7 +315,7 @@ def reconciler_of(
         policy=policy,
         secrets=secrets,
     )
-    guard = Guard(settings.policy.max_removals, settings.policy.max_removal_share)
+    guard = guard_of(settings)
     keep = settings.engine.keep_images
     return Reconciler(world, Compiler(policy, secrets), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 

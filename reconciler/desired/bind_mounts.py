@@ -1,7 +1,7 @@
 """Which paths and volumes of the host a site may mount."""
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from reconciler.desired.policy import Policy, ask
 from reconciler.desired.refusal import Refusal, show
@@ -38,13 +38,12 @@ def _check(source: str, policy: Policy, roots: list[str], what: str, site: str) 
         )
 
 
-def check_users(volume: str, users: Iterable[tuple[str, str]], site: str) -> None:
-    """Refuse a volume that only containers of somebody else have; `users`: their names, and the site of each, empty for those."""
+def check_users(volume: str, users: Iterable[tuple[str, str]], keepers: Mapping[str, str], site: str) -> None:
+    """Refuse a volume that another site's container keeps, or that only containers of somebody else have; `users`: their names, and the
+    site of each, empty for those; `keepers`: of other sites those that stay, with the site of each."""
     users = tuple(users)
-    if not users or any(of for _, of in users):
-        return
-    raise Refusal(
-        "SS-C34",
-        f"the volume {show(volume)} is mounted by {users[0][0]}, a container that is not Shipstone's. Use a name of its own, as in "
-        f"{site}-{show(volume)}, or {ask('shared_volumes', site)}.",
-    )
+    how = f"Use a name of its own, as in {site}-{show(volume)}, or {ask('shared_volumes', site)}."
+    for name, of in keepers.items():
+        raise Refusal("SS-C34", f"the volume {show(volume)} is mounted by {name}, a container of the site {of}, which keeps it. {how}")
+    if users and not any(of for _, of in users):
+        raise Refusal("SS-C34", f"the volume {show(volume)} is mounted by {users[0][0]}, a container that is not Shipstone's. {how}")

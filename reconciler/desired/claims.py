@@ -1,19 +1,21 @@
-"""What two sites cannot both have: a host and path, a port of the host, a volume."""
+"""What two sites cannot both have: a host name, a port of the host, a volume."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.policy import Policy, ask, matches
-from reconciler.desired.spec import Port
+from reconciler.desired.spec import Port, Route
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """A site that wants something: `file` says so; empty for a held one, which keeps what it has and is told nothing."""
+    """A site that wants something: `file` says so; empty for a held one, which keeps what it has and is told nothing. `had`: what it was
+    given before, if that is known."""
 
     site: DesiredSite
     file: str
+    had: DesiredSite | None = None
 
 
 @dataclass(frozen=True)
@@ -27,32 +29,65 @@ class Clash:
 
 
 def clashes(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]:
-    """All who claim the same are told, so that the one that runs keeps it."""
-    yield from _hosts({name: row for name, row in claimants.items() if row.file})
+    """Whoever alone had it keeps it and is told nothing. Where nobody is known to have had it, or several, all who claim it are told."""
+    yield from _hosts(claimants, policy)
     yield from _ports(claimants)
     yield from _volumes(claimants, policy)
 
 
-def _hosts(claimants: Mapping[str, Claimant]) -> Iterator[Clash]:
-    owners: dict[tuple[str, str], list[str]] = {}
+def _hosts(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]:
+    """A longer path outranks a shorter one, so a host name has one owner, with TLS or without, unless the policy shares its paths."""
+    claimed: dict[str, list[str]] = {}
     for name, row in sorted(claimants.items()):
         for host in row.site.route.hosts:
-            owners.setdefault((host, row.site.route.path), []).append(name)
-    for (host, path), names in sorted(owners.items()):
-        where = host if path == "/" else host + path
-        for name, others in _told(names, claimants):
-            yield Clash(name, "hosts", "SS-N16", f"{where} is claimed by {others} too. Take it out of one of the files.")
+            claimed.setdefault(host, []).append(name)
+    for host, names in sorted(claimed.items()):
+        paths = {name: claimants[name].site.route.path for name in names}
+        alone = {name for name in names if not _shared(host, policy.of_site(name))}
+        had = {name for name in names if host in _route_of(claimants[name].had).hosts}
+        had_path = {name for name in had if _route_of(claimants[name].had).path == paths[name]}
+        for name in names:
+            others = [other for other in names if {name, other} <= alone and _loses(name, other, had)]
+            others += [
+                other for other in names if not {name, other} <= alone and paths[other] == paths[name] and _loses(name, other, had_path)
+            ]
+            if told := _told(name, others, claimants):
+                differ = any(paths[other] != paths[name] for other in others)
+                where = host if differ or paths[name] == "/" else host + paths[name]
+                how = f"Use another host name, or {ask('shared_hosts', name)}." if differ else "Take it out of one of the files."
+                yield Clash(name, "hosts", "SS-N16", f"{where} is claimed by {told} too. {how}")
+
+
+def _loses(name: str, other: str, had: Collection[str]) -> bool:
+    return name != other and (name not in had or other in had)
+
+
+def _route_of(site: DesiredSite | None) -> Route:
+    return site.route if site else Route(())
+
+
+def _shared(host: str, policy: Policy) -> bool:
+    return matches(host, tuple(pattern.lower() for pattern in policy.shared_hosts))
 
 
 def _ports(claimants: Mapping[str, Claimant]) -> Iterator[Clash]:
-    rows = [(name, port) for name, row in sorted(claimants.items()) for service in row.site.services for port in service.spec.ports]
+    rows = [(name, port) for name, row in sorted(claimants.items()) for port in _ports_of(row.site)]
+    had = {(name, port) for name, port in rows if any(_covers(theirs, port) for theirs in _ports_of(claimants[name].had))}
     for name, port in rows:
-        names = sorted({other for other, theirs in rows if other == name or _same(port, theirs)})
-        for told, others in _told(names, claimants):
-            if told == name:
-                yield Clash(
-                    name, "ports", "SS-C31", f"port {port.host} of this host is published by {others} too. Use another one in one of them."
-                )
+        same = [row for row in rows if row[0] != name and _same(port, row[1])]
+        others = sorted({row[0] for row in same if (name, port) not in had or row in had})
+        if told := _told(name, others, claimants):
+            message = f"port {port.host} of this host is published by {told} too. Use another one in one of them."
+            yield Clash(name, "ports", "SS-C31", message)
+
+
+def _ports_of(site: DesiredSite | None) -> list[Port]:
+    return [port for service in (site.services if site else ()) for port in service.spec.ports]
+
+
+def _covers(one: Port, other: Port) -> bool:
+    """Whoever has the first has the other, too."""
+    return _same(one, other) and one.address in ("", other.address)
 
 
 def _same(one: Port, other: Port) -> bool:
@@ -63,18 +98,22 @@ def _same(one: Port, other: Port) -> bool:
 def _volumes(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]:
     owners: dict[str, set[str]] = {}
     for name, row in claimants.items():
-        for service in row.site.services:
-            for volume in service.spec.volumes:
-                if volume.kind == "volume" and not matches(volume.source, policy.of_site(name).shared_volumes):
-                    owners.setdefault(volume.source, set()).add(name)
+        for source in _volumes_of(row.site):
+            if not matches(source, policy.of_site(name).shared_volumes):
+                owners.setdefault(source, set()).add(name)
     for source, names in sorted(owners.items()):
-        for name, others in _told(sorted(names), claimants):
-            how = f"Use a name of its own, as in {name}-{source}, or {ask('shared_volumes')}."
-            yield Clash(name, "volumes", "SS-C34", f"the volume {source} is mounted by {others} too. {how}")
+        had = {name for name in names if source in _volumes_of(claimants[name].had)}
+        for name in sorted(names):
+            others = [other for other in sorted(names) if _loses(name, other, had)]
+            if told := _told(name, others, claimants):
+                how = f"Use a name of its own, as in {name}-{source}, or {ask('shared_volumes')}."
+                yield Clash(name, "volumes", "SS-C34", f"the volume {source} is mounted by {told} too. {how}")
 
 
-def _told(names: list[str], claimants: Mapping[str, Claimant]) -> Iterator[tuple[str, str]]:
-    """Each with a file, and the others as people know them; nobody where there is only one."""
-    for name in names if len(names) > 1 else ():
-        if claimants[name].file:
-            yield name, ", ".join(claimants[other].file or f"the site {other}" for other in names if other != name)
+def _volumes_of(site: DesiredSite | None) -> set[str]:
+    return {volume.source for service in (site.services if site else ()) for volume in service.spec.volumes if volume.kind == "volume"}
+
+
+def _told(name: str, others: list[str], claimants: Mapping[str, Claimant]) -> str:
+    """The others as people know them; empty where there are none, or the site has no file to be mended."""
+    return ", ".join(claimants[other].file or f"the site {other}" for other in others) if claimants[name].file else ""

@@ -46,14 +46,15 @@ class Compiler:
         self._last: tuple[Revision, Desired] | None = None
         self._parsed: dict[tuple[str, str, str], ParsedSite] = {}
 
-    def compile(self, revision: Revision, previous: Desired | None = None) -> Desired:
-        """The desired state at `revision`; sites with errors are held at what `previous` had of them."""
+    def compile(self, revision: Revision, previous: Desired | None = None, running: Mapping[str, DesiredSite] | None = None) -> Desired:
+        """The desired state at `revision`; sites with errors are held at what `previous` had of them. `running`: what is there of each
+        site, where `previous` does not know."""
         if self._last is not None and self._last[0] is revision and (self._vault is None or self._vault.state() == self._secrets):
             return self._last[1]
         if self._vault is not None:
             self._vault.forget()
         fleet, problems = self._fleet(revision)
-        desired = self._sites(revision, fleet, problems, previous) if fleet else _all_held(revision, previous, problems)
+        desired = self._sites(revision, fleet, problems, previous, running or {}) if fleet else _all_held(revision, previous, problems)
         desired = replace(desired, notices=(revision.notice,) if revision.notice else ())
         self._last = (revision, desired)
         self._secrets = self._vault.state() if self._vault is not None else None
@@ -65,7 +66,9 @@ class Compiler:
         data = read_text(revision, FLEET_FILE)
         return (None, (data,)) if isinstance(data, Problem) else parse_fleet(FLEET_FILE, data, self._policy)
 
-    def _sites(self, revision: Revision, fleet: Fleet, problems: tuple[Problem, ...], previous: Desired | None) -> Desired:
+    def _sites(
+        self, revision: Revision, fleet: Fleet, problems: tuple[Problem, ...], previous: Desired | None, running: Mapping[str, DesiredSite]
+    ) -> Desired:
         compiled: dict[str, _Compiled] = {}
         held: dict[str, str] = {}
         found = list(problems)
@@ -84,10 +87,11 @@ class Compiler:
             if bad := errors(row.problems):
                 held[name] = str(bad[0])
         self._parsed = seen
-        right = {name: row for name, row in compiled.items() if row.site is not None and name not in held}
-        for name, problem in _clashes(right, _last_good(held, previous), self._policy, revision):
-            found.append(problem)
-            held.setdefault(name, str(problem))
+        had = {name: site for name, site in running.items() if previous is None or name in previous.held}
+        had |= previous.sites if previous else {}
+        while clashing := _clashes(compiled, held, had, self._policy, revision):
+            found += [problem for _, problem in clashing]
+            held |= {name: str(problem) for name, problem in reversed(clashing)}  # its last good content may clash in its turn
         sites = {name: row.site for name, row in compiled.items() if row.site is not None and name not in held}
         contents = {digest: content for row in compiled.values() for digest, content in row.contents.items()}
         sites |= _last_good(held, previous)
@@ -188,11 +192,13 @@ def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> Containe
 
 
 def _clashes(
-    rows: Mapping[str, _Compiled], held: Mapping[str, DesiredSite], policy: Policy, revision: Revision
+    rows: Mapping[str, _Compiled], held: Mapping[str, str], had: Mapping[str, DesiredSite], policy: Policy, revision: Revision
 ) -> list[tuple[str, Problem]]:
-    """Sites that claim the same, with the problem of each. What a held one has counts, too."""
-    claimants = {name: Claimant(site, "") for name, site in held.items()}
-    claimants |= {name: Claimant(row.site, row.file) for name, row in rows.items() if row.site is not None}
+    """Sites that claim the same, with the problem of each. What a held one has counts, too; else what it asks for."""
+    claimants = {}
+    for name, row in rows.items():
+        if site := had.get(name, row.site) if name in held else row.site:
+            claimants[name] = Claimant(site, "" if name in held else row.file, had.get(name))
     problems = []
     places = {row.file: Places(partial(revision.read, row.file)) for row in rows.values()}
     for clash in clashes(claimants, policy):

@@ -50,7 +50,8 @@ class Policy:
     `require_tag`: refuse an image without a tag or with `latest`; `require_digest`: and without a digest.
     `middlewares`: which kinds, of those that reach beyond the site's own requests, a site may use. `tls`: there is an entry point for TLS.
     `namespaces`: which of the host's a container may share: pid, ipc, uts, userns. `devices`, `labels` (of traefik.*), `secrets` (of the
-    host, that are no site's own), `shared_volumes`: patterns. `ports`: host ports or ranges that may be published, `taken` never.
+    host, that are no site's own), `shared_volumes`, `shared_hosts` (whose paths several sites may have): patterns.
+    `ports`: host ports or ranges that may be published, `taken` never.
     `sockets`: what reaches the engine, never mounted into a site. `resolve`: where a host's path leads when its links are followed.
     """
 
@@ -73,6 +74,7 @@ class Policy:
     labels: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     shared_volumes: tuple[str, ...] = ()
+    shared_hosts: tuple[str, ...] = ()
     limits: Limits = Limits()
     no_new_privileges: bool = True
     grants: tuple[Grant, ...] = ()

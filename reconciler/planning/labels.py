@@ -154,6 +154,16 @@ def site_from_labels(name: str, containers: Iterable[Container]) -> DesiredSite 
     )
 
 
+def sites_from_labels(containers: Iterable[Container]) -> dict[str, DesiredSite]:
+    """What is there of each site: of several releases the one with the most containers."""
+    releases: dict[str, dict[str, list[Container]]] = {}
+    for c in containers:
+        releases.setdefault(c.site, {}).setdefault(c.release, []).append(c)
+    most = {name: max(rows.values(), key=len) for name, rows in releases.items()}
+    found = {name: site_from_labels(name, rows) for name, rows in most.items()}
+    return {name: site for name, site in found.items() if site is not None}
+
+
 @lru_cache(maxsize=4096)
 def applied_in(text: str) -> Applied:
     """What the text of a label `shipstone.spec` says."""

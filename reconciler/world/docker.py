@@ -133,13 +133,14 @@ class DockerEngine:
     def remove_image(self, reference: str) -> bool:
         return self._images.remove(reference)
 
-    def volume_users(self, volume: str) -> tuple[tuple[str, str], ...]:
+    def volume_users(self, volume: str) -> tuple[tuple[str, str, str], ...]:
         with self._connection.call(f"look for the users of the volume {volume}"):
             rows = self._connection.api.containers(all=True, filters={"volume": volume})  # also of a folder of that name
+        users = [row for row in rows if any(mount.get("Name") == volume for mount in row.get("Mounts") or ())]
+        labels = [row["Labels"] if is_ours(row, self._instance) else {} for row in users]
         return tuple(
-            (row["Names"][0].lstrip("/"), row["Labels"].get("shipstone.site", "") if is_ours(row, self._instance) else "")
-            for row in rows
-            if any(mount.get("Name") == volume for mount in row.get("Mounts") or ())
+            (row["Names"][0].lstrip("/"), mine.get("shipstone.site", ""), mine.get("shipstone.release", ""))
+            for row, mine in zip(users, labels, strict=True)
         )
 
     def ensure_network(self) -> bool:

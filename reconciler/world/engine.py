@@ -48,8 +48,8 @@ class Engine(Protocol):
         """Take one name from an image, and remove the image with its last; never forced. Gone already is fine; False where the engine
         refuses, because something uses it."""
 
-    def volume_users(self, volume: str) -> tuple[tuple[str, str], ...]:
-        """Who mounts a named volume, running or not: the container's name, and its site in this instance, empty for others."""
+    def volume_users(self, volume: str) -> tuple[tuple[str, str, str], ...]:
+        """Who mounts a named volume, running or not: the container's name, and its site and release in this instance, empty for others."""
 
     def ensure_network(self) -> bool:
         """Make the network if it is missing; True if it was made."""

@@ -125,11 +125,11 @@ class MemoryEngine:
         self.images.pop(self._first_name(reference), None)
         return True
 
-    def volume_users(self, volume: str) -> tuple[tuple[str, str], ...]:
+    def volume_users(self, volume: str) -> tuple[tuple[str, str, str], ...]:
+        users = [c for c in self._all.values() if volume in c.mounts]
+        labels = [c.labels if c.labels.get("shipstone.instance") == self.instance else {} for c in users]
         return tuple(
-            (c.name, c.labels.get("shipstone.site", "") if c.labels.get("shipstone.instance") == self.instance else "")
-            for c in self._all.values()
-            if volume in c.mounts
+            (c.name, mine.get("shipstone.site", ""), mine.get("shipstone.release", "")) for c, mine in zip(users, labels, strict=True)
         )
 
     def ensure_network(self) -> bool:

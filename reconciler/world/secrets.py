@@ -29,6 +29,7 @@ class SecretStore:
         self._folder, self._credential, self._identity, self._key_file, self._policy = folder, credential, identity, key, policy
         self._key = b""
         self._opened: dict[str, tuple[tuple[str, ...], object]] = {}
+        self._closed: dict[str, tuple[object, str]] = {}
         self._failed: dict[str, str] = {}
         self._looked: set[Path] = set()
         self._values: set[bytes] = set()
@@ -99,7 +100,7 @@ class SecretStore:
             raise ShipstoneError(self._failed[known])
         if known not in self._opened:
             try:
-                self._opened[known] = self._open(where, revision.read(where.name))
+                self._opened[known] = self._open_once(known, where, revision)
             except ShipstoneError as error:
                 self._failed[known] = str(error)
                 raise
@@ -114,9 +115,23 @@ class SecretStore:
             raise ShipstoneError(f"there is no text at {where.key} in it")
         return value
 
+    def _open_once(self, known: str, where: Source, revision: Revision) -> tuple[tuple[str, ...], object]:
+        """What cannot be opened is not tried again with the same identity: a pass waits for it."""
+        self._looked.add(self._identity)
+        stamp = stamp_of(self._identity)
+        before, why = self._closed.get(known, (None, ""))
+        if why and before == stamp:
+            raise ShipstoneError(why)
+        try:
+            return self._open(where, revision.read(where.name))
+        except sops_files.PassingError:
+            raise
+        except ShipstoneError as error:
+            self._closed[known] = stamp, str(error)
+            raise
+
     def _open(self, where: Source, data: bytes) -> tuple[tuple[str, ...], object]:
         path = self._identity
-        self._looked.add(path)
         try:
             identity = read_secret(path)
         except FileNotFoundError:

@@ -4,9 +4,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 
+import pytest
+
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
-from reconciler.desired.policy import Policy
+from reconciler.desired.policy import Grant, Policy
 from reconciler.desired.revision import Entry, Revision
 
 SITE = "image: app:1\nport: 80\n"
@@ -65,16 +67,108 @@ def test_a_deleted_file_removes_its_site() -> None:
 
 
 def test_two_files_that_claim_one_host_are_both_held() -> None:
-    """So the one that runs keeps it; another path of the same host is no clash."""
+    """Where nobody is known to have had it: neither is guessed."""
     claim = SITE + "hosts: [x.shipstone.local]\n"
-    desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim, "sites/b.yaml": claim})
+    desired = compiled({"sites/a.yaml": claim, "sites/b.yaml": claim})
     assert sorted(desired.held) == ["a", "b"]
-    assert sorted(desired.sites) == ["a"]
+    assert not desired.sites
     assert [str(problem) for problem in desired.problems] == [
         "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/b.yaml too. Take it out of one of the files.",
         "sites/b.yaml:3:8 hosts: x.shipstone.local is claimed by sites/a.yaml too. Take it out of one of the files.",
     ]
-    assert compiled({"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n"}).held == {}
+
+
+def test_whoever_had_it_goes_on_and_only_newcomers_are_held() -> None:
+    """So a file that claims all that others have holds up none of them."""
+    policy = Policy(ports=("1-65535",))
+    own = {name: f"{SITE}volumes: ['{name}:/d:ro']\nports: ['127.0.0.1:{port}:80']\n" for name, port in (("a", 5001), ("b", 5002))}
+    before = {f"sites/{name}.yaml": text for name, text in own.items()}
+    moved = {path: text.replace("app:1", "app:2").replace("/d:ro", "/x:ro") for path, text in before.items()}
+    claims = (
+        "hosts: [a.shipstone.local, b.shipstone.local]\nvolumes: ['a:/a:ro', 'b:/b:ro']\nports: ['5001:80', '127.0.0.1:5002:80']\n",
+        "hosts: [a.shipstone.local]\npath: /login\n",
+    )
+    for text in claims:
+        desired = with_policy(policy, before, {**moved, "sites/evil.yaml": SITE + text})
+        assert list(desired.held) == ["evil"]
+        assert {problem.file for problem in desired.problems} == {"sites/evil.yaml"}
+        assert {site.services[0].spec.image for site in desired.sites.values()} == {"app:2"}
+
+
+def test_after_a_start_what_runs_says_who_had_it() -> None:
+    """Also of a site that is held, and so long as it is."""
+    claim = f"{SITE}hosts: [a.shipstone.local]\npath: /login\n"
+    running = compiled({"sites/a.yaml": SITE}).sites
+    desired = Compiler(Policy()).compile(revision("r", {"sites/a.yaml": SITE, "sites/b.yaml": claim}), None, running)
+    assert list(desired.held) == ["b"]
+    compiler = Compiler(Policy())
+    first = compiler.compile(revision("r", {"sites/a.yaml": "imgae: x\n"}), None, running)
+    assert not first.sites
+    second = compiler.compile(revision("s", {"sites/a.yaml": "imgae: x\n", "sites/b.yaml": claim}), first, running)
+    assert sorted(second.held) == ["a", "b"]
+
+
+def test_what_a_site_gave_up_is_not_had_because_it_still_runs() -> None:
+    claim = f"{SITE}hosts: [a.shipstone.local]\n"
+    running = compiled({"sites/a.yaml": SITE}).sites
+    compiler, moved = Compiler(Policy()), {"sites/a.yaml": f"{SITE}hosts: [other.shipstone.local]\n", "sites/b.yaml": claim}
+    desired = compiler.compile(revision("r", moved), None, running)
+    assert not desired.held
+    assert list(compiler.compile(revision("s", {**moved, "sites/a.yaml": SITE}), desired, running).held) == ["a"]
+
+
+def test_two_that_had_one_host_are_both_held_when_the_policy_does_not_share_it_any_more() -> None:
+    files = {"sites/a.yaml": SITE, "sites/b.yaml": f"{SITE}hosts: [a.shipstone.local]\npath: /b\n"}
+    running = with_policy(Policy(shared_hosts=("*",)), files).sites
+    assert sorted(Compiler(Policy()).compile(revision("r", files), None, running).held) == ["a", "b"]
+
+
+def test_whoever_had_a_host_may_change_its_path_and_whoever_had_a_path_has_no_other() -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    desired = compiled({"sites/a.yaml": claim}, {"sites/a.yaml": claim + "path: /new\n", "sites/b.yaml": claim + "path: /new\n"})
+    assert list(desired.held) == ["b"]
+    shared = Policy(shared_hosts=("x.*",))
+    before = {"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n"}
+    assert list(with_policy(shared, before, {"sites/a.yaml": claim, "sites/b.yaml": claim}).held) == ["b"]
+
+
+def test_whoever_had_one_address_of_a_port_is_a_newcomer_to_all_of_them() -> None:
+    policy = Policy(ports=("1-65535",))
+
+    def files(one: str, two: str) -> dict[str, str]:
+        return {f"sites/{name}.yaml": f"{SITE}ports: ['{port}']\n" for name, port in (("a", one), ("b", two))}
+
+    before = files("127.0.0.1:5432:80", "127.0.0.2:5432:80")
+    assert list(with_policy(policy, before, files("127.0.0.1:5432:80", "5432:80")).held) == ["b"]
+    narrower = {"sites/a.yaml": f"{SITE}ports: ['5432:80']\n"}
+    assert list(with_policy(policy, narrower, files("127.0.0.1:5432:80", "127.0.0.1:5432:80")).held) == ["b"]
+
+
+@pytest.mark.parametrize("more", ["path: /login\n", "tls: true\n", "path: /login\ntls: true\n"])
+def test_a_host_name_has_one_owner_for_all_its_paths_and_entry_points(more: str) -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    files = {"sites/a.yaml": claim, "sites/b.yaml": claim + more}
+    assert sorted(compiled(files).held) == ["a", "b"]
+    policy = Policy(shared_hosts=("X.*",))
+    assert sorted(with_policy(policy, files).held) == ([] if "path" in more else ["a", "b"]), "its paths may be shared, no path may"
+
+
+def test_a_path_of_a_shared_host_is_one_sites() -> None:
+    claim = SITE + "hosts: [x.shipstone.local]\n"
+    files = {"sites/a.yaml": claim, "sites/b.yaml": claim + "path: /b\n", "sites/c.yaml": claim + "path: /b\n"}
+    shared = with_policy(Policy(shared_hosts=("x.shipstone.local",)), files)
+    assert sorted(shared.held) == ["b", "c"]
+    assert shared.held["c"] == (
+        "sites/c.yaml:3:8 hosts: x.shipstone.local/b is claimed by sites/b.yaml too. Take it out of one of the files."
+    )
+    granted = with_policy(Policy(grants=(Grant("b", {"shared_hosts": ("x.*",)}),)), files)
+    assert sorted(granted.held) == ["a", "b", "c"], "c has no leave to be beside a, nor b beside c at one path"
+    assert granted.held["a"] == (
+        "sites/a.yaml:3:8 hosts: x.shipstone.local is claimed by sites/c.yaml too. Use another host name, "
+        "or ask the host's administrator for [policy] shared_hosts, or [policy.sites.a] shared_hosts."
+    )
+    del files["sites/c.yaml"]
+    assert not with_policy(Policy(grants=(Grant("b", {"shared_hosts": ("x.*",)}),)), files).held
 
 
 def test_mounted_files_are_named_by_their_content() -> None:
@@ -193,6 +287,34 @@ def test_a_volume_of_a_held_site_is_no_newcomers() -> None:
     desired = compiled({"sites/a.yaml": mine}, {"sites/a.yaml": "imgae: x\n", "sites/b.yaml": mine})
     assert sorted(desired.held) == ["a", "b"]
     assert "the volume data is mounted by the site a too" in desired.held["b"]
+
+
+@pytest.mark.parametrize("broken", ["imgae: x\n", f"{SITE}files: {{/a: nowhere}}\n"])
+@pytest.mark.parametrize("more", ["", "path: /login\n"])
+def test_a_host_name_of_a_held_site_is_no_newcomers(broken: str, more: str) -> None:
+    claim = f"{SITE}hosts: [a.shipstone.local]\n{more}"
+    desired = compiled({"sites/a.yaml": SITE}, {"sites/a.yaml": broken, "sites/b.yaml": claim})
+    assert sorted(desired.held) == ["a", "b"]
+    assert list(desired.sites) == ["a"]
+    assert "a.shipstone.local is claimed by the site a too" in desired.held["b"]
+
+
+def test_what_a_held_site_asks_for_counts_where_nobody_knows_what_it_had() -> None:
+    desired = compiled({"sites/a.yaml": f"{SITE}files: {{/a: nowhere}}\n", "sites/b.yaml": f"{SITE}hosts: [a.shipstone.local]\n"})
+    assert sorted(desired.held) == ["a", "b"]
+    assert not desired.sites
+
+
+def test_what_a_site_keeps_because_it_is_held_for_a_clash_is_no_newcomers_either() -> None:
+    def site(host: str) -> str:
+        return f"{SITE}hosts: [{host}.shipstone.local]\n"
+
+    before = {"sites/a.yaml": site("one"), "sites/b.yaml": site("two"), "sites/c.yaml": site("three")}
+    desired = compiled(before, {"sites/a.yaml": site("two"), "sites/b.yaml": site("two"), "sites/c.yaml": site("one")})
+    assert {name: one.route.hosts for name, one in desired.sites.items()} == {
+        name: (f"{host}.shipstone.local",) for name, host in (("a", "one"), ("b", "two"), ("c", "three"))
+    }
+    assert "one.shipstone.local is claimed by the site a too" in desired.held["c"]
 
 
 def test_two_sites_cannot_publish_one_port_of_the_host() -> None:

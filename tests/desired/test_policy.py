@@ -143,6 +143,14 @@ def test_a_link_below_a_bind_root_is_followed() -> None:
     assert problems_of("volumes: [/srv/data/in:/a:ro]", policy) == ()
 
 
+def test_a_device_may_be_a_link_to_another_device_and_to_nothing_else() -> None:
+    leads = {"/dev/ttyUSB0": "/dev/serial0", "/dev/ttyUSB1": "/etc/shadow", "/dev/ttyUSB2": "/mnt/dev/mem"}
+    policy = Policy(devices=("/dev/ttyUSB*",), resolve=lambda path: leads.get(path, path))
+    assert problems_of("devices: [/dev/ttyUSB0]", policy) == ()
+    for path in ("/dev/ttyUSB1", "/dev/ttyUSB2"):
+        assert_only(f"devices: [{path}]", "1:11 devices[0]", "SS-C30", f"{path} is none of /dev/ttyUSB*", policy)
+
+
 def test_a_bind_root_may_itself_be_a_link() -> None:
     policy = Policy(bind_roots=("/srv",), resolve=lambda path: path.replace("/srv", "/mnt/disk", 1))
     assert problems_of("volumes: [/srv/a:/a:ro]", policy) == ()

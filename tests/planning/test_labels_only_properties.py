@@ -44,7 +44,7 @@ class LabelsOnly(RuleBasedStateMachine):
         self.engine.images = {image: Behaviour() for image in BOOT}
         self.engine.ensure_network()
         self.traefik = MemoryTraefik(self.engine, {})
-        self.compiler = Compiler(Policy(domains=("test",)))
+        self.compiler = Compiler(Policy(domains=("test",), shared_hosts=("one.test",)))
         self.failed: dict[str, FailedRelease] = {}
         self.said: dict[str, Said] = {}
         self.files = {"shipstone.yaml": "domain: test\n"}

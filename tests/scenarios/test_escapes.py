@@ -41,6 +41,8 @@ ESCAPES = {
     "merged": "x-a: &a {privileged: true}\n<<: *a",
     # another site
     "its-host": "hosts: [shop.DOMAIN]",
+    "its-path": "hosts: [shop.DOMAIN]\npath: /login",
+    "its-host-by-tls": "hosts: [shop.DOMAIN]\ntls: true",
     "its-host-in-capitals": "hosts: [SHOP.DOMAIN]",
     "every-host": "hosts: ['*.DOMAIN']",
     "elsewhere": "hosts: [bank.example]",
@@ -120,6 +122,7 @@ def test_no_escape_gets_anywhere(host: Host, site_text: SiteText, instance: str)
     until(lambda: any(row.get("commit") == commit for row in host.log()), "the daemon has it", 30)
     sites = host.status()["sites"]
     assert {name for name, site in sites.items() if name.startswith("evil-") and site["sync"] != "held"} == set()
+    assert sites["shop"]["sync"] == "synced", "whoever claims what it has holds up nobody else"
     assert the_world(host) == before
     assert host.get(f"shop.{host.domain}") == (200, "good")
     rest = host.repository.commit(dict.fromkeys([*files, "sites/linked.yaml"]), "and away with them")

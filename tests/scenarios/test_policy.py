@@ -124,3 +124,39 @@ def test_a_volume_of_somebody_elses_container_is_not_mounted_unless_the_policy_s
             host.api.remove_container(row["Id"], force=True)
         host.api.remove_container(theirs, force=True)
         host.api.remove_volume(volume)
+
+
+def test_a_volume_of_another_site_is_not_mounted_while_that_site_is_held_or_its_removal_waits(
+    host: Host, site_text: SiteText, instance: str
+) -> None:
+    """And a site that is renamed takes its volume along."""
+    volume = f"{instance}-data"
+    allow(host, "[policy]\nmax_removals = 0\nmax_removal_share = 0")
+    try:
+        own = f"volumes: ['{volume}:/data:ro']\nhosts: [x.{host.domain}]\n"
+        mine = site_text("one", extra=own)
+        commit = host.repository.commit({"shipstone.yaml": f"domain: {host.domain}\n", "sites/shop.yaml": mine}, "a site with a volume")
+        host.start_daemon()
+        until(lambda: host.converged(commit), "it runs", 40)
+        host.stop_daemon()
+        evil = site_text("evil", extra=f"volumes: ['{volume}:/x:ro']\n")
+        host.repository.commit({"sites/shop.yaml": "imgae: x\n", "sites/evil.yaml": evil}, "it is held, and another one wants its volume")
+        host.start_daemon()
+        until(lambda: "evil" in host.status()["sites"], "it is read by a daemon that knows nothing", 40)
+        assert f"the volume {volume} is mounted by the site shop too" in host.status()["sites"]["evil"]["message"]
+        host.repository.commit({"sites/shop.yaml": None}, "its removal waits")
+        why = f"cannot start a container of evil: the volume {volume} is mounted by {host.containers('shop')[0]['Names'][0].lstrip('/')}"
+        until(lambda: any(str(row.get("event")).startswith(why) for row in host.log()), "it is refused", 40)
+        assert not host.containers("evil")
+        commit = host.repository.commit({"sites/evil.yaml": None, "sites/renamed.yaml": site_text("two", extra=own)}, "it is renamed")
+        until(lambda: host.status().get("revision") == commit, "it is read", 40)
+        host.shipstone("approve", check=True)
+        until(lambda: host.converged(commit), "it went, and the other has the volume", 90)
+        assert host.get(f"x.{host.domain}") == (200, "two")
+        assert not host.containers("shop")
+    finally:
+        host.stop_daemon()
+        for site in ("shop", "evil", "renamed"):
+            for row in host.containers(site):
+                host.api.remove_container(row["Id"], force=True)
+        host.api.remove_volume(volume)

@@ -269,8 +269,9 @@ def test_who_mounts_a_volume(bench: Bench) -> None:
     made = bench.engine.create_and_start(new)
     bench.foreign(f"{bench.instance}-db", {"shipstone.site": "shop", "shipstone.instance": "another"}, data)
     bench.engine.stop(made, grace=0)
-    site = dict(new.labels).get("shipstone.site", "")
-    assert sorted(bench.engine.volume_users(data)) == sorted([(new.name, site), (f"{bench.instance}-db", "")])
+    labels = dict(new.labels)
+    mine = (new.name, labels.get("shipstone.site", ""), labels.get("shipstone.release", ""))
+    assert sorted(bench.engine.volume_users(data)) == sorted([mine, (f"{bench.instance}-db", "", "")])
     assert bench.engine.volume_users("/data") == ()
 
 
