@@ -21,6 +21,8 @@ def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) 
     while not stopping.is_set():
         try:
             for event in engine.events():
+                if stopping.is_set():
+                    return
                 failures = 0
                 log.debug("event", kind=event.kind, action=event.action, id=event.id[:12], site=event.site)
                 wake()

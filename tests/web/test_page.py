@@ -127,7 +127,7 @@ def test_what_was_changed_around_the_sites_is_on_the_overview(browser: Browser, 
     tell(served.latest, fleet(10))
     opened(browser, served)
     assert "Drift of the host" not in browser.text(), "that of sites is on theirs"
-    served.store.history.record_drift([("", "", "", "network", "shipstone_net", "")], [], time.time() - 7300)
+    served.store.history.record_drift({("", "", "", "network", "shipstone_net", ""): ""}, {}, time.time() - 7300)
     tell(served.latest, fleet(10))
     until(lambda: "Drift of the host over time" in browser.text(), "it is shown")
     assert browser.driver.find_element(By.CSS_SELECTOR, ".drift tbody td").text.strip() == "network nothing should be shipstone_net"

@@ -16,6 +16,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from lab.host import until
 from lab.ports import Ports
 
 from reconciler.desired.revision import Revision
@@ -698,7 +699,7 @@ def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
     source = GitSource(f"git://127.0.0.1:{port}/upstream.git", "main", "", mirror, allow_file=True, timeout=10.0)
     try:
-        wait_for_port(port)
+        until(lambda: listens(port), "git listens", 30)
         assert source.fetch().id == first
         second = upstream.push({"a": "2"})
         assert source.fetch().read("a") == b"2"
@@ -775,16 +776,13 @@ def test_a_server_whose_certificate_is_not_trusted(private: int, mirror: Path, m
     assert "certificate is not trusted" in refusal(GitSource(f"https://127.0.0.1:{private}/upstream.git", "main", "", mirror))
 
 
-def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise AssertionError(f"nothing listens on port {port}")
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_a_state_folder_that_cannot_be_written(upstream: Upstream, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from lab.engine import need
+from lab.host import until
 from lab.ports import Ports
 
 from reconciler.world.git import GitSource
 from reconciler.world.git_access import Access
-from tests.world.test_git import Upstream, refusal, wait_for_port
+from tests.world.test_git import Upstream, listens, refusal
 
 CONFIG = """\
 Port {port}
@@ -68,9 +69,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = ports.take()
     (folder / "sshd_config").write_text(CONFIG.format(port=port, folder=folder))
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {(folder / 'host_key.pub').read_text()}")
-    sshd = subprocess.Popen([shutil.which("sshd") or "sshd", "-D", "-f", str(folder / "sshd_config")], stderr=subprocess.DEVNULL)
+    with (folder / "sshd.log").open("wb") as log:
+        sshd = subprocess.Popen([shutil.which("sshd") or "sshd", "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
     try:
-        wait_for_port(port)
+        until(lambda: sshd.poll() is not None or listens(port), "sshd listens", 30)
+        assert sshd.poll() is None, (folder / "sshd.log").read_text()
         user = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
         access = Access(str(folder / "key"), str(folder / "known_hosts"))
         yield Server(upstream, f"ssh://{user}@127.0.0.1:{port}{upstream.bare}", folder, access)

@@ -1,0 +1,22 @@
+"""Hearing of what happens on the engine."""
+
+import threading
+
+from lab.host import until
+
+from reconciler.desired.spec import ContainerSpec, NewContainer
+from reconciler.listening import listen
+from reconciler.world.memory import Behaviour, MemoryEngine
+
+
+def test_after_its_end_it_hears_nothing_more() -> None:
+    """It sits in the engine's stream then, and leaves it at the next event."""
+    engine, heard, stopping = MemoryEngine("t", "net"), threading.Event(), threading.Event()
+    engine.images["blog"] = Behaviour()
+    engine.ensure_network()
+    made = engine.create(NewContainer("blog", "blog", ContainerSpec("blog", 80), (("shipstone.instance", "t"),), "net"))
+    thread = threading.Thread(target=listen, args=(engine, heard.set, stopping), daemon=True)
+    thread.start()
+    until(lambda: engine.update(made, 1024) or heard.is_set(), "it hears", 10)
+    stopping.set()
+    until(lambda: engine.update(made, 2048) or not thread.is_alive(), "it ends", 10)
