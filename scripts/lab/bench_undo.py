@@ -36,8 +36,7 @@ def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
                 host.repository.commit(
                     {"sites/shop.yaml": site(f"v{n}", f"command: [/faulty, lasts, '{LASTS_MS}', /srv]\n")}, "it will end"
                 )
-                until(lambda: host.get(name)[1] == f"v{n}", "the new version serves", 60)  # noqa: B023  waited for in this round
-                began = load.seen.first[f"v{n}"]
+                began = until(lambda: load.seen.first.get(f"v{n}"), "the new version serves", 60)  # noqa: B023  waited for in this round
                 until(lambda: host.get(name) == (200, "old"), "the old version serves again", 60)
                 again = time.time()
                 until(lambda: len(host.containers()) == 2, "the new version is taken away", 60)
