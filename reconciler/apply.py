@@ -201,9 +201,8 @@ class Apply:
             error = str(problem)
         seconds = self._clock() - begun
         for site, step in pins.items():
-            did = step, seconds
-            outcome = Outcome(site, () if error else (did,), error, stopped=did if error else None)
-            self._end(replace(outcome, release=plan.sites[site].release, commit=desired.revision), report)
+            done, stopped = ((), (step, seconds)) if error else (((step, seconds),), None)
+            self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision, stopped=stopped), report)
 
     def _pool_for(self, steps: tuple[Step, ...]) -> Workers:
         """A switch waits for nobody's grace, nor does a start."""

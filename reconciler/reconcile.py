@@ -99,7 +99,8 @@ class Reconciler:
 
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
-        self.desired = self._compiler.compile(revision, self.desired, sites_from_labels(self._known()))
+        unsure = self.desired is None or self.desired.held
+        self.desired = self._compiler.compile(revision, self.desired, sites_from_labels(self._known()) if unsure else {})
         self._apply.take(revision)
         self._files_seen = False
         self.followers.fetched(revision, self.desired)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import release_name
 from reconciler.desired.spec import ContainerSpec
-from reconciler.planning.labels import applied_of
+from reconciler.planning.labels import applied_of, router_names
 from reconciler.planning.observed import Container
 from reconciler.planning.seen import Cast, Seen, alive, alone_name
 
@@ -92,5 +92,4 @@ def is_known(seen: Seen, cast: Cast) -> bool:
 
 def is_routed(seen: Seen, cast: Cast) -> bool:
     """Traefik follows every router in the labels of those that stay."""
-    names = {key.split(".")[3] for c in cast.keep for key in c.labels if key.startswith("traefik.http.routers.")}
-    return seen.traefik.routers >= names
+    return all(router_names(c.labels) <= seen.traefik.routers for c in cast.keep)

@@ -154,6 +154,11 @@ def site_from_labels(name: str, containers: Iterable[Container]) -> DesiredSite 
     )
 
 
+def router_names(labels: Mapping[str, str]) -> set[str]:
+    """The routers of Traefik that these labels write."""
+    return {key.split(".")[3] for key in labels if key.startswith("traefik.http.routers.")}
+
+
 def sites_from_labels(containers: Iterable[Container]) -> dict[str, DesiredSite]:
     """What is there of each site: of several releases the one with the most containers."""
     releases: dict[str, dict[str, list[Container]]] = {}

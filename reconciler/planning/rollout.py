@@ -75,30 +75,12 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
     memory = begin(seen, goal, memory)
     memory = replace(memory, unserved=memory.unserved - {c.release for c in serving})
-    wait = goal.timing.drain + (0.0 if cast.alone else goal.timing.min_healthy)
-    standing = frozenset[str]() if cast.alone else standing_by(serving, alive_leaving, memory)
-    idle = [
-        c
-        for c in alive_leaving
-        if c not in serving and (c.release in memory.unserved or (c.release not in standing and drained(seen, memory, wait)))
-    ]
-    if cast.alone:
-        if len(idle) < len(alive_leaving):
-            until = memory.pin_since + goal.timing.drain if memory.pin_since is not None else None
-            steps.append(Wait("drain", f"{goal.timing.drain:g} s, so that what is in flight can end", until))
-        steps += [stop_of(c, f"stop-first: {cast.alone}", keep=c.release not in memory.unserved) for c in alive_leaving]
-        idle = list(alive_leaving)
-    else:
-        steps += [stop_of(c, "superseded before it served") for c in idle]
-        steps += [remove_of(c) for c in cast.leaving if not alive(c)]
-        if crowded(goal, alive_leaving, serving, idle):
-            until = memory.pin_since + wait if memory.pin_since is not None else None
-            steps.append(Wait("drain", "until an older release has ended: three at once are enough", until))
+    ends, rest = make_way(seen, goal, cast, alive_leaving, serving, memory)
+    steps += ends
     starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
     steps += starts
     look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
-    rest = [c for c in alive_leaving if c not in idle]
     if rest:
         steps.append(SetPin(goal.name, pin_of(seen, cast.keep, routes_of(seen)), f"the switch: requests to {goal.release}"))
         steps.append(Wait("drain", f"{goal.timing.min_healthy + goal.timing.drain:g} s"))
@@ -107,6 +89,28 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def make_way(
+    seen: Seen, goal: DesiredSite, cast: Cast, leaving: tuple[Container, ...], serving: Collection[Container], memory: SiteMemory
+) -> tuple[list[Step], list[Container]]:
+    """What ends before the goal serves, and who of those who leave stays until then."""
+    since, timing = memory.pin_since, goal.timing
+    if cast.alone:
+        steps: list[Step] = []
+        if any(c in serving or not (c.release in memory.unserved or drained(seen, memory, timing.drain)) for c in leaving):
+            until = since + timing.drain if since is not None else None
+            steps.append(Wait("drain", f"{timing.drain:g} s, so that what is in flight can end", until))
+        return [*steps, *(stop_of(c, f"stop-first: {cast.alone}", keep=c.release not in memory.unserved) for c in leaving)], []
+    wait = timing.drain + timing.min_healthy
+    standing = standing_by(serving, leaving, memory)
+    over = drained(seen, memory, wait)
+    idle = [c for c in leaving if c not in serving and (c.release in memory.unserved or (over and c.release not in standing))]
+    steps = [*(stop_of(c, "superseded before it served") for c in idle), *(remove_of(c) for c in cast.leaving if not alive(c))]
+    if crowded(goal, leaving, serving, idle):
+        until = since + wait if since is not None else None
+        steps.append(Wait("drain", "until an older release has ended: three at once are enough", until))
+    return steps, [c for c in leaving if c not in idle]
 
 
 def standing_by(serving: Collection[Container], leaving: Iterable[Container], memory: SiteMemory) -> frozenset[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from reconciler.planning.labels import router_names
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.question import Answer, Question
 from reconciler.world.memory import MemoryEngine
@@ -134,7 +135,7 @@ class MemoryTraefik:
 
 def _read(c: Container, routers: dict[str, set[Router]], services: dict[str, dict[str, int]]) -> None:
     """One container's labels: servers of one service add up, routers of one name must agree."""
-    names = {key.split(".")[3] for key in c.labels if key.startswith("traefik.http.routers.")}
+    names = router_names(c.labels)
     for name in names:
         start = f"traefik.http.routers.{name}"
         rule, priority, service = (c.labels[f"{start}.{key}"] for key in ("rule", "priority", "service"))
