@@ -19,6 +19,8 @@ from reconciler.world.files import stamp_of
 
 SHORT = 6
 """Characters: what is shorter is in too many texts to be hidden in them."""
+PASSING = "passing"
+"""In the place of a stamp: it may go another time."""
 
 
 class SecretStore:
@@ -30,7 +32,7 @@ class SecretStore:
         self._key = b""
         self._opened: dict[str, tuple[tuple[str, ...], object]] = {}
         self._closed: dict[str, tuple[object, str]] = {}
-        self._failed: dict[str, str] = {}
+        """What could not be opened → the stamp of the identity then, or PASSING; and why."""
         self._looked: set[Path] = set()
         self._values: set[bytes] = set()
 
@@ -45,12 +47,12 @@ class SecretStore:
 
     def forget(self) -> None:
         self._looked.clear()
-        self._failed.clear()
+        self._forget_passing()
 
     def values(self, site: str, wanted: Iterable[SecretRef], revision: Revision | None) -> tuple[tuple[str, SecretValue], ...]:
         """Target → value, for a container of the site. Raises ShipstoneError."""
         rows = []
-        self._failed.clear()  # by now sops may be there, or quicker
+        self._forget_passing()
         for secret in wanted:
             try:
                 value = self._find(site, secret.source, revision or Revision("", {}, lambda _path: b""))
@@ -96,14 +98,8 @@ class SecretStore:
         if entry.size > MOST:
             raise ShipstoneError(f"it is over {MOST // 1024} KiB")
         known = f"{where.kind} {entry.id}"
-        if known in self._failed:
-            raise ShipstoneError(self._failed[known])
         if known not in self._opened:
-            try:
-                self._opened[known] = self._open_once(known, where, revision)
-            except ShipstoneError as error:
-                self._failed[known] = str(error)
-                raise
+            self._opened[known] = self._open_once(known, where, revision)
         sites, content = self._opened[known]
         if site not in sites:
             others = ", ".join(sites) or "no site"
@@ -120,15 +116,17 @@ class SecretStore:
         self._looked.add(self._identity)
         stamp = stamp_of(self._identity)
         before, why = self._closed.get(known, (None, ""))
-        if why and before == stamp:
+        if why and before in (PASSING, stamp):
             raise ShipstoneError(why)
         try:
             return self._open(where, revision.read(where.name))
-        except sops_files.PassingError:
-            raise
         except ShipstoneError as error:
-            self._closed[known] = stamp, str(error)
+            self._closed[known] = PASSING if isinstance(error, sops_files.PassingError) else stamp, str(error)
             raise
+
+    def _forget_passing(self) -> None:
+        """By now sops may be there, or quicker."""
+        self._closed = {known: row for known, row in self._closed.items() if row[0] != PASSING}
 
     def _open(self, where: Source, data: bytes) -> tuple[tuple[str, ...], object]:
         path = self._identity
