@@ -11,8 +11,7 @@ from lab.engine import LabError, an_engine, need
 from lab.fuzz import soak
 
 SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup")
-"""They mostly wait: three keep two cores busy. Tests with one fixture between them are marked as one group; xdist 3.8 does not see that
-with pytest 9.2, so that each of the three makes such a fixture, the real host among them."""
+"""They mostly wait: three keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
 
 
 def main() -> int:
