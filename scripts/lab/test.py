@@ -15,6 +15,7 @@ SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup")
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored, and so has pytest
     try:
         need("git", "openssl", "ps")
         with an_engine() as engine:
