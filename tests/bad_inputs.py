@@ -141,6 +141,7 @@ ROWS = (
     ("a tree without end", LIMITS, "test_a_tree_that_grows_without_end", ""),
     ("no signature", HOOKS, "test_what_is_not_signed_with_our_secret_is_refused", ""),
     ("sha1= only", HOOKS, "test_sha1_alone_is_refused", "github"),
+    ("non-ASCII signature", HOOKS, "test_a_signature_that_is_not_ascii_is_refused", "github"),
     ("headers of two providers", HOOKS, "test_headers_of_two_providers_are_refused", "github"),
     ("over 1 MiB", HOOKS, "test_what_is_too_large_is_refused_with_or_without_a_signature", ""),
     ("body without end", HOOKS, "test_a_body_without_end_is_given_up", ""),
