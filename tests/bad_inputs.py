@@ -96,7 +96,7 @@ ROWS = (
     ("cgroup_parent", CONTAINERS, RIGHTS, "cgroup_parent"),
     ("volumes_from", CONTAINERS, RIGHTS, "volumes_from"),
     ("reserved labels", CONTAINERS, ONE, "traefik-label"),
-    ("image with reserved LABEL", IMAGES, "test_an_image_that_routes_itself_is_refused", ""),
+    ("image with reserved LABEL", IMAGES, "test_an_image_that_routes_or_names_itself_is_refused", ""),
     ("no tag", CONTAINERS, ONE, "no-tag"),
     ("latest", CONTAINERS, ONE, "latest"),
     ("latest where the policy refuses it", CONTAINERS, "test_a_floating_tag_is_a_warning_and_an_error_where_the_policy_says_so", ""),
