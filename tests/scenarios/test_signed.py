@@ -12,6 +12,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def domain(instance: str) -> str:
+    """What is said of the whole host must be of this test alone."""
+    return f"{instance}.test"
+
+
 class Keys:
     """Two signers, of whom the host knows ada alone; `print_of` is what people compare."""
 
@@ -46,7 +52,7 @@ def ids(host: Host) -> list[str]:
 
 def told(host: Host, why: str) -> None:
     """In the log, status, the page, its API and the history."""
-    until(lambda: any(why in str(row.get("event", "")) for row in host.log()), f"the log says: {why}", 30)
+    until(lambda: any(why in str(row.get("message", "")) for row in host.log()), f"the log says: {why}", 30)
     until(lambda: why in page(host, ""), "the page says it", 20)
     assert why in page(host, "api/status")
     assert any(why in notice for notice in host.status()["notices"])
@@ -75,7 +81,7 @@ def test_a_commit_that_is_not_signed_is_held_and_the_next_signed_one_goes_live(h
     other = host.repository.commit({"sites/shop.yaml": site_text("three")}, "signed by somebody else")
     why = f"it is signed by the SSH key {keys.print_of('eve')}, which is not in [source] allowed_signers"
     told(host, f"commit {other[:12]} is not taken: {why}. What was taken last goes on ({first[:12]}).")
-    assert (ids(host), host.get("shop.test.local")) == (before, (200, "one"))
+    assert (ids(host), host.get(f"shop.{host.domain}")) == (before, (200, "one"))
     assert host.status()["revision"] == first
     assert host.stop_daemon() == 0
     host.start_daemon()
@@ -84,7 +90,7 @@ def test_a_commit_that_is_not_signed_is_held_and_the_next_signed_one_goes_live(h
     keys.take("ada")
     last = host.repository.commit({"sites/shop.yaml": site_text("four")}, "signed again")
     until(lambda: host.converged(last), "the next signed one is live, with what it builds on", 40)
-    assert (host.get("shop.test.local"), host.get("new.test.local")) == ((200, "four"), (200, "new"))
+    assert (host.get(f"shop.{host.domain}"), host.get(f"new.{host.domain}")) == ((200, "four"), (200, "new"))
     assert host.status()["notices"] == []
 
 
@@ -106,7 +112,7 @@ def test_a_tag_that_somebody_else_signed_is_held_and_the_next_one_goes_live(host
     keys.tag("v2", "eve")
     why = f"it is signed by the SSH key {keys.print_of('eve')}, which is not in [source] allowed_signers"
     told(host, f"tag v2 is not taken: {why}. What was taken last goes on ({first[:12]}).")
-    assert (ids(host), host.get("shop.test.local")) == (before, (200, "one"))
+    assert (ids(host), host.get(f"shop.{host.domain}")) == (before, (200, "one"))
     keys.tag("v3", "ada")
-    until(lambda: host.get("shop.test.local") == (200, "two"), "the tag that counts is live", 40)
+    until(lambda: host.get(f"shop.{host.domain}") == (200, "two"), "the tag that counts is live", 40)
     until(lambda: host.status()["notices"] == [], "nothing is said any more", 20)
