@@ -134,7 +134,7 @@ class Watch:
             thread.join()
 
     def _look(self) -> None:
-        while not self._end.wait(0.02):
+        while not self._end.wait(0.05):
             for place in Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     line = place.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
