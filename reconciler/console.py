@@ -30,7 +30,16 @@ COLOURS = {
     "degraded": "red",
     "missing": "red",
 }
-KINDS = {"failed": "red", "error": "red", "drift": "yellow", "healed": "green", "rest": "green", "said": "cyan", "revision": "bold"}
+KINDS = {
+    "failed": "red",
+    "error": "red",
+    "drift": "yellow",
+    "healed": "green",
+    "rest": "green",
+    "said": "cyan",
+    "revision": "bold",
+    "waits": "yellow",
+}
 StatusRow = tuple[str, str, str, str, str, str]
 """Site, sync, health, ready/wanted, release, hosts or the message."""
 

@@ -18,11 +18,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as NotReadError
 
 from reconciler.errors import SettingsError
 from reconciler.settings_policy import PolicySettings
-from reconciler.settings_values import FROM_FILE, Address, CredentialOrPath, Seconds, Secret, Section, Size, one_a_line
+from reconciler.settings_values import FROM_FILE, Address, CredentialOrPath, Environment, Seconds, Secret, Section, Size, one_a_line
 
 DEFAULT = Path("/etc/shipstone/config.toml")
 SHORTEST = 16
@@ -176,7 +177,7 @@ class HistorySettings(Section):
 
 
 class NotifySettings(Section):
-    urls: Annotated[list[SecretStr], BeforeValidator(one_a_line), FROM_FILE] = Field(
+    urls: Annotated[list[SecretStr], NoDecode, BeforeValidator(one_a_line), FROM_FILE] = Field(
         default=[], description="Where messages go: addresses as Apprise takes them."
     )
     heartbeat: Secret = Field(default=SecretStr(""), description="An address that is called after each good pass; empty: none.")
@@ -250,13 +251,13 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings calls it by name
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic-settings calls it by name
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        return Environment(settings_cls), init_settings
 
 
 def load_settings(config: Path | None, overrides: dict[str, Any] | None = None, only: Collection[str] = ()) -> Settings:
@@ -269,6 +270,8 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None, 
     data = {name: section for name, section in data.items() if name in only} if only else data
     try:
         settings = Settings(**data)
+    except NotReadError as error:  # of the environment
+        raise SettingsError(str(error.__cause__)) from None
     except ValidationError as error:
         raise SettingsError("\n".join(_line(row, config or DEFAULT) for row in error.errors())) from None
     for section, values in (overrides or {}).items():

@@ -19,6 +19,7 @@ class SiteGrant(Section):
     capabilities: list[str] | None = None
     registries: list[str] | None = None
     images: list[str] | None = None
+    private_images: list[str] | None = Field(default=None, description="Patterns of images that these sites alone may run.")
     require_tag: bool | None = None
     require_digest: bool | None = None
     middlewares: list[Kind] | None = None
@@ -52,6 +53,9 @@ class PolicySettings(Section):
     require_tag: bool = Field(default=False, description="Refuse images without a tag, or with latest.")
     require_digest: bool = Field(default=False, description="Refuse images without a digest.")
     images: list[str] = Field(default=[], description="Patterns of images that sites may run, as ghcr.io/team/*; empty is any.")
+    private_images: list[str] = Field(
+        default=[], description="Patterns of images that no site may run but those whose own table names them too, as ghcr.io/team/*."
+    )
     hosts: list[str] = Field(
         default=[], description="Patterns of host names that sites may have, with {site} for the site's name; empty is any under a domain."
     )

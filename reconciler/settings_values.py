@@ -1,11 +1,15 @@
 """What a setting may be: times, sizes, addresses, names of credentials, secrets, also from files."""
 
 import ipaddress
+import json
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
 
 from reconciler.errors import ShipstoneError
 from reconciler.secret_file import one_line, read_secret
@@ -89,8 +93,24 @@ class Section(BaseModel):
         return given
 
 
+class Environment(EnvSettingsSource):
+    """Says which variable is no JSON, without its value: it may be a secret."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            names = (name for name, text in os.environ.items() if text == value and name.upper().startswith(self.env_prefix))
+            raise ValueError(f'{next(names, field_name)}: this is no JSON. A list is written as \'["a", "b"]\'.') from None
+
+
 def one_a_line(value: Any) -> Any:
-    """A list as a file holds it: one a line, empty lines and those that begin with # left out."""
+    """A list as a file holds it: one a line, empty lines and those that begin with # left out; or JSON."""
     if not isinstance(value, str):
         return value
+    if value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError('this is no JSON. Write one a line, or \'["a", "b"]\'') from None
     return [line.strip() for line in value.splitlines() if line.strip() and not line.startswith("#")]

@@ -93,10 +93,11 @@ def paths_of(settings: Settings) -> Paths:
 
 def policy_of(settings: Settings) -> Policy:
     p, t = settings.policy, settings.traefik
-    grants = [Grant(site, _given(grant), tuple(grant.hosts or ())) for site, grant in p.sites.items()]
+    grants = [Grant(site, _given(g), tuple(g.hosts or ()), tuple(g.private_images or ())) for site, g in p.sites.items()]
     return Policy(
         domains=tuple(p.domains),
         hosts=tuple(p.hosts),
+        private_images=tuple(p.private_images),
         tls=bool(t.https_port) or not t.manage,
         taken=tuple({t.http_port, t.https_port, t.console_port} - {0}),
         grants=tuple(grants),
@@ -107,7 +108,8 @@ def policy_of(settings: Settings) -> Policy:
 
 def _given(rules: PolicySettings | SiteGrant) -> dict[str, Any]:
     """What is set of all that can be set for every site, or for some."""
-    rows = {name: value for name in SiteGrant.model_fields if name != "hosts" and (value := getattr(rules, name)) is not None}
+    names = SiteGrant.model_fields.keys() - {"hosts", "private_images"}  # these mean more than what is given
+    rows = {name: value for name in names if (value := getattr(rules, name)) is not None}
     most = {name.removeprefix("max_"): rows.pop(name) or None for name in list(rows) if name.startswith("max_")}
     limits = Limits(**most, default_pids=rules.pids_limit if isinstance(rules, PolicySettings) else 0)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in rows.items()} | {"limits": limits}

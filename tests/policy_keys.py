@@ -33,6 +33,7 @@ JUDGED = {
     "require_tag": Judged("image: nginx", "false", "true", "SS-C11", is_open=True),
     "require_digest": Judged("image: nginx:1", "false", "true", "SS-C11", is_open=True),
     "images": Judged("image: r.io/app:1", '["r.io/*"]', '["nginx"]', "SS-C32", is_open=True),
+    "private_images": Judged("image: r.io/app:1", '["r.io/team/*"]', '["r.io/*"]', "SS-C32", is_open=True),
     "hosts": Judged("hosts: [x.shipstone.local]", '["x.*"]', '["{site}.*"]', "SS-N18", is_open=True),
     "labels": Judged(
         "labels: {traefik.http.middlewares.x.compress: 'true'}",

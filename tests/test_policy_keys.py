@@ -1,6 +1,7 @@
 """Each key of [policy], from the host's settings on: what it gives, what it takes, and what is so where nobody wrote it."""
 
 import importlib
+import json
 from functools import reduce
 from pathlib import Path
 
@@ -53,7 +54,11 @@ def test_default(tmp_path: Path, key: str, row: Judged) -> None:
     assert (f"`{key}`" in opened) == row.is_open
 
 
-@pytest.mark.parametrize(("key", "row"), [(key, row) for key, row in JUDGED.items() if key in SiteGrant.model_fields and key != "hosts"])
+MEAN_MORE = ("hosts", "private_images")
+FOR_ONE = [(key, row) for key, row in JUDGED.items() if key in SiteGrant.model_fields and key not in MEAN_MORE]
+
+
+@pytest.mark.parametrize(("key", "row"), FOR_ONE)
 def test_for_one_site(tmp_path: Path, key: str, row: Judged) -> None:
     """What is closed is given to it alone; what is open is taken from it alone."""
     value = row.takes if row.is_open else row.gives
@@ -61,6 +66,46 @@ def test_for_one_site(tmp_path: Path, key: str, row: Judged) -> None:
     others = errors(row, settings(tmp_path, more=f"[policy.sites.other]\n{key} = {value}"))
     assert bool(mine) == row.is_open
     assert bool(others) != row.is_open
+
+
+@pytest.mark.parametrize(
+    ("policy", "sites"),
+    [
+        pytest.param("", {"blog": ["r.io/*"]}, id="its-own"),
+        pytest.param("", {"b*": ["R.io/app:1"]}, id="by-a-pattern"),
+        pytest.param("", {"shop": ["r.io/*"], "blog": ["r.io/app"]}, id="of-both"),
+        pytest.param('["r.io/*"]', {"blog": ["r.io/app"]}, id="of-what-is-private"),
+        pytest.param("", {"shop": ["r.io/team/*", "s.io/*"]}, id="another-image"),
+    ],
+)
+def test_a_private_image_for_its_sites(tmp_path: Path, policy: str, sites: dict[str, list[str]]) -> None:
+    assert errors(JUDGED["private_images"], with_private(tmp_path, policy, sites)) == set()
+
+
+@pytest.mark.parametrize(
+    ("policy", "sites", "why"),
+    [
+        pytest.param("", {"shop": ["r.io/*"]}, "is kept for shop by the host's policy", id="of-another"),
+        pytest.param('["r.io/*"]', {}, "is private, and the host's policy gives it to no site", id="of-nobody"),
+        pytest.param('["r.io/*"]', {"blog": ["r.io/other"]}, "is private", id="not-this-one"),
+    ],
+)
+@pytest.mark.parametrize("fleet", [False, True], ids=["site", "defaults"])
+def test_a_private_image_is_kept_from_others(tmp_path: Path, policy: str, sites: dict[str, list[str]], why: str, fleet: bool) -> None:
+    """Named at its place, with what to ask for; in the defaults of the fleet it is refused to each site that may not have it."""
+    text = {"sites/blog.yaml": "image: R.io/app:1\n"}
+    if fleet:
+        text = {"sites/blog.yaml": "replicas: 1\n", "shipstone.yaml": "defaults: {port: 80, image: 'r.io/app:1'}\n"}
+    found = Compiler(policy_of(with_private(tmp_path, policy, sites))).compile(revision("r", FLEET | text)).problems
+    (line,) = map(str, found)
+    assert line.startswith("sites/blog.yaml:1:1 image of shipstone.yaml: " if fleet else "sites/blog.yaml:1:8 image: "), line
+    assert why in line
+    assert line.endswith("Use another image, or ask the host's administrator for [policy.sites.blog] private_images.")
+
+
+def with_private(tmp_path: Path, policy: str, sites: dict[str, list[str]]) -> Settings:
+    tables = "\n".join(f'[policy.sites."{site}"]\nprivate_images = {json.dumps(images)}' for site, images in sites.items())
+    return settings(tmp_path, f"private_images = {policy}" if policy else "", tables)
 
 
 @pytest.mark.parametrize("key", [key for key, row in JUDGED.items() if row.silent])

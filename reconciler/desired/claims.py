@@ -1,11 +1,15 @@
 """What two sites cannot both have: a host name, a port of the host, a volume."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.policy import Policy, ask, matches
 from reconciler.desired.spec import Port, Route
+
+FEW = 10
+"""So many others are named."""
 
 
 @dataclass(frozen=True)
@@ -71,28 +75,43 @@ def _shared(host: str, policy: Policy) -> bool:
 
 
 def _ports(claimants: Mapping[str, Claimant]) -> Iterator[Clash]:
+    """Looks at each port once, and for each at few others: a file may publish thousands."""
     rows = [(name, port) for name, row in sorted(claimants.items()) for port in _ports_of(row.site)]
-    had = {(name, port) for name, port in rows if any(_covers(theirs, port) for theirs in _ports_of(claimants[name].had))}
+    had = {name: _Published((name, port) for port in _ports_of(row.had)) for name, row in claimants.items()}
+    kept = {row for row in rows if had[row[0]].covers(row[1])}
+    every, before = _Published(rows), _Published(row for row in rows if row in kept)
     for name, port in rows:
-        same = [row for row in rows if row[0] != name and _same(port, row[1])]
-        others = sorted({row[0] for row in same if (name, port) not in had or row in had})
+        others = (before if (name, port) in kept else every).others(name, port)
         if told := _told(name, others, claimants):
             message = f"port {port.host} of this host is published by {told} too. Use another one in one of them."
             yield Clash(name, "ports", "SS-C31", message)
 
 
+class _Published:
+    """Who publishes what, by port and protocol, then by address: names in the order in which they come, each once."""
+
+    def __init__(self, rows: Iterable[tuple[str, Port]]) -> None:
+        self._names: dict[tuple[int, str], dict[str | None, dict[str, None]]] = {}
+        for name, port in rows:
+            addresses = self._names.setdefault((port.host, port.protocol), {})
+            for address in (port.address, None):  # None: whatever the address
+                addresses.setdefault(address, {})[name] = None
+
+    def covers(self, port: Port) -> bool:
+        """Whether whoever has these has this one, too."""
+        return not {"", port.address}.isdisjoint(self._names.get((port.host, port.protocol), {}))
+
+    def others(self, name: str, port: Port) -> list[str]:
+        """Who, but `name`, has what cannot be beside this one: the first few. A port without an address is on all of them."""
+        addresses = self._names.get((port.host, port.protocol), {})
+        found: set[str] = set()
+        for address in (port.address, "") if port.address else (None,):
+            found.update(islice((other for other in addresses.get(address, {}) if other != name), FEW))
+        return sorted(found)[:FEW]
+
+
 def _ports_of(site: DesiredSite | None) -> list[Port]:
     return [port for service in (site.services if site else ()) for port in service.spec.ports]
-
-
-def _covers(one: Port, other: Port) -> bool:
-    """Whoever has the first has the other, too."""
-    return _same(one, other) and one.address in ("", other.address)
-
-
-def _same(one: Port, other: Port) -> bool:
-    both = one.host == other.host and one.protocol == other.protocol
-    return both and (one.address == other.address or not one.address or not other.address)
 
 
 def _volumes(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]:

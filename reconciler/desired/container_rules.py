@@ -3,6 +3,7 @@
 import ipaddress
 import re
 import shlex
+from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler.desired.policy import CLOSED, Policy, Rules, ask, matches
@@ -36,7 +37,7 @@ def image(value: object) -> str:
     """An image's reference as `docker pull` takes it; raises Refusal."""
     written = text(value)
     match = IMAGE.fullmatch(written) if len(written) <= 512 else None
-    if match is None or re.fullmatch(r"[0-9a-f]{64}", match["name"]) or len(match["name"]) > 255:
+    if match is None or re.fullmatch(r"[0-9a-f]{64}|sha256", match["name"]) or len(match["name"]) > 255:
         wanted = "Write NAME:TAG in lower case, as in nginx:1.27-alpine or registry.example.com/team/app:3."
         raise Refusal("SS-C10", f"{show(written)} is not an image's name. {wanted}")
     first, slash, _ = written.partition("/")
@@ -66,6 +67,7 @@ def check_image(written: str, rules: Rules) -> str:
         raise Refusal(
             "SS-C32", f"{show(written)} is none of {', '.join(policy.images)}. Use such an image, or {ask('images', rules.site)}."
         )
+    _check_private(written, _spellings(written, registry), rules)
     if policy.require_tag and (problem := floating(written)):
         raise Refusal("SS-C11", problem)
     if policy.require_digest and "@sha256:" not in written:
@@ -74,6 +76,22 @@ def check_image(written: str, rules: Rules) -> str:
             f"{show(written)} has no digest, and this host wants one. Write NAME:TAG@sha256:…, as `docker buildx imagetools` says.",
         )
     return written
+
+
+def _check_private(written: str, names: set[str], rules: Rules) -> None:
+    """Refuse an image that the policy keeps for other sites. In shipstone.yaml none is: each site is asked for itself."""
+    folded = {name.lower() for name in names}
+    policy = rules.policy
+    owners = [grant.site for grant in policy.grants if _any(folded, grant.private_images)]
+    private = owners or _any(folded, policy.private_images)
+    if rules.site and private and not any(fnmatchcase(rules.site, owner) for owner in owners):
+        kept = f"is kept for {owners[0]} by the host's policy" if owners else "is private, and the host's policy gives it to no site"
+        where = f"[policy.sites.{rules.site}] private_images"
+        raise Refusal("SS-C32", f"{show(written)} {kept}. Use another image, or ask the host's administrator for {where}.")
+
+
+def _any(names: set[str], patterns: tuple[str, ...]) -> bool:
+    return any(matches(name, tuple(pattern.lower() for pattern in patterns)) for name in names)
 
 
 def _spellings(written: str, registry: str) -> set[str]:

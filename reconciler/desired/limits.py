@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from reconciler.desired.complaints import problem_at
 from reconciler.desired.container_rules import check_image
 from reconciler.desired.merge import merged_services
+from reconciler.desired.middlewares import flat
 from reconciler.desired.policy import Rules, ask, check_host
 from reconciler.desired.problem import Problem
 from reconciler.desired.refusal import Refusal
@@ -14,6 +15,15 @@ from reconciler.desired.yaml_text import Node
 
 MOST_CONTAINERS = 1023
 """Of one site: as many as a Linux bridge takes."""
+MIB = 2**20
+HELD_IN_ALL = 32 * MIB
+"""Bytes that Traefik holds of one request for one site: as many as one `buffering` may want."""
+HELD = {
+    "buffering": {"memrequestbodybytes": MIB, "memresponsebodybytes": MIB},
+    "compress": {"minresponsebodybytes": 0},
+    "retry": {"maxrequestbodybytes": 2 * MIB},
+}
+"""Options that say so, and how much it is where they are not written (Traefik 3.7), or 0; a kilobyte of `compress` is nothing."""
 KEYS = {"replicas": "replicas", "memory": "mem_limit", "cpus": "cpus", "pids": "pids_limit"}
 """Of a limit: the key of a service that counts."""
 
@@ -22,6 +32,7 @@ def beyond_policy(file: str, top: Node, site: Site, fleet: Fleet, rules: Rules) 
     """Problems that only the whole shows, where its keys by themselves are right."""
     services = merged_services(site, fleet)
     problems = [*_too_many(file, top, services), *_limits(file, top, services, rules), *_shared_ports(file, top, services)]
+    problems += _held_by_traefik(file, top, site)
     try:
         if site.hosts is None and rules.site and rules.domain is not None:
             check_host(f"{rules.site}.{rules.domain}", rules)
@@ -68,6 +79,18 @@ def _limits(file: str, top: Node, services: dict[str, ServiceKeys], rules: Rules
                     f"Take less, or {ask(f'max_{limit}', rules.site)}."
                 )
                 yield problem_at(file, written_at(top, key, key_of), "SS-C33", message)
+
+
+def _held_by_traefik(file: str, top: Node, site: Site) -> Iterator[Problem]:
+    """Every middleware holds its own copy, and all sites share the memory."""
+    rows = [(HELD.get(kind, {}), dict(options)) for kind, options in map(flat, site.middlewares)]
+    total = sum(int(options.get(name, 0)) or usual for usuals, options in rows for name, usual in usuals.items())
+    if total > HELD_IN_ALL:
+        message = (
+            f"all middlewares together hold {total // MIB} MiB of each request in Traefik's memory, which is for all sites. "
+            f"Write fewer of buffering and retry, or smaller sizes: {HELD_IN_ALL // MIB} MiB in all."
+        )
+        yield problem_at(file, written_at(top, "middlewares"), "SS-C13", message)
 
 
 def _amount(limit: str, value: float) -> str:

@@ -33,12 +33,13 @@ class Limits:
 class Grant:
     """What sites whose name matches `site` get besides: lists are added to the policy's, single values take their place.
 
-    `hosts`: patterns of host names that these sites alone may have.
+    `hosts`, `private_images`: patterns of host names and of images that these sites alone may have.
     """
 
     site: str
     gives: Mapping[str, Any] = field(default_factory=dict, hash=False)
     hosts: tuple[str, ...] = ()
+    private_images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Policy:
     """`bind_roots`: host folders below which sites may bind-mount. `capabilities`: which `cap_add` may name.
 
     `domains`: domains, besides the fleet's own, whose names sites may claim; `hosts`: patterns that host names must match, with {site}
-    for the site's name; empty is any. `registries`, `images`: where images may come from, and which; empty is any.
+    for the site's name; empty is any. `registries`, `images`: where images may come from, and which; empty is any. `private_images`: those
+    that only a site whose grant names them may run.
     `require_tag`: refuse an image without a tag or with `latest`; `require_digest`: and without a digest.
     `middlewares`: which kinds, of those that reach beyond the site's own requests, a site may use. `tls`: there is an entry point for TLS.
     `namespaces`: which of the host's a container may share: pid, ipc, uts, userns. `devices`, `labels` (of traefik.*), `secrets` (of the
@@ -64,6 +66,7 @@ class Policy:
     tls: bool = True
     sockets: tuple[str, ...] = SOCKETS
     images: tuple[str, ...] = ()
+    private_images: tuple[str, ...] = ()
     require_digest: bool = False
     hosts: tuple[str, ...] = ()
     privileged: bool = False

@@ -32,6 +32,8 @@ class History(Follower):
         self._lock = threading.Lock()
         newest = store.events(limit=1, kinds=("revision",))
         self._commit = newest[0].commit if newest else ""
+        told = store.events(limit=1, kinds=("waits",))
+        self._notice = told[0].what if told else ""
         self._plans: dict[str, Known] = dict.fromkeys(store.moving(), ("", ()))
         self._drift = store.open_drift()
         self._errors: dict[str, str] = {}
@@ -39,6 +41,9 @@ class History(Follower):
         self._tidied = 0.0
 
     def fetched(self, revision: Revision, desired: Desired) -> None:
+        if revision.notice not in ("", self._notice):
+            self._notice = revision.notice
+            self._store.record([Event(self._wall(), "waits", commit=revision.unsigned or revision.waits, what=revision.notice)])
         if desired.revision == self._commit:
             return
         self._commit = desired.revision

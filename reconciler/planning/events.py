@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 from reconciler.planning.steps import SetPin, Step
 
-Kind = Literal["revision", "plan", "phase", "rest", "step", "error", "failed", "said", "drift", "healed"]
+Kind = Literal["revision", "waits", "plan", "phase", "rest", "step", "error", "failed", "said", "drift", "healed"]
 PHASE = "phase"
 """The rest of a plan that is on its way: a moment of the motion, and nothing new to tell."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened. `at` is when it began, in seconds since 1970, `seconds` what it took; `site` is empty where it concerns all.
+    """One thing that happened; `waits`: a newer commit is not taken. `at` is when it began, in seconds since 1970, `seconds` what it took;
+    `site` is empty where it concerns all.
 
     `more`: of a revision `author` and `committed_at`, of a plan `steps`, of a step, and of an error that stopped one, `step`, `target` and
     `reason`, of a failed release `log`, of what a person said `said` and `by`; of drift `service`, `container`, `field`, `desired`,

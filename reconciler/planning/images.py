@@ -1,5 +1,6 @@
 """Images of past releases: which ones have had their time. Pure."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -80,7 +81,7 @@ def familiar(image: str) -> str:
     name, _, digest = image.partition("@")
     tagged = ":" in name.rsplit("/", 1)[-1]
     repository = name.rpartition(":")[0] if tagged else name
-    repository = repository.removeprefix("index.").removeprefix("docker.io/").removeprefix("library/")
+    repository = re.sub(r"^(?:index\.)?docker\.io/", "", repository).removeprefix("library/")
     if digest:
         return f"{repository}@{digest}"
     return f"{repository}:{name.rpartition(':')[2] if tagged else 'latest'}"

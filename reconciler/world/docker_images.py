@@ -7,7 +7,7 @@ from typing import Any
 from docker.errors import APIError
 
 from reconciler.errors import EngineError, NotFoundError
-from reconciler.planning.images import StoredImage
+from reconciler.planning.images import StoredImage, familiar
 from reconciler.world.docker_call import Connection
 from reconciler.world.registry_logins import Logins
 
@@ -25,11 +25,14 @@ class DockerImages:
         self._ids: dict[str, str] = {}
 
     def present(self, image: str) -> str | None:
-        """The digest under the name that was written, or the id of an image that no registry knows."""
+        """The digest under the name that was written, or the id of an image that no registry knows. The engine also finds an image by
+        a part of its id: so it is had by its name only, which the policy has looked at."""
         try:
             with self._connection.call(f"inspect {image}"):
                 row = self._connection.api.inspect_image(image)
         except NotFoundError:
+            return None
+        if familiar(image) not in (*(row.get("RepoTags") or ()), *(row.get("RepoDigests") or ())):
             return None
         if "@" in image:
             return image
@@ -102,5 +105,4 @@ class DockerImages:
 
 def _repository(image: str) -> str:
     """Without the tag, as RepoDigests has it."""
-    name = image.rsplit(":", 1)[0] if ":" in image.rsplit("/", 1)[-1] else image
-    return name.removeprefix("docker.io/").removeprefix("library/")
+    return familiar(image).rpartition(":")[0]

@@ -14,8 +14,8 @@ from reconciler.world.git_command import Commands
 def entries_of(mirror: Path, commit: str, where: Address, commands: Commands, deadline: float) -> Mapping[str, Entry]:
     """Every path below the folder at this commit, in git's order."""
     prefix = f"{where.path}/" if where.path else ""
-    arguments = ["--literal-pathspecs", "ls-tree", "-r", "-l", "-z", "--full-tree", "--", commit]
-    out = commands.run(mirror, arguments + ([prefix] if prefix else []), deadline)
+    below = [prefix] if prefix else []
+    out = commands.run(mirror, ["--literal-pathspecs", "ls-tree", "-r", "-l", "-z", "--full-tree", "--", commit, *below], deadline)
     entries: dict[str, Entry] = {}
     for row in out.split(b"\0"):
         head, tab, name = row.partition(b"\t")

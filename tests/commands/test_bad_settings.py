@@ -21,14 +21,14 @@ def said(tmp_path: Path) -> Said:
     """The one line that a command ends with, with exit code 1."""
     state = tmp_path / "state"
 
-    def said(text: str, *command: str, config: str = "config.toml") -> str:
+    def said(text: str, *command: str, config: str = "config.toml", **variables: str) -> str:
         (tmp_path / "config.toml").write_text(
             f'[state]\ndir = "{state}"\n[traefik]\ndynamic_dir = "{tmp_path}/dynamic"\n[http]\nlisten = ""\n{text}'
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIPSTONE_")}
         done = subprocess.run(
             [SHIPSTONE, *(command or ("validate",)), "--config", str(tmp_path / config)],
-            cwd=tmp_path, env={**environment, "COLUMNS": "100"}, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, env={**environment, "COLUMNS": "100", **variables}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 1, done
         assert done.stdout == ""
@@ -48,6 +48,19 @@ def test_a_wrong_type(said: Said) -> None:
     assert said('[engine]\nparallel = "many"\n') == (
         "…/config.toml: engine.parallel: Input should be a valid integer, unable to parse string as an integer."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("SHIPSTONE_REGISTRIES", 'this is no JSON. A list is written as \'["a", "b"]\'.'),
+        ("SHIPSTONE_POLICY__REGISTRIES", 'this is no JSON. A list is written as \'["a", "b"]\'.'),
+        ("SHIPSTONE_NOTIFY__URLS", 'this is no JSON. Write one a line, or \'["a", "b"]\'.'),
+    ],
+)
+def test_a_variable_that_is_no_json(said: Said, name: str, message: str) -> None:
+    """Named, and not shown: it may be a secret."""
+    assert said("", **{name: "[m4rked-secret"}) == f"{name}: {message}"
 
 
 def test_what_is_no_toml(said: Said) -> None:

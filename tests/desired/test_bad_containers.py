@@ -105,6 +105,7 @@ def test_stop_first_is_refused_with_its_reason() -> None:
         ),
         pytest.param("labels: {'a b': x}", "1:10 labels.a b", "SS-C24", "cannot be a label's name", id="label-name"),
         pytest.param("image: Nginx:1", "1:8 image", "SS-C10", "is not an image's name", id="image-in-upper-case"),
+        pytest.param(f"image: sha256:{'a' * 64}", "1:8 image", "SS-C10", "is not an image's name", id="image-by-its-id"),
         pytest.param("image: EVIL/app:1", "1:8 image", "SS-C10", "EVIL is a host to some engines", id="upper-case-host"),
         pytest.param("image: LOCALHOST/app:1", "1:8 image", "SS-C10", "Write localhost, or a host with a dot", id="upper-case-localhost"),
         pytest.param("image: 'nginx:1 --privileged'", "1:8 image", "SS-C10", "Write NAME:TAG", id="image-with-option"),

@@ -223,3 +223,27 @@ def test_no_site_takes_the_memory_of_traefik(kind: str, option: str, low: int, h
     for value in (low - 1, high + 1, 10**15):
         place = f"1:{14 + len(before)} middlewares[0].{kind}.{option}"
         assert_only(f"middlewares: {before}{value}}}}}]", place, "SS-C13", f"{value} is out of range. Write a number from {low} to {high}.")
+
+
+MOST = "buffering: {memRequestBodyBytes: 16777216, memResponseBodyBytes: 16777216}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "held"),
+    [
+        pytest.param([MOST], 0, id="one-at-its-most"),
+        pytest.param([MOST, "compress: true", "addPrefix: {prefix: /a}"], 0, id="others-hold-nothing"),
+        pytest.param(["buffering: {maxRequestBodyBytes: 5}"] * 16, 0, id="as-usual"),
+        pytest.param([MOST, "retry: {attempts: 3}"], 34, id="what-is-not-written-counts"),
+        pytest.param([MOST, "retry: {attempts: 3, maxRequestBodyBytes: 1048576}"], 33, id="what-is-written-counts"),
+        pytest.param(["buffering: {memRequestBodyBytes: 0}"] * 17, 34, id="0-is-as-usual"),
+        pytest.param(["compress: {minResponseBodyBytes: 12000000}"] * 3, 34, id="answers-that-wait"),
+        pytest.param([MOST] * 20, 640, id="many"),
+    ],
+)
+def test_all_middlewares_of_a_site_together(rows: list[str], held: int) -> None:
+    text = f"middlewares: [{', '.join(f'{{{row}}}' for row in rows)}]"
+    if held:
+        assert_only(text, "1:1 middlewares", "SS-C13", f"all middlewares together hold {held} MiB of each request in Traefik's memory")
+    else:
+        assert problems_of(text) == ()

@@ -51,6 +51,17 @@ def test_a_revision_is_written_once_also_after_a_restart(tmp_path: Path) -> None
     assert list(store.history.revisions({"c1", "c2", "c3"})) == ["c1", "c2"]
 
 
+def test_a_commit_that_is_not_taken_is_written_once_with_its_reason(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    taken = Revision("c1", {}, lambda _: b"", "Ada", "create", 900.0)
+    bare = replace(taken, unsigned="c2", notice="commit c2 is not taken: it is not signed.")
+    waits = replace(taken, waits="c3", notice="the branch main was rewritten")
+    for revision in (taken, bare, bare, waits, taken):
+        a_history(store).fetched(revision, DESIRED)
+    assert kinds(store) == ["revision", "waits", "waits"]
+    assert [(row.commit, row.what) for row in store.history.events(kinds=("waits",))] == [("c3", waits.notice), ("c2", bare.notice)]
+
+
 def test_a_plan_is_written_when_it_changes_and_the_rest_once(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.db")
     history = a_history(store)

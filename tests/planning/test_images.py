@@ -83,4 +83,5 @@ def test_names_are_compared_as_docker_shortens_them() -> None:
     assert {familiar(f"{host}nginx{tag}") for host, tag in product(hosts, ("", ":latest"))} == {"nginx:latest"}
     assert familiar("nginx:1.27@sha256:a") == familiar("docker.io/library/nginx@sha256:a") == "nginx@sha256:a"
     assert familiar("localhost:5000/nginx") == "localhost:5000/nginx:latest"
+    assert familiar("index.example.org/nginx") == "index.example.org/nginx:latest"
     assert familiar("sha256:abc") == "sha256:abc"

@@ -311,6 +311,9 @@ def test_images(bench: Bench) -> None:
     assert bench.engine.image_labels(reference) == {}
     assert bench.engine.present(bench.image) == reference
     assert bench.engine.present(ABSENT) is None
+    number = reference.rpartition(":")[2]
+    for part in (number[:12], f"library/{number[:8]}", f"sha256:{number}", f"{bench.image.partition(':')[0]}@{reference}"):
+        assert bench.engine.present(part) is None, "an image is had by its name: who knows its id has passed no policy"
     with pytest.raises(EngineError, match=f"cannot pull {ABSENT}: "):
         bench.engine.resolve(ABSENT, timeout=5)
     bench.engine.ensure_network()
