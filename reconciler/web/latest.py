@@ -20,11 +20,15 @@ class Now:
     number: int = 0
     done: Pass | None = None
     sites: Mapping[str, SitePlan] = field(default_factory=dict, hash=False)
-    desired: Desired | None = None
     revision: Revision | None = None
     fetched_at: float = 0.0
     failing: str = ""
     not_fetched: str = ""
+
+    @property
+    def desired(self) -> Desired | None:
+        """What the newest pass worked for: a revision that is only fetched is not told as that of the sites."""
+        return self.done.desired if self.done else None
 
 
 class Latest(Follower):
@@ -47,15 +51,15 @@ class Latest(Follower):
             self._changed.wait_for(lambda: self._now.number != number, timeout)
             return self._now
 
-    def fetched(self, revision: Revision, desired: Desired) -> None:
+    def fetched(self, revision: Revision, desired: Desired) -> None:  # noqa: ARG002  a pass tells of what was worked for
         answered = {} if revision.kept else {"fetched_at": self._wall(), "not_fetched": ""}
-        self._set(revision=revision, desired=desired, **answered)
+        self._set(revision=revision, **answered)
 
     def not_fetched(self, why: str) -> None:
         self._set(not_fetched=why)
 
     def passed(self, done: Pass) -> None:
-        self._set(done=done, desired=done.desired, sites=last_seen(self._now.sites, done.plan), failing="")
+        self._set(done=done, sites=last_seen(self._now.sites, done.plan), failing="")
 
     def not_passed(self, why: str) -> None:
         self._set(failing=why)

@@ -92,7 +92,7 @@ def overview(now: Now, revisions: Mapping[str, Event], ports: Ports, notices: It
     counts = {group: sum(row.group == group for row in rows) for group in ("attention", "moving", "rest")}
     commit = now.desired.revision if now.desired else ""
     made = now.revision
-    asked = revisions.get(commit) or Event(0.0, "revision", commit=commit, what=made.subject if made else "")
+    asked = revisions.get(commit) or Event(0.0, "revision", commit=commit, what=made.subject if made and made.id == commit else "")
     problems = now.desired.problems if now.desired else ()
     looked = now.done.at if now.done else 0.0
     waits = made.waits if made else ""

@@ -61,6 +61,14 @@ def test_a_busy_site_is_shown_as_it_was_seen_last() -> None:
         assert client.get("/api/status").json()["sites"] == {}
 
 
+def test_a_revision_that_is_only_fetched_is_not_told_as_that_of_the_sites() -> None:
+    latest = Latest()
+    latest.passed(a_pass(BLOG))
+    latest.fetched(Revision("def456", {}, lambda _: b""), Desired("def456", {}))
+    with asking(build_app(latest)) as client:
+        assert client.get("/api/status").json()["revision"] == "abc123"
+
+
 def test_whoever_waits_is_woken_by_a_change() -> None:
     latest = Latest()
     before = latest.now
