@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -193,9 +193,9 @@ class DockerEngine:
                 self._connection.api.start(made)
             failpoint("start")
         except EngineError:
-            with self._connection.call(f"remove the half-made {new.name}"):
+            with suppress(EngineError), self._connection.call(f"remove the half-made {new.name}"):
                 self._connection.api.remove_container(made, force=True)
-            raise
+            raise  # why it did not start; what could not be removed either is seen by the next pass
 
     def start(self, container_id: str) -> None:
         with self._connection.call(f"start {container_id[:12]}"):

@@ -16,7 +16,7 @@ PASSED_ON = ("Accept", "Range")
 
 
 class BusyRegistry(ThreadingHTTPServer):
-    """`busy`: everybody gets 429; `refused`: how many did. `rate`: bytes per second of an answer, if not 0; `answering`: those under way."""
+    """`busy`: everybody gets 429; `refused`: how many did. `rate`: bytes per second of an answer, if not 0; `answering`: under way."""
 
     daemon_threads = True
 

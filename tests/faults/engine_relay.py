@@ -48,7 +48,7 @@ class EngineRelay:
         self.open()
 
     @property
-    def socket(self) -> str:
+    def url(self) -> str:
         return f"unix://{self.path}"
 
     def open(self) -> None:
