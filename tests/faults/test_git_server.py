@@ -1,9 +1,11 @@
 """Faults: the git server accepts and never answers; it sends 1 kB a second; the mirror of it is corrupt, or locked by a fetch that was
 killed. Healing goes on; then the newest is live."""
 
+import json
 import os
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -61,6 +63,7 @@ def test_a_git_server_that_accepts_and_never_answers(shop: Shop, line: Relay) ->
         assert f"no answer within {TIMEOUT} s" in shop.said("cannot fetch")[-1]["error"]
         heal(shop)
         assert shop.serves() == before
+        assert claimed(shop) not in ("", commit)
         line.silent = False
         shop.settled(commit)
     assert load.seen.lost == []
@@ -97,6 +100,12 @@ def test_a_corrupt_mirror_is_made_anew(shop: Shop, daemon: str) -> None:
     assert load.seen.lost == []
     assert not [*mirror.rglob("*.lock"), *mirror.rglob("tmp_pack_*")]
     subprocess.run(["git", "-C", str(mirror), "fsck", "--strict"], check=True, capture_output=True)
+
+
+def claimed(shop: Shop) -> str:
+    """The revision that the daemon says it runs."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{shop.host.page}/api/status", timeout=10) as answer:
+        return str(json.load(answer)["revision"])
 
 
 def heal(shop: Shop) -> None:

@@ -20,9 +20,9 @@ def domain(instance: str) -> str:
     return f"{instance}.test"
 
 
-def deployed(host: Host, site_text: SiteText) -> str:
+def deployed(host: Host, site_text: SiteText, extra: str = "") -> str:
     """Two sites and the daemon; the commit."""
-    sites = {f"sites/{name}.yaml": site_text("one", boot=0) for name in ("shop", "other")}
+    sites = {f"sites/{name}.yaml": site_text("one", boot=0, extra=extra if name == "shop" else "") for name in ("shop", "other")}
     commit = host.repository.commit(sites, "create")
     host.start_daemon()
     until(lambda: host.converged(commit), "both sites run", 60)
@@ -93,8 +93,9 @@ def test_without_the_branch_everything_stays(host: Host, site_text: SiteText, ha
 
 
 def test_an_emptied_or_renamed_folder_of_sites_is_held_until_approved(host: Host, site_text: SiteText) -> None:
-    """What is back in its place needs no approval."""
-    deployed(host, site_text)
+    """What is back in its place needs no approval; a volume stays whatever was approved."""
+    volume = f"{host.instance}-data"
+    deployed(host, site_text, f"volumes: ['{volume}:/data:ro']\n")
     before, folder = ids(host), host.repository.tree / "sites"
     why = "its removal waits: every site would go (other, shop). `shipstone approve` lets them; nothing is removed before."
     with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
@@ -114,6 +115,7 @@ def test_an_emptied_or_renamed_folder_of_sites_is_held_until_approved(host: Host
     assert load.seen.lost == []
     assert host.shipstone("approve", check=True).stdout == "approved: the removal of other, shop\n"
     until(lambda: not ids(host), "they go", 40)
+    host.api.remove_volume(volume)  # raises if it is not there
 
 
 def waiting(host: Host, commit: str) -> set[str]:
