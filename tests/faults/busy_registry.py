@@ -26,6 +26,9 @@ class BusyRegistry(ThreadingHTTPServer):
         self.busy, self.refused = False, 0
         self.rate, self.answering = 0, 0
 
+    def handle_error(self, *_: object) -> None:
+        """Whoever pulls may hang up."""
+
     @property
     def name(self) -> str:
         return f"127.0.0.1:{self.server_port}"
