@@ -81,7 +81,7 @@ def pulled(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_
         files = {"shipstone.yaml": f"domain: {host.domain}\n", "sites/shop.yaml": made.site("1"), "sites/other.yaml": made.other("first")}
         commit = host.repository.commit(files, "create")
         host.start_traefik()
-        host.start_daemon()
+        host.start_daemon(SHIPSTONE_ENGINE__PARALLEL="1")
         until(lambda: host.converged(commit), "both run", 60)
         yield made
         host.close()
