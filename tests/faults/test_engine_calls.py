@@ -38,6 +38,7 @@ def line(tmp_path_factory: pytest.TempPathFactory, docker_socket: str) -> Iterat
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str, line: EngineRelay) -> Iterator[Shop]:
     with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
+        made.settled(release(made))
         made.host.stop_daemon()
         made.host.daemon_under = WITHOUT_RIGHTS
         made.host.start_daemon(SHIPSTONE_ENGINE__SOCKET=line.url, SHIPSTONE_ENGINE__TIMEOUT=f"{TIMEOUT}s")
