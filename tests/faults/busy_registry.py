@@ -65,7 +65,8 @@ class Handler(BaseHTTPRequestHandler):
         size = max(1, self.server.rate // 10) if self.server.rate else max(1, len(body))
         for n in range(0, len(body), size):
             self.wfile.write(body[n : n + size])
-            time.sleep(size / self.server.rate if self.server.rate else 0)
+            rate = self.server.rate
+            time.sleep(size / rate if rate else 0)
         self.server.answering -= 1
 
     def log_message(self, format: str, *_: object) -> None: ...  # noqa: A002  the parent's word
