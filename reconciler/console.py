@@ -107,13 +107,15 @@ class Console:
             )
 
     def history(self, rows: Iterable[Event]) -> None:
-        """One line for each thing that happened, in local time."""
+        """One line for each thing that happened, in local time; below a release that failed the last lines of its log."""
         shown = list(rows)
         site, kind = (max((len(text) for text in texts), default=0) for texts in ([r.site for r in shown], [r.kind for r in shown]))
         for row in shown:
             at = dt.datetime.fromtimestamp(row.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             colour = KINDS.get(row.kind, "default")
             self._out.print(f"{at}  {row.site:<{site}}  [{colour}]{row.kind:<{kind}}[/]  {escape(_told(row))}".rstrip())
+            for text in row.more.get("log", ()):
+                self._out.print(f"{'':<{len(at) + site + kind + 6}}{escape(text)}", style="dim")
         if not shown:
             self._out.print("nothing yet")
 

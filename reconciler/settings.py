@@ -75,6 +75,9 @@ class EngineSettings(Section):
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
         description="The network of all sites and of Traefik; made if missing, never prefixed.",
     )
+    timeout: Seconds = Field(
+        default=60.0, ge=1, description="One call is given up after this long; a stop has its grace besides, a pull ten minutes."
+    )
     parallel: int = Field(default=16, ge=1, le=64, description="How many sites are worked on side by side.")
     keep_images: int = Field(
         default=3, ge=0, description="So many releases of each site keep their images; older ones are removed when unused. 0: never."

@@ -202,6 +202,7 @@ def engine_of(settings: Settings, observe: Observe = unobserved) -> DockerEngine
         hardening_of(settings),
         logins_of(settings),
         observe,
+        e.timeout,
     )
 
 

@@ -13,9 +13,9 @@ from reconciler.settings import Settings, load_settings
 from reconciler.settings_policy import PolicySettings, SiteGrant
 from reconciler.wiring import guard_of, hardening_of, policy_of
 from reconciler.world.docker_config import Hardening
+from tests.cases import cases_of
 from tests.desired.test_compile import revision
 from tests.policy_keys import ELSEWHERE, JUDGED, NGINX, Judged
-from tests.test_bad_inputs import cases_of
 from tests.test_settings import DEFAULT
 
 FLEET = {"shipstone.yaml": "defaults: {port: 80}\n"}

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer, Live
-from reconciler.world.docker_call import Connection, Observe, unobserved
+from reconciler.world.docker_call import TIMEOUT, Connection, Observe, unobserved
 from reconciler.world.docker_config import NONE, Hardening, container_config
 from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_live import live_fields, started_at
@@ -54,10 +54,11 @@ class DockerEngine:
         hardening: Callable[[str], Hardening] = lambda _site: NONE,
         logins: Logins = NOBODY,
         observe: Observe = unobserved,
+        timeout: float = TIMEOUT,
     ) -> None:
         self._socket, self._instance, self._network, self._file_path = socket, instance, network, file_path
         self._hardening = hardening
-        self._connection = Connection(socket, observe)
+        self._connection = Connection(socket, observe, timeout)
         self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
@@ -192,9 +193,9 @@ class DockerEngine:
                 self._connection.api.start(made)
             failpoint("start")
         except EngineError:
-            with self._connection.call(f"remove the half-made {new.name}"):
+            with suppress(EngineError), self._connection.call(f"remove the half-made {new.name}"):
                 self._connection.api.remove_container(made, force=True)
-            raise
+            raise  # why it did not start; what could not be removed either is seen by the next pass
 
     def start(self, container_id: str) -> None:
         with self._connection.call(f"start {container_id[:12]}"):

@@ -13,7 +13,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from reconciler.errors import EngineError, NotFoundError
 
-TIMEOUT = 60
+TIMEOUT = 60.0
 """Seconds that one call may take, besides a stop's grace and pulls."""
 
 
@@ -36,11 +36,11 @@ class UnreachableError(EngineError):
 class Connection:
     """The engine behind `socket`. Safe to use from several threads: each has a client of its own.
 
-    `away`: when it last did not answer (monotonic seconds).
+    `timeout`: seconds that one call may take; `away`: when it last did not answer (monotonic seconds).
     """
 
-    def __init__(self, socket: str, observe: Observe = unobserved) -> None:
-        self.socket, self._version, self._observe = socket, "", observe
+    def __init__(self, socket: str, observe: Observe = unobserved, timeout: float = TIMEOUT) -> None:
+        self.socket, self._version, self._observe, self._timeout = socket, "", observe, timeout
         self._clients = threading.local()
         self.away = -math.inf
 
@@ -48,7 +48,7 @@ class Connection:
     def api(self) -> Any:
         client = getattr(self._clients, "client", None)
         if client is None:
-            client = self._clients.client = self.new(TIMEOUT)
+            client = self._clients.client = self.new(self._timeout)
             self._version = client.api_version
         return client
 

@@ -112,6 +112,8 @@ class Host:
         self.hosts.write_text("127.0.0.1 localhost\n")
         self.dynamic.mkdir()
         self.api = docker.APIClient(base_url=engine, version="auto", timeout=60)
+        self.daemon_under: tuple[str, ...] = ()
+        """A command that the daemon is started by, with the daemon's own after it."""
         self._file_provider = file_provider
         self.config.write_text(self._settings(manage, poll))
         self._traefik: subprocess.Popen[bytes] | None = None
@@ -189,7 +191,7 @@ dir = "{self.state}"
 
     def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
         with self.log_file.open("ab") as log:
-            command = [str(SHIPSTONE), "run", "--config", str(self.config)]
+            command = [*self.daemon_under, str(SHIPSTONE), "run", "--config", str(self.config)]
             whole = {**os.environ, "SHIPSTONE_LOG": "json", **environment}
             self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
         return self._daemon

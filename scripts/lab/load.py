@@ -54,7 +54,7 @@ class Client:
 
 class Load:
     """`clients` threads that ask `host` through port `port`, each with the cookie that it got: GET and POST in turns (or `method`), two by
-    two over a connection that stays open and over new ones; `slow` more whose answers take SLOW_MS; `pause` seconds between two requests
+    two over a connection that stays open and over new ones; `slow` more whose answers take `slow_ms`; `pause` seconds between two requests
     of one. An answer is right with status 200, all of its body, one of the `expect`ed bodies where there are any, and to a POST the length
     and checksum of what was sent, as tests/servers/abrupt.c says them. Where nothing is expected a POST may also be refused by 405."""
 
@@ -67,6 +67,7 @@ class Load:
         pause: float = 0.0,
         method: str = "",
         slow: int = 0,
+        slow_ms: int = SLOW_MS,
         expect: Collection[str] = (),
     ) -> None:
         self._port, self._host, self._pause, self._expect = port, host, pause, expect
@@ -74,7 +75,7 @@ class Load:
         self.seen = Seen()
         methods = [method] if method else ["GET", "POST"]
         kinds = [Client(methods[n % len(methods)], n % 4 > 1) for n in range(clients)]
-        kinds += [Client(methods[n % len(methods)], n % 4 > 1, f"/?ms={SLOW_MS}") for n in range(slow)]
+        kinds += [Client(methods[n % len(methods)], n % 4 > 1, f"/?ms={slow_ms}") for n in range(slow)]
         self._threads = [threading.Thread(target=self._ask, args=(n, client), daemon=True) for n, client in enumerate(kinds)]
 
     def __enter__(self) -> "Load":

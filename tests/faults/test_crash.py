@@ -1,4 +1,4 @@
-"""Faults: SIGKILL of Shipstone at each step; many random SIGKILLs while commits flow. Nothing is lost or left over."""
+"""Faults: SIGKILL of Shipstone at each step; many random SIGKILLs while commits flow; SIGSTOP. Nothing is lost or left over."""
 
 import os
 import random
@@ -80,6 +80,26 @@ def test_killed_at_each_step_it_goes_on_at_the_next_start(busy: Busy, moment: st
         assert busy.load.seen.lost == []
         host.start_daemon()
         busy.settled(commit)
+
+
+@pytest.mark.parametrize("then", ["goes on", "is killed"])
+def test_stopped_by_a_signal_in_mid_rollout(busy: Busy, then: str) -> None:
+    """It hangs for some hundred requests; a watchdog would kill it."""
+    shop, seen = busy.shop, busy.load.seen
+    daemon = shop.host.start_daemon() if shop.host.stop_daemon() == 0 else None
+    assert daemon is not None
+    commit = busy.release()
+    until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
+    daemon.send_signal(signal.SIGSTOP)
+    sent, there = seen.sent, shop.ids()
+    until(lambda: seen.sent > sent + 500, "requests meanwhile", 30)
+    assert there == shop.ids()
+    if then == "is killed":
+        shop.host.stop_daemon(signal.SIGKILL)
+        shop.host.start_daemon()
+    else:
+        daemon.send_signal(signal.SIGCONT)
+    busy.settled(commit)
 
 
 def test_killed_at_random_moments_while_commits_flow_it_ends_at_the_newest(busy: Busy, rounds: int) -> None:

@@ -62,7 +62,9 @@ def test_who_watches_goes_on_watching_while_the_engine_is_restarted(shop: Shop, 
 
 
 def test_an_engine_killed_in_mid_rollout(shop: Shop, engine: OwnEngine) -> None:
-    """It comes back, what was half made is adopted or cleaned up, and no request is lost."""
+    """It comes back, what was half made is adopted or cleaned up, no request is lost, and a stranger on the engine is not touched."""
+    name = f"{shop.host.instance}-stranger"
+    stranger = shop.host.api.create_container(shop.image, name=name)["Id"]
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         commit = shop.release(boot=1500)
         until(lambda: len(shop.host.containers()) > 2, "the new release is being started", 30)
@@ -70,6 +72,8 @@ def test_an_engine_killed_in_mid_rollout(shop: Shop, engine: OwnEngine) -> None:
         engine.start(live_restore=True)
         shop.settled(commit)
     assert load.seen.lost == []
+    assert shop.host.api.inspect_container(stranger)["State"]["Status"] == "created"
+    shop.host.api.remove_container(stranger)
 
 
 def test_an_engine_that_takes_containers_down_is_restarted(shop: Shop, engine: OwnEngine) -> None:

@@ -1,9 +1,12 @@
-"""Faults: a new version exits at 0 s, crash-loops, is never healthy, never ready, OOM-killed, turns sick or dies once it serves.
+"""Faults: a new version exits at 0 s or later, crash-loops, is never healthy, never ready, OOM-killed, turns sick, flaps or dies once it
+serves.
 
 Each is taken away while the old release serves on; why is kept with the last log lines; it is not tried again until its content changes.
 """
 
 import io
+import json
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("failed-release")]
 EXITS = "command: [/faulty, exit, '3']"
 FAILURES = {
     "exits at once": (f"{EXITS}\nrestart: 'no'", ROLLOUT, "exited with 3: cannot open the database"),
+    "exits before it is ready": ("command: [/faulty, lasts, '1500', /srv]\nrestart: 'no'", ROLLOUT, "exited with 7: out of luck"),
     "crash-loops": (EXITS, ROLLOUT, "times: cannot open the database"),
     "stays unhealthy": (
         "healthcheck: {test: [CMD, /faulty, absent, /srv], interval: 200ms, retries: 2, start_period: 0s}",
@@ -30,6 +34,7 @@ FAILURES = {
     "is OOM-killed": ("command: [/faulty, oom]\nmem_limit: 8m", ROLLOUT, "exited with 137, killed"),
 }
 """What the site says, its rollout, and the reason that is given."""
+NEVER_READY = ("is never ready", "exits before it is ready")
 LONG = "{min_healthy: 30s, drain: 200ms}"
 
 
@@ -61,7 +66,7 @@ def test_a_release_that_does_not_come_up_is_taken_away(old: Old, how: str) -> No
     extra, rollout, why = FAILURES[how]
     shop, before = old.shop, len(old.shop.said("release failed"))
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
-        shop.release(extra, rollout=rollout, boot=3_600_000 if how == "is never ready" else 150)
+        shop.release(extra, rollout=rollout, boot=3_600_000 if how in NEVER_READY else 150)
         reason = old.serves_alone(before)
         assert why in reason.splitlines()[0]
         if EXITS in extra:
@@ -90,6 +95,37 @@ def test_a_release_that_turns_sick_once_it_serves_is_undone(old: Old) -> None:
         assert "is unhealthy" in old.serves_alone(before).splitlines()[0]
     assert load.seen.lost == []
     assert load.seen.answers.keys() == {(200, old.version), (200, shop.version)}
+
+
+def test_a_release_that_flaps_is_undone(old: Old) -> None:
+    """It may be switched to in a good moment; in the next bad one requests go back."""
+    shop, before = old.shop, len(old.shop.said("release failed"))
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        shop.release("healthcheck: {test: [CMD, /faulty, flaps, '2'], interval: 200ms, retries: 1, start_period: 3s}", rollout=LONG)
+        assert "is unhealthy" in old.serves_alone(before).splitlines()[0]
+    assert load.seen.lost == []
+    assert load.seen.answers[200, old.version]
+
+
+def test_why_it_failed_is_in_what_every_command_says(old: Old) -> None:
+    """With the last lines of its log: apply's output, status, and history, as text and as JSON."""
+    shop, host = old.shop, old.shop.host
+    host.stop_daemon()
+    shop.release(f"{EXITS}\nrestart: 'no'\nlabels: {{by: apply}}")
+    done = host.shipstone("apply")
+    host.start_daemon()
+    assert done.returncode == 1
+    why = shop.message()
+    first, *said = why.splitlines()
+    assert first.endswith(" exited with 3: cannot open the database")
+    assert said[-2:] == ["reading the settings", "cannot open the database"]
+    assert f"shop: {why}" in done.stderr
+    events = json.loads(host.shipstone("history", "shop", "--output", "json", check=True).stdout)["events"]
+    row = next(row for row in events if row["kind"] == "failed")
+    assert (first.endswith(row["what"]), row["log"]) == (True, said)
+    lines = [line.strip() for line in host.shipstone("history", "shop", check=True).stdout.splitlines()]
+    at = max(n for n, line in enumerate(lines) if re.search(f" failed +{re.escape(row['what'])}$", line))
+    assert lines[at + 1 : at + 1 + len(said)] == said
 
 
 def test_a_release_that_dies_once_it_serves_costs_what_came_until_the_old_one_was_reached(old: Old) -> None:

@@ -1,7 +1,11 @@
-"""Faults: the git server accepts and never answers; it sends 1 kB a second. Healing goes on; then the newest is live."""
+"""Faults: the git server accepts and never answers; it sends 1 kB a second; the mirror of it is corrupt, or locked by a fetch that was
+killed. Healing goes on; then the newest is live."""
 
+import json
 import os
+import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +63,7 @@ def test_a_git_server_that_accepts_and_never_answers(shop: Shop, line: Relay) ->
         assert f"no answer within {TIMEOUT} s" in shop.said("cannot fetch")[-1]["error"]
         heal(shop)
         assert shop.serves() == before
+        assert claimed(shop) not in ("", commit)
         line.silent = False
         shop.settled(commit)
     assert load.seen.lost == []
@@ -73,6 +78,34 @@ def test_a_git_server_that_sends_a_kilobyte_a_second(shop: Shop, line: Relay) ->
     shop.settled(commit)
     line.rate = 0
     shop.settled(shop.release())
+
+
+@pytest.mark.parametrize("daemon", ["runs", "is started"])
+def test_a_corrupt_mirror_is_made_anew(shop: Shop, daemon: str) -> None:
+    """With locks and half a pack, as a fetch leaves them that was killed."""
+    mirror, serves = shop.host.state / "mirror.git", shop.serves()
+    if daemon == "is started":
+        shop.host.stop_daemon(signal.SIGKILL)
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        for path in [path for path in (mirror / "objects").rglob("*") if path.is_file()]:
+            path.chmod(0o644)
+            path.write_bytes(b"rubbish")
+        for name in ("HEAD.lock", "shallow.lock", "objects/pack/tmp_pack_x"):
+            (mirror / name).write_text("")
+        assert shop.serves() == serves
+        commit = shop.release()
+        if daemon == "is started":
+            shop.host.start_daemon()
+        shop.settled(commit)
+    assert load.seen.lost == []
+    assert not [*mirror.rglob("*.lock"), *mirror.rglob("tmp_pack_*")]
+    subprocess.run(["git", "-C", str(mirror), "fsck", "--strict"], check=True, capture_output=True)
+
+
+def claimed(shop: Shop) -> str:
+    """The revision that the daemon says it runs."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{shop.host.page}/api/status", timeout=10) as answer:
+        return str(json.load(answer)["revision"])
 
 
 def heal(shop: Shop) -> None:

@@ -1,12 +1,16 @@
 """Faults: a hand (rm -f, stop, pause, kill, network disconnect, update --memory, rename); the network removed; a foreign container takes
-our name; the store deleted or broken. Each is named as drift or in an error, and healed; healing itself loses nothing."""
+our name; the store deleted or broken, or the whole state folder. Each is named as drift or in an error, and healed; healing itself loses
+nothing."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from lab.host import Host, until
 from lab.load import Load
@@ -31,7 +35,21 @@ HANDS: dict[str, tuple[Hand, str, bool]] = {
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Shop]:
     with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
+        made.host.repository.commit({"shop.txt": "mounted"}, "a file to mount")
+        made.settled(release(made))
         yield made
+    api = docker.APIClient(base_url=docker_socket, version="auto")
+    api.remove_volume(volume_of(made))  # raises if it is not there
+    api.close()
+
+
+def volume_of(shop: Shop) -> str:
+    return f"{shop.host.instance}-data"
+
+
+def release(shop: Shop, *, boot: int = 150) -> str:
+    """With a volume and a file of the repository."""
+    return shop.release(f"volumes: ['{volume_of(shop)}:/data:ro']\nfiles: {{/mounted.txt: shop.txt}}", boot=boot)
 
 
 @pytest.fixture
@@ -65,7 +83,7 @@ def test_a_replica_that_crashes_takes_no_requests_before_it_answers_again(fresh:
     """The engine starts it anew by its restart policy, and Traefik would route to it at once. What is lost was sent before Traefik took
     the pin to the other one."""
     shop = fresh
-    commit = shop.release(boot=5000)
+    commit = release(shop, boot=5000)
     shop.settled(commit)
     victim = shop.host.api.inspect_container(min(shop.ids()))
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
@@ -112,13 +130,13 @@ def test_a_foreign_container_with_our_name_is_named_and_left_alone(shop: Shop) -
     shop.settled(commit)
 
 
-@pytest.mark.parametrize("harm", ["deleted", "garbage"])
+@pytest.mark.parametrize("harm", ["deleted", "truncated", "garbage"])
 @pytest.mark.parametrize("daemon", ["runs", "is down"])
 def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daemon: str) -> None:
     """Also in mid-rollout: truth is in git, in the labels and in the pins."""
     store = shop.host.state / "shipstone.db"
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
-        commit = shop.release(boot=400)
+        commit = release(shop, boot=400)
         until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
         if daemon == "is down":
             shop.host.stop_daemon(signal.SIGKILL)
@@ -126,12 +144,32 @@ def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daem
             for path in shop.host.state.glob("shipstone.db*"):
                 path.unlink()
         else:
-            store.write_bytes(b"no database")
+            store.write_bytes(b"no database" if harm == "garbage" else store.read_bytes()[:5000])
         if daemon == "is down":
             shop.host.start_daemon()
         until(lambda: shop.as_wanted(commit) and not shop.pinned(), "the new release alone, and no pin", 40)
         shop.host.stop_daemon()
         shop.host.start_daemon()
-        shop.settled(shop.release())
+        shop.settled(release(shop))
     assert load.seen.lost == []
     assert store.exists()
+
+
+def test_without_its_state_folder_it_goes_on(shop: Shop) -> None:
+    """Removed in mid-rollout, with the mirror, the store and what is mounted: all of it is there again, and the rollout ends."""
+    state = shop.host.state
+    with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
+        commit = release(shop, boot=1500)
+        until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
+        shop.host.stop_daemon(signal.SIGKILL)
+        there = {path.name for path in state.iterdir()}
+        shutil.rmtree(state)
+        shop.host.start_daemon()
+        shop.settled(commit)
+        shop.settled(release(shop))
+    assert load.seen.lost == []
+    assert {"mirror.git", "shipstone.db", "files"} <= there
+    assert {"mirror.git", "shipstone.db", "files"} <= {path.name for path in state.iterdir()}
+    for row in shop.host.containers():
+        (source,) = [mount["Source"] for mount in row["Mounts"] if mount["Destination"] == "/mounted.txt"]
+        assert Path(source).read_text() == "mounted"

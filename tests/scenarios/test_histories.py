@@ -1,4 +1,5 @@
-"""A branch that is replaced by an unrelated history, that vanishes, or whose repository is emptied: what runs stays, and serves."""
+"""A branch that is replaced by an unrelated history, that vanishes, whose repository or whose folder of sites is emptied: what runs stays,
+and serves."""
 
 import json
 import subprocess
@@ -19,9 +20,9 @@ def domain(instance: str) -> str:
     return f"{instance}.test"
 
 
-def deployed(host: Host, site_text: SiteText) -> str:
+def deployed(host: Host, site_text: SiteText, extra: str = "") -> str:
     """Two sites and the daemon; the commit."""
-    sites = {f"sites/{name}.yaml": site_text("one", boot=0) for name in ("shop", "other")}
+    sites = {f"sites/{name}.yaml": site_text("one", boot=0, extra=extra if name == "shop" else "") for name in ("shop", "other")}
     commit = host.repository.commit(sites, "create")
     host.start_daemon()
     until(lambda: host.converged(commit), "both sites run", 60)
@@ -89,6 +90,38 @@ def test_without_the_branch_everything_stays(host: Host, site_text: SiteText, ha
         second = host.repository.commit({"sites/shop.yaml": site_text("two")}, "it goes on")
         until(lambda: host.converged(second), "it goes on", 90)
     assert load.seen.lost == []
+
+
+def test_an_emptied_or_renamed_folder_of_sites_is_held_until_approved(host: Host, site_text: SiteText) -> None:
+    """What is back in its place needs no approval; a volume stays whatever was approved."""
+    volume = f"{host.instance}-data"
+    deployed(host, site_text, f"volumes: ['{volume}:/data:ro']\n")
+    before, folder = ids(host), host.repository.tree / "sites"
+    why = "its removal waits: every site would go (other, shop). `shipstone approve` lets them; nothing is removed before."
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
+        folder.rename(folder.with_name("pages"))
+        renamed = host.repository.push("another folder")
+        until(lambda: waiting(host, renamed) == {why}, "both wait", 40)
+        folder.with_name("pages").rename(folder)
+        back = host.repository.push("and back")
+        until(lambda: host.converged(back), "it is as it was", 40)
+        emptied = host.repository.commit({f"sites/{name}.yaml": None for name in ("shop", "other")}, "both go")
+        until(lambda: waiting(host, emptied) == {why}, "both wait again", 40)
+        host.stop_daemon()
+        logged = len(host.log())
+        host.start_daemon()
+        until(lambda: [row for row in host.log()[logged:] if row.get("event") == "site" and why in str(row)], "the next daemon says so", 40)
+        assert ids(host) == before
+    assert load.seen.lost == []
+    assert host.shipstone("approve", check=True).stdout == "approved: the removal of other, shop\n"
+    until(lambda: not ids(host), "they go", 40)
+    host.api.remove_volume(volume)  # raises if it is not there
+
+
+def waiting(host: Host, commit: str) -> set[str]:
+    """What status says of each site, once that commit is looked at."""
+    status = host.status()
+    return {site["message"] for site in status["sites"].values()} if status.get("revision") == commit else set()
 
 
 def said(host: Host, key: str, text: str) -> list[object]:
