@@ -283,7 +283,9 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
         engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=lambda: now[0], wall=lambda: 0.0, told=outcomes.append
     )
     stops = tuple(Stop(name, name, 5.0, "replaced") for name in names)
-    site = SitePlan("shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Remove("first", "first", "x"), *stops, Remove("last", "last", "y")))
+    site = SitePlan(
+        "shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Remove("first", "first", "x"), *stops, Remove("last", "last", "y"))
+    )
     apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), lambda _: None)
     until(lambda: outcomes, "it ended")
     (outcome,) = outcomes

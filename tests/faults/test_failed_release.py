@@ -102,6 +102,28 @@ def test_a_release_that_dies_once_it_serves_costs_what_came_until_the_old_one_wa
     assert [each for each in load.seen.lost if each.at < new or each.at - each.took > again] == []
 
 
+@pytest.mark.parametrize("how", ["it failed", "its image cannot be pulled"])
+def test_what_serves_is_kept_whole_while_the_newest_release_cannot_be_had(old: Old, how: str) -> None:
+    """A hand takes one replica, then both: they are there again, as they were."""
+    shop = old.shop
+    if how == "it failed":
+        shop.release(f"{EXITS}\nrestart: 'no'")
+    else:
+        text = f"image: 127.0.0.1:1/none:1\nport: 80\nreplicas: 2\nenvironment: {{V: none}}\nrollout: {ROLLOUT}\n"
+        shop.host.repository.commit({"sites/shop.yaml": text}, "an image that is nowhere")
+    why = "exited with 3" if how == "it failed" else "cannot pull 127.0.0.1:1/none:1"
+    until(lambda: why in shop.message(), "why it cannot be had is said", 40)
+    until(lambda: len(shop.ids()) == 2 and shop.serves() == old.version, "the old release serves alone", 40)
+    for victims in (sorted(shop.ids())[:1], sorted(shop.ids())):
+        stayed = shop.ids() - {*victims}
+        for victim in victims:
+            shop.host.api.remove_container(victim, force=True)
+        until(lambda gone={*victims}: len(shop.ids(running=True) - gone) == 2, "both replicas are there", 40)
+        until(lambda: shop.serves() == old.version, "the old release answers", 30)
+        assert stayed <= shop.ids()
+    until(lambda: not shop.pinned() and why in shop.message(), "it is at rest, and why is still said", 30)
+
+
 def file_named(name: str) -> bytes:
     """A tar with one empty file."""
     tar = io.BytesIO()

@@ -22,7 +22,9 @@ from reconciler.world.store import VERSION, Store
 
 DESIRED = Desired("c1", {})
 REST = SitePlan("shop", "synced", "healthy", "aa", "c1", ("shop.test",), 1, 1)
-MOVING = replace(REST, health="progressing", steps=(Pull("app:2", "for shop", "r"), Wait("images", "until here")), message="aa is coming up")
+MOVING = replace(
+    REST, health="progressing", steps=(Pull("app:2", "for shop", "r"), Wait("images", "until here")), message="aa is coming up"
+)
 DRIFT = Difference("web", "t-shop-web-aa-1", "mem_limit", "64", "128", "drift")
 
 

@@ -229,7 +229,7 @@ class LabelsOnly(RuleBasedStateMachine):
         match step:
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
-                self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
+                self.memory = replace(self.memory, images={**self.memory.images, name: {(step.release, step.target): resolved}})
             case Start():
                 self.engine.start_new(step.made or self.engine.create(step.new), step.new)
             case StartAgain():

@@ -368,8 +368,9 @@ class Motion(RuleBasedStateMachine):
         match step:
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
-                release = self.plan_of[name].release
-                self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
+                known = self.memory.images.get(name, {})
+                images = {**self.memory.images, name: {**known, (step.release, step.target): resolved}}
+                self.memory = replace(self.memory, images=images)
             case SetPin(pin=pin):
                 pins = {site: p for site, p in {**self.pins, name: pin, **dict(step.also)}.items() if p is not None}
                 self.pin_text = render_pins(NAMES.instance, ("web",), pins)
