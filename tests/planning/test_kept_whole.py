@@ -128,8 +128,9 @@ def test_a_held_site_comes_back_as_it_was_last_good() -> None:
 
 
 def test_a_suspended_site_stays_as_a_hand_left_it() -> None:
-    for memory in (Memory(last=LAST, failed=FAILED), Memory(last=LAST, troubles=UNREACHED)):
-        assert plan(desired(NEW), memory=memory, intents=Intents(suspended=frozenset({"shop"}))).sites["shop"].steps == ()
+    pinned = {"shop": SiteMemory(pinned=True)}
+    for memory in (Memory(last=LAST, failed=FAILED, sites=pinned), Memory(last=LAST, troubles=UNREACHED)):
+        assert started(plan(desired(NEW), memory=memory, intents=Intents(suspended=frozenset({"shop"})))) == []
         assert plan(desired(NEW), ONE, memory=memory, intents=Intents(suspended=frozenset({"shop"}))).sites["shop"].steps == ()
 
 
