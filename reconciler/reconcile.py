@@ -25,6 +25,7 @@ from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
+from reconciler.planning.handover import not_alone
 from reconciler.planning.labels import applied_of, sites_from_labels
 from reconciler.planning.masked import with_known_digests
 from reconciler.planning.memory import Memory
@@ -115,12 +116,14 @@ class Reconciler:
         return self._containers
 
     def choose(self, sites: Collection[str]) -> None:
-        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs."""
-        known = self.plan().sites
+        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs, or cannot change by itself."""
+        plan = self.plan()
         for name in sites:
-            if name not in known:
-                there = ", ".join(sorted(known)) or "none"
+            if name not in plan.sites:
+                there = ", ".join(sorted(plan.sites)) or "none"
                 raise ShipstoneError(f"cannot find the site {name}. There are: {there}.")
+        if why := not_alone(sites, plan.moves):
+            raise ShipstoneError(why)
         self.only = frozenset(sites)
 
     def plan(self) -> Plan:

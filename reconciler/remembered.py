@@ -16,7 +16,7 @@ from reconciler.planning.images import Digests, Ran, ran, surplus
 from reconciler.planning.intents import Intents, intents_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container
-from reconciler.planning.past import PastRelease, past_release, past_text
+from reconciler.planning.past import PastRelease, counts_of, digests_of, past_release, past_text
 from reconciler.planning.plan import Plan
 from reconciler.world.store import RELEASES, Store
 
@@ -48,7 +48,7 @@ class Remembered:
         rows = ((name, old.site) for name, found in self.past.items() for old in found)
         last = {name: site for name, site in rows if self._last.get(name) == site.release}
         with self._lock:
-            self.memory = replace(self.memory, whole=_counts(self.past), digests=_digests(self.past), last=last)
+            self.memory = replace(self.memory, whole=counts_of(self.past), digests=digests_of(self.past), last=last)
 
     def planned(self, plan: Plan, busy: Collection[str]) -> None:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
@@ -207,18 +207,6 @@ class Remembered:
             self.memory = replace(self.memory, failed={name: row for name, row in self.memory.failed.items() if name not in sites})
         for name in sites:
             self._store.forget_failed(name)
-
-
-def _counts(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, int]]:
-    """By site and release, how many replicas each service had."""
-    rows = ((name, old.site) for name, found in past.items() for old in found)
-    return {(name, site.release): {service.name: service.replicas for service in site.services} for name, site in rows}
-
-
-def _digests(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, str]]:
-    """By site and release, what each image as written was."""
-    rows = ((name, old.site) for name, found in past.items() for old in found)
-    return {(name, site.release): {s.spec.image: s.digest for s in site.services if s.digest} for name, site in rows}
 
 
 def _count(old: PastRelease) -> int:

@@ -12,7 +12,7 @@ from reconciler.planning.foreign import Claim, claims
 from reconciler.planning.goal import Goal, Wishes, choose_goal, kept_for, kept_out, last_good, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
-from reconciler.planning.handover import Handover, Key, awaited, handovers, intruders, keys_of, owners, served, wanted
+from reconciler.planning.handover import Handover, Key, Move, awaited, handovers, intruders, keys_of, moves_of, owners, served, wanted
 from reconciler.planning.intents import Intents
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState
@@ -43,6 +43,8 @@ class Plan:
     """Sites whose removal waits until a person approves it."""
     guarantee: Guarantee | None = None
     """Where Traefik has no file provider: for whom a deploy loses no request all the same."""
+    moves: tuple[Move, ...] = ()
+    """Rules that change hands between sites."""
     host: tuple[Difference, ...] = ()
     """What differs and is no site's: the network, generated files."""
 
@@ -118,7 +120,9 @@ def make_plan(
     after = replace(memory, sites=remembered, images=images, asked=asked, going=gone.going, starting=room.needs)
     promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
     host = around(observed, names)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, host)
+    return Plan(
+        sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, moves_of(moves), host
+    )
 
 
 def _goals(
