@@ -41,7 +41,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     complete = not cast.missing and is_whole(seen, cast)
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
-    if complete and is_known(seen, cast):
+    if seen.goal is None or (complete and is_known(seen, cast)):
         if seen.handover.promised and not seen.handover.mutual:
             return keep_serving(seen, memory)
         return finish(seen, cast, alive_leaving, memory)

@@ -153,7 +153,7 @@ class Motion(RuleBasedStateMachine):
     @rule(labels=st.sampled_from([{}, {"shipstone.instance": "other", "shipstone.site": "one", "shipstone.release": "0123456789"}]))
     def a_foreign_container_comes(self, labels: dict[str, str]) -> None:
         """Somebody else's, perhaps of another installation; it has a volume, and one of ours."""
-        if len(self.foreign) < 3:
+        if len(self.foreign) < 3 and self.engine.limits == Capacity():
             made = self.engine.run(f"foreign-{len(self.foreign)}", "app:now", labels, "foreign-data", "one-data")
             self.foreign[made] = copy(self.engine._all[made])
 

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("every-change")]
 
 Keys = dict[str, Any]
 ONE, TWO = (f"shipstone-test/tags-{uuid.uuid4().hex[:8]}:{tag}" for tag in ("one", "two"))
-ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "20s"}
+ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "60s"}
 CONF = (
     "pid /tmp/nginx.pid; events {} http { access_log off; server { listen 80; listen 8080; "
     "location / { default_type text/plain; return 200 'VERSION $host$request_uri'; } } }\n"
