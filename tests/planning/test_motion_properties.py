@@ -154,8 +154,9 @@ class Motion(RuleBasedStateMachine):
     def a_foreign_container_comes(self, labels: dict[str, str]) -> None:
         """Somebody else's, perhaps of another installation; it has a volume, and one of ours."""
         if len(self.foreign) < 3 and self.engine.limits == Capacity():
+            faults, self.engine._faults = self.engine._faults, {}
             made = self.engine.run(f"foreign-{len(self.foreign)}", "app:now", labels, "foreign-data", "one-data")
-            self.foreign[made] = copy(self.engine._all[made])
+            self.foreign[made], self.engine._faults = copy(self.engine._all[made]), faults
 
     @rule(site=st.sampled_from(SITES), how=st.sampled_from(["suspend", "resume", "restart", "rollback", "approve", "retry"]))
     def say(self, site: str, how: str) -> None:

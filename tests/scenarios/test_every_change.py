@@ -1,12 +1,13 @@
 """Whatever a commit changes about a site, under load: no request is lost, and what was written is what is there."""
 
 import contextlib
+import http.client
 import json
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
@@ -322,6 +323,51 @@ def test_a_site_that_has_a_port_of_the_host_is_replaced_stop_first(host: Host) -
     assert site.get() == (200, "two")
     assert site.containers()[0]["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
     assert any("stop-first: both would have port" in str(row.get("reason", "")) for row in host.log())
+
+
+@dataclass
+class Visitor:
+    """One that keeps its cookies, and notes which server answered."""
+
+    port: int
+    domain: str
+    cookies: dict[str, str] = field(default_factory=dict)
+    servers: list[str] = field(default_factory=list)
+
+    def ask(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection.request("GET", "/", headers={"Host": self.domain, "Cookie": cookie})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        for row in answer.msg.get_all("Set-Cookie") or ():
+            name, _, value = row.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        connection.close()
+        self.servers.append(body.partition(" ")[0] if answer.status == 200 else str(answer.status))
+        return self.servers[-1]
+
+
+def test_a_sticky_visitor_is_back_at_its_server_after_scaling_if_that_is_still_there(host: Host) -> None:
+    """While a pin names replicas by themselves it has a cookie of its own, so a visitor may be sent elsewhere."""
+    site = Site(host, "visited")
+    sticky = nginx("name", sticky=True, replicas=3)
+    commit = host.repository.commit(
+        {"conf/name.conf": CONF.replace("VERSION", "$hostname"), "sites/visited.yaml": yaml.safe_dump(sticky)}, "sticky"
+    )
+    until(lambda: host.converged(commit), "it runs", 40)
+    visitors = [Visitor(host.web, site.domain) for _ in range(9)]
+    homes = [visitor.ask() for visitor in visitors]
+    assert [visitor.ask() for visitor in visitors] == homes
+    assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited"}
+    commit = host.repository.commit({"sites/visited.yaml": yaml.safe_dump({**sticky, "replicas": 2})}, "one less")
+    until(lambda: [visitor.ask() for visitor in visitors] and host.converged(commit), "one is gone", 40)
+    there = {row["Config"]["Hostname"] for row in site.containers()}
+    after = [visitor.ask() for visitor in visitors]
+    assert [now for now, home in zip(after, homes, strict=True) if home in there] == [home for home in homes if home in there]
+    assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited", f"{host.instance}-visited-pin"}
+    assert {server for visitor in visitors for server in visitor.servers} <= {*homes}, "no request is lost"
+    print("MEASURED", [(v.servers[0], [s for n, s in enumerate(v.servers) if n == 0 or v.servers[n - 1] != s]) for v in visitors], there)
 
 
 def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> None:
