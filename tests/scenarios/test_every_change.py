@@ -361,13 +361,23 @@ def test_a_sticky_visitor_is_back_at_its_server_after_scaling_if_that_is_still_t
     assert [visitor.ask() for visitor in visitors] == homes
     assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited"}
     commit = host.repository.commit({"sites/visited.yaml": yaml.safe_dump({**sticky, "replicas": 2})}, "one less")
-    until(lambda: [visitor.ask() for visitor in visitors] and host.converged(commit), "one is gone", 40)
+    stop = threading.Event()
+
+    def visit() -> None:
+        while not stop.is_set():
+            for visitor in visitors:
+                visitor.ask()
+
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    until(lambda: host.converged(commit), "one is gone", 40)
+    stop.set()
+    thread.join(30)
     there = {row["Config"]["Hostname"] for row in site.containers()}
     after = [visitor.ask() for visitor in visitors]
     assert [now for now, home in zip(after, homes, strict=True) if home in there] == [home for home in homes if home in there]
     assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited", f"{host.instance}-visited-pin"}
     assert {server for visitor in visitors for server in visitor.servers} <= {*homes}, "no request is lost"
-    print("MEASURED", [(v.servers[0], [s for n, s in enumerate(v.servers) if n == 0 or v.servers[n - 1] != s]) for v in visitors], there)
 
 
 def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> None:
