@@ -124,6 +124,11 @@ class Motion(RuleBasedStateMachine):
         self.commit(site, text)
         self.some_passes(learns, seconds)
 
+    @rule(site=st.sampled_from(SITES[:2]), versions=st.permutations(range(4, 8)))
+    def deploy_faster_than_the_drain(self, site: str, versions: list[int]) -> None:
+        for version in versions:
+            self.deploy(site, version, 1, ["all"] * 8, 0.05)
+
     @rule(site=st.sampled_from(SITES))
     def delete(self, site: str) -> None:
         self.files.pop(f"sites/{site}.yaml", None)
