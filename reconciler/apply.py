@@ -2,7 +2,6 @@
 their own."""
 
 import itertools
-import math
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +23,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
 from reconciler.planning.question import Answer, Question, verdict
 from reconciler.planning.steps import Ask, Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.turns import Turns
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
 from reconciler.world.files import FileStore
@@ -36,8 +36,6 @@ STOPPERS = 32
 """Sites whose containers are stopped at the same time at the most: each may take its whole grace."""
 STOPS = 8
 """Containers of one site that are stopped side by side: each may take its whole grace."""
-MAX_BACKOFF = 60.0
-"""Seconds between two tries of a site at the most."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ class NoSecrets:
 
 class Apply:
     """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day;
-    `chance` gives numbers from 0 to 1: sites that failed together do not knock together again."""
+    `chance` gives numbers from 0 to 1. Images are pulled beside a site's other steps: a registry that hangs must not stop healing."""
 
     def __init__(
         self,
@@ -112,56 +110,56 @@ class Apply:
         secrets: Secrets | None = None,
     ) -> None:
         self._engine, self._pins = engine, pins
-        self._clock, self._wall, self._told, self._chance = clock, wall, told, chance
+        self._clock, self._wall, self._told = clock, wall, told
         self._secrets = secrets or NoSecrets()
         self._mounting = Mounting(engine, files, policy)
         self._ask = ask
         self._images = Images(engine, clock, pull_timeout)
         self._workers = Workers(parallel, "steps")
         self._pullers, self._stoppers, self._pinner = Workers(PULLS, "pull"), Workers(STOPPERS, "stop"), Workers(1, "pin")
-        self._busy: dict[str, float] = {}
-        self._retry: dict[str, tuple[int, float]] = {}
-        self._lock = threading.Lock()
+        self._turns, self._pulls = Turns(clock, chance), Turns(clock, chance)
         self._ended = threading.Event()
         self.revision: Revision | None = None
 
     @property
     def busy(self) -> frozenset[str]:
-        """Sites whose steps are being done, and those that wait before the next try."""
-        now = self._clock()
-        with self._lock:
-            return frozenset(self._busy) | {site for site, (_, at) in self._retry.items() if at > now}
+        """Sites whose steps are being done, and those that wait before the next try; a pull is no reason to leave a site alone."""
+        return self._turns.busy
+
+    @property
+    def pulling(self) -> frozenset[str]:
+        """Sites whose images are being pulled."""
+        return self._pulls.at_work
 
     @property
     def queue(self) -> Queue:
-        now = self._clock()
-        with self._lock:
-            backing_off = sum(at > now for _, at in self._retry.values())
+        backing_off = self._turns.backing_off + self._pulls.backing_off
         return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
-        now = self._clock()
-        with self._lock:
-            return min((at for _, at in self._retry.values() if at > now), default=None)
+        return min((at for turns in (self._turns, self._pulls) if (at := turns.next_try()) is not None), default=None)
 
     def take(self, revision: Revision) -> None:
         """Mounted content is read from it from now on. Another commit is a reason to try at once what backs off."""
-        with self._lock:
-            if self.revision is None or self.revision.id != revision.id:
-                self._retry = {site: (tries, -math.inf) for site, (tries, _) in self._retry.items()}
-            self.revision = revision
+        if self.revision is None or self.revision.id != revision.id:
+            self._turns.all_at_once()
+            self._pulls.all_at_once()
+        self.revision = revision
 
-    def submit(self, plan: Plan, desired: Desired, report: Report) -> None:
-        """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once."""
+    def submit(self, plan: Plan, desired: Desired, report: Report, pulling: frozenset[str] = frozenset()) -> None:
+        """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once. `pulling`: whose images
+        were being pulled when it was planned: that tells what it brought before another pull is begun."""
         self._mounting.heed(plan)
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")
-        with self._lock:
-            self._ended.clear()
-            found = {name: steps for name, steps in found.items() if not ({name} | touched(steps)) & self._busy.keys()}
-            self._busy.update(dict.fromkeys({name for one, steps in found.items() for name in {one} | touched(steps)}, self._clock()))
+        self._ended.clear()
+        for name, steps in found.items():
+            if (pulls := _pulls_in(steps)) and name not in pulling and self._pulls.begin({name}, waiting=False):
+                self._workers.submit(partial(self._pull, plan.sites[name], pulls, desired, report))
+        others = {name: _without_pulls(steps) for name, steps in found.items()}
+        found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
         pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
             self._pinner.submit(partial(self._pin, pins, plan, desired, report))
@@ -176,9 +174,9 @@ class Apply:
 
     def retry_now(self, sites: Iterable[str]) -> None:
         """Sites that back off do so no longer."""
-        with self._lock:
-            for site in sites:
-                self._retry.pop(site, None)
+        sites = tuple(sites)
+        self._turns.forgive(sites)
+        self._pulls.forgive(sites)
 
     def rest(self, seconds: float) -> None:
         """Sleep; no longer than until the last of the steps that were under way since the last submit has ended."""
@@ -210,16 +208,32 @@ class Apply:
             return self._pinner
         return self._stoppers if any(isinstance(step, Stop) for step in steps) else self._workers
 
-    def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
+    def _pull(self, site: SitePlan, pulls: tuple[Pull, ...], desired: Desired, report: Report) -> None:
         """What has to be pulled goes on in a pool of its own."""
-        if all(self._images.present(step.target) for step in steps if isinstance(step, Pull)):
-            self._steps(site, steps, desired, report)
+        if all(self._images.present(step.target) for step in pulls):
+            self._resolve(site, pulls, desired, report)
         else:
-            self._pullers.submit(partial(self._steps, site, steps, desired, report))
+            self._pullers.submit(partial(self._resolve, site, pulls, desired, report))
 
-    def _steps(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
+    def _resolve(self, site: SitePlan, pulls: tuple[Pull, ...], desired: Desired, report: Report) -> None:
         done: list[tuple[Step, float]] = []
         images: dict[tuple[str, str], str] = {}
+        stopped: tuple[Step, float] | None = None
+        error = ""
+        for step in pulls:
+            begun = self._clock()
+            try:
+                images[step.release, step.target] = self._images.resolve(step.target)
+            except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site without images for ever
+                error, stopped = _said(problem, site.name), (step, self._clock() - begun)
+                break
+            done.append((step, self._clock() - begun))
+        error = self._secrets.hide(error)
+        outcome = Outcome(site.name, tuple(done), error, images, release=pulls[0].release, commit=desired.revision, stopped=stopped)
+        self._end(outcome, report, turns=self._pulls)
+
+    def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
+        done: list[tuple[Step, float]] = []
         failed: FailedRelease | None = None
         asked: tuple[str, str] | None = None
         stopped: tuple[Step, float] | None = None
@@ -229,8 +243,6 @@ class Apply:
             for group in groups(steps):
                 step, begun = group[0], self._clock()
                 match step:
-                    case Pull():
-                        images[site.release, step.target] = self._images.resolve(step.target)
                     case GiveUp():
                         failed = self._give_up(site, step)
                     case Ask():
@@ -245,26 +257,22 @@ class Apply:
                         continue
                 done.append((step, self._clock() - begun))
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
-            known = isinstance(problem, ShipstoneError)
-            error = str(problem) if known else f"cannot finish the steps of {site.name}: {type(problem).__name__}: {problem}"
+            error = _said(problem, site.name)
             stopped = step, self._clock() - begun
-        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), images, failed, asked, site.release, desired.revision, stopped)
+        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), {}, failed, asked, site.release, desired.revision, stopped)
         self._end(outcome, report, touched(steps))
 
-    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset()) -> None:
+    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset(), turns: Turns | None = None) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
         failpoint("record")
         report(outcome)
-        with self._lock:
-            tries = self._retry.pop(outcome.site, (0, 0.0))[0]
-            if outcome.error:
-                pause = min(2.0 ** min(tries, 10), MAX_BACKOFF) * (0.5 + self._chance() / 2)
-                self._retry[outcome.site] = (tries + 1, self._clock() + pause)
-            for site in {outcome.site} | others:
-                self._busy.pop(site, None)
-            if not self._busy:
-                self._ended.set()
+        (turns or self._turns).end(outcome.site, others, failed=bool(outcome.error))
+        self._look_whether_ended()
         self._told(outcome)
+
+    def _look_whether_ended(self) -> None:
+        if not (self._turns.at_work or self._pulls.at_work):
+            self._ended.set()
 
     def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> list[tuple[Step, float, Exception | None]]:
         """Side by side, until all have ended: each with its seconds and what went wrong with it, the first that ended first."""
@@ -321,6 +329,20 @@ class Apply:
         said = [self._secrets.hide(text) for text in said]
         reason = "\n".join([f"{step.reason}: {said[-1].strip()}" if said else step.reason, *said])
         return FailedRelease(site.name, step.release, reason, self._wall())
+
+
+def _said(problem: Exception, site: str) -> str:
+    """One line; a surprise with its type."""
+    known = isinstance(problem, ShipstoneError)
+    return str(problem) if known else f"cannot finish the steps of {site}: {type(problem).__name__}: {problem}"
+
+
+def _pulls_in(steps: Iterable[Step]) -> tuple[Pull, ...]:
+    return tuple(step for step in steps if isinstance(step, Pull))
+
+
+def _without_pulls(steps: Iterable[Step]) -> tuple[Step, ...]:
+    return tuple(step for step in steps if not isinstance(step, Pull))
 
 
 def touched(steps: Iterable[Step]) -> frozenset[str]:

@@ -25,6 +25,7 @@ from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
 from reconciler.planning.guard import Guard
+from reconciler.planning.handover import not_alone
 from reconciler.planning.labels import applied_of, sites_from_labels
 from reconciler.planning.masked import with_known_digests
 from reconciler.planning.memory import Memory
@@ -93,6 +94,7 @@ class Reconciler:
         self._files_seen = True
         self._keep_images = keep_images
         self._images_due = True
+        self._pulling: frozenset[str] = frozenset()
         self._tending, self._starting = Beside("images"), Beside("traefik")
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
@@ -114,24 +116,27 @@ class Reconciler:
         return self._containers
 
     def choose(self, sites: Collection[str]) -> None:
-        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs."""
-        known = self.plan().sites
+        """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs, or cannot change by itself."""
+        plan = self.plan()
         for name in sites:
-            if name not in known:
-                there = ", ".join(sorted(known)) or "none"
+            if name not in plan.sites:
+                there = ", ".join(sorted(plan.sites)) or "none"
                 raise ShipstoneError(f"cannot find the site {name}. There are: {there}.")
+        if why := not_alone(sites, plan.moves):
+            raise ShipstoneError(why)
         self.only = frozenset(sites)
 
     def plan(self) -> Plan:
         """Observe and decide; nothing is changed."""
         desired, known = self._desired(), self.remembered
         known.hear()
-        busy = self._apply.busy  # before looking: a site whose steps end meanwhile was seen half done
+        busy, pulling = self._apply.busy, self._apply.pulling  # before looking: a site whose steps end meanwhile was seen half done
         observed = self.observe(desired, busy)
         now = self._clock()
         desired = with_known_digests(desired, observed.containers)
         plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
-        known.planned(plan, busy)
+        known.planned(plan, busy | pulling)
+        self._pulling = pulling
         self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())
         return known.dated(plan)
 
@@ -145,7 +150,7 @@ class Reconciler:
         if chosen.quiet and not self._files_seen:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
-        self._apply.submit(chosen, self._desired(), self._done)
+        self._apply.submit(chosen, self._desired(), self._done, self._pulling)
         self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
         self._images_due |= self.remembered.remember_releases(plan, self._containers)

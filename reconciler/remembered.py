@@ -16,7 +16,7 @@ from reconciler.planning.images import Digests, Ran, ran, surplus
 from reconciler.planning.intents import Intents, intents_of
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container
-from reconciler.planning.past import PastRelease, past_release, past_text
+from reconciler.planning.past import PastRelease, counts_of, digests_of, past_release, past_text
 from reconciler.planning.plan import Plan
 from reconciler.world.store import RELEASES, Store
 
@@ -30,17 +30,25 @@ class Remembered:
         self.memory = Memory()
         self.intents = Intents()
         self.past: Mapping[str, tuple[PastRelease, ...]] = {}
+        self._last: Mapping[str, str] = {}
         self._first_seen: FirstSeen = store.differences()
 
     def hear(self) -> None:
         """What other processes wrote into the store since the last call, commands of people among it."""
         if not self._store.changed():
             return
-        self.past = self._store.releases()
+        self.past, self._last = self._store.releases(), self._store.last()
         self.intents = intents_of(self._store.said(), self.past)
         with self._lock:
             failed, troubles = self._store.failed(), self._store.troubles()
-            self.memory = replace(self.memory, failed=failed, troubles=troubles, whole=_counts(self.past), digests=_digests(self.past))
+            self.memory = replace(self.memory, failed=failed, troubles=troubles)
+        self._heed_past()
+
+    def _heed_past(self) -> None:
+        rows = ((name, old.site) for name, found in self.past.items() for old in found)
+        last = {name: site for name, site in rows if self._last.get(name) == site.release}
+        with self._lock:
+            self.memory = replace(self.memory, whole=counts_of(self.past), digests=digests_of(self.past), last=last)
 
     def planned(self, plan: Plan, busy: Collection[str]) -> None:
         """Planning's memory after a plan. Of sites in `busy` it was not planned, so what their workers tell meanwhile stays."""
@@ -67,7 +75,8 @@ class Remembered:
                 asked = {name: row for name, row in memory.asked.items() if name != outcome.site}
                 memory = replace(memory, failed={**memory.failed, outcome.site: outcome.failed}, asked=asked)
             before = memory.troubles.get(outcome.site)
-            troubles = {name: row for name, row in memory.troubles.items() if name != outcome.site}
+            over = before is not None and before[0] == outcome.release  # what serves may be healed while what is wanted has trouble
+            troubles = {name: row for name, row in memory.troubles.items() if name != outcome.site or not over}
             if outcome.error:
                 troubles[outcome.site] = outcome.release, outcome.error
             self.memory = replace(memory, troubles=troubles)
@@ -101,6 +110,7 @@ class Remembered:
         for name in self.intents.approved - leaving:
             self._store.unsay("approve", name)
         rollbacks = {name: back.content for name, back in self.intents.rollbacks.items() if name not in desired.held}
+        self._forget_sites(plan, desired.sites.keys() | desired.held.keys() | {c.site for c in containers})
         over = {name for name, content in rollbacks.items() if _written(desired, name) != content}
         for name in over:
             self._store.unsay("rollback", name)
@@ -108,13 +118,31 @@ class Remembered:
             left = {name: back for name, back in self.intents.rollbacks.items() if name not in over}
             self.intents = replace(self.intents, approved=self.intents.approved & leaving, rollbacks=left)
 
+    def _forget_sites(self, plan: Plan, there: Collection[str]) -> None:
+        """What a removed site ran last is not to come back with another site of its name; nor does trouble outlast what had it."""
+        gone = self._last.keys() - there
+        for name in gone:
+            self._store.forget_last(name)
+        if gone:
+            self._last = {name: release for name, release in self._last.items() if name not in gone}
+            self._heed_past()
+        with self._lock:
+            rows = self.memory.troubles
+            over = {name for name, site in plan.sites.items() if name in rows and rows[name][0] not in (site.asked, site.release)}
+            self.memory = replace(self.memory, troubles={name: row for name, row in rows.items() if name not in over})
+        for name in over:
+            self._store.forget_trouble(name)
+
     def remember_releases(self, plan: Plan, containers: Collection[Container]) -> bool:
         """What runs whole, so that its site can go back to it; whether there was something new."""
         before = self.past
         for name, site in plan.sites.items():
             rows = self.past.get(name, ())
             known = rows[0] if rows and rows[0].site.release == site.release else None
-            if site.steps or site.health != "healthy" or not site.release or (known and _count(known) == site.wanted):
+            if site.steps or site.health != "healthy" or not site.release:
+                continue
+            if known and _count(known) == site.wanted:
+                self._remember_last(name, site.release)
                 continue
             text = past_text(c for c in containers if c.site == name and c.release == site.release)
             if now := past_release(name, site.release, text, known.at if known else time.time()):
@@ -122,11 +150,17 @@ class Remembered:
                 self._store.remember_images(ran([now]))
                 older = (old for old in rows if old.site.release != site.release)
                 self.past = {**self.past, name: (now, *older)[:RELEASES]}
+                self._remember_last(name, site.release)
         if self.past is before:
             return False
-        with self._lock:
-            self.memory = replace(self.memory, whole=_counts(self.past), digests=_digests(self.past))
+        self._heed_past()
         return True
+
+    def _remember_last(self, site: str, release: str) -> None:
+        if self._last.get(site) != release:
+            self._store.remember_last(site, release)
+            self._last = {**self._last, site: release}
+            self._heed_past()
 
     def old_images(self, keep: int, wanted: Collection[str]) -> Digests:
         """Images that have had their time, where the newest `keep` releases of each site keep theirs."""
@@ -173,18 +207,6 @@ class Remembered:
             self.memory = replace(self.memory, failed={name: row for name, row in self.memory.failed.items() if name not in sites})
         for name in sites:
             self._store.forget_failed(name)
-
-
-def _counts(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, int]]:
-    """By site and release, how many replicas each service had."""
-    rows = ((name, old.site) for name, found in past.items() for old in found)
-    return {(name, site.release): {service.name: service.replicas for service in site.services} for name, site in rows}
-
-
-def _digests(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, str]]:
-    """By site and release, what each image as written was."""
-    rows = ((name, old.site) for name, found in past.items() for old in found)
-    return {(name, site.release): {s.spec.image: s.digest for s in site.services if s.digest} for name, site in rows}
 
 
 def _count(old: PastRelease) -> int:

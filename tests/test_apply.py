@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Pull, SetPin, Step, Stop
+from reconciler.planning.steps import Pull, Remove, SetPin, Step, Stop
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.pins import PinFile
@@ -75,12 +76,12 @@ def test_a_rest_ends_when_the_last_step_under_way_has(tmp_path: Path, sites: int
     pins = PinFile(tmp_path / "dynamic", "test", ("web",))
     apply = Apply(engine, pins, FileStore(tmp_path / "files"), parallel=4, clock=time.monotonic, wall=time.time)
     ended: list[Outcome] = []
-    pull = Pull("slow", "for it")
+    pull = Pull("slow", "for it", "r")
     plans = {f"s{n}": SitePlan(f"s{n}", "out-of-sync", "missing", "r", "", (), 0, 1, (pull,)) for n in range(sites)}
     apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), ended.append)
     with ThreadPoolExecutor(1) as pool:
         resting = pool.submit(apply.rest, 60)
-        assert len(apply.busy) == sites
+        assert len(apply.pulling) == sites
         assert not ended
         engine.here.set()
         resting.result(10)
@@ -102,7 +103,7 @@ class FullRegistry(MemoryEngine):
 
 
 def pulling(name: str, image: str) -> SitePlan:
-    return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it"),))
+    return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it", "r"),))
 
 
 def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path) -> None:
@@ -129,6 +130,28 @@ def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None
     until(lambda: len(ended) == 41, "the others failed", 30)
 
 
+def test_a_pull_that_hangs_or_fails_does_not_hold_its_sites_other_steps(tmp_path: Path) -> None:
+    """What serves is healed meanwhile; the pull is begun once, and tried again at its own time."""
+    engine, pins = FullRegistry(), PinFile(tmp_path / "dynamic", "test", ("web",))
+    apply = Apply(engine, pins, FileStore(tmp_path), parallel=2, clock=lambda: 0.0, wall=time.time)
+    ended: list[Outcome] = []
+    site = pulling("shop", "absent")
+    plan = Plan({"shop": replace(site, steps=(*site.steps, Remove("gone", "gone", "it is exited")))}, Memory(), network=True)
+
+    def once_more(ends: int) -> Outcome:
+        apply.submit(plan, Desired("", {}), ended.append)
+        until(lambda: len(ended) == ends and not apply.busy, "its other steps are done", 30)
+        return ended[-1]
+
+    assert [once_more(ends).done[0][0].step for ends in (1, 2)] == ["remove"] * 2
+    assert apply.pulling == {"shop"}
+    engine.here.set()
+    until(lambda: not apply.pulling, "the pull failed", 30)
+    assert (ended[-1].release, ended[-1].error) == ("r", "cannot pull absent: there is no such image, in 600 s.")
+    assert once_more(4).done[0][0].step == "remove"
+    assert (apply.pulling, apply.queue.backing_off) == (frozenset(), 1)
+
+
 def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(tmp_path: Path) -> None:
     """With jitter: the pause is drawn between half of it and all of it."""
     now, drawn = [0.0], [1.0]
@@ -148,11 +171,11 @@ def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(
         apply.submit(Plan({"a": pulling("a", "none")}, Memory(), network=True), Desired("", {}), ended.append)
         until(lambda: ended and apply.next_try(), "it backs off", 30)
         assert ended[0].error.startswith("cannot pull none: ")
-        assert apply.busy == {"a"}
+        assert apply.queue.backing_off == 1
         at = apply.next_try()
         assert at is not None
         pause, now[0] = at - now[0], at
-        assert (apply.busy, apply.next_try()) == (frozenset(), None)
+        assert (apply.queue.backing_off, apply.next_try()) == (0, None)
         return pause
 
     assert [fail() for _ in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -161,12 +184,12 @@ def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(
     fail()
     now[0] -= 1.0
     apply.take(Revision("1", {}, lambda _: b""))
-    assert (apply.busy, apply.next_try()) == (frozenset(), None)
+    assert (apply.queue.backing_off, apply.next_try()) == (0, None)
     now[0] += 1.0
     assert fail() == 30
     now[0] -= 1.0
     apply.take(Revision("1", {}, lambda _: b""))
-    assert apply.busy == {"a"}
+    assert apply.queue.backing_off == 1
 
 
 class SlowToStop(MemoryEngine):
@@ -260,10 +283,12 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
         engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=lambda: now[0], wall=lambda: 0.0, told=outcomes.append
     )
     stops = tuple(Stop(name, name, 5.0, "replaced") for name in names)
-    site = SitePlan("shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Pull("app:1", "x"), *stops, Pull("app:2", "y")))
+    site = SitePlan(
+        "shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Remove("first", "first", "x"), *stops, Remove("last", "last", "y"))
+    )
     apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), lambda _: None)
     until(lambda: outcomes, "it ended")
     (outcome,) = outcomes
     assert (outcome.error, outcome.stopped) == ("cannot stop bad: it is busy", (stops[names.index("bad")], 2.0))
-    assert {step.target for step, _ in outcome.done} == {"app:1", *names} - {"bad"}
+    assert {step.target for step, _ in outcome.done} == {"first", *names} - {"bad"}
     assert apply.close(5)

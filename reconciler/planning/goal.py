@@ -50,6 +50,8 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
 
     def kept(note: str, rows: tuple[Container, ...] = containers, *, parked: bool = False) -> Goal:
         site = running_site(name, observed, rows, names)
+        if site is None and not parked:
+            site = last_good(name, wishes, but=failed.release if failed else "")
         if site is not None and not names.pins and not parked:
             site = fitting(site, containers, observed.answering, names, failed.release if failed else "")
         return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
@@ -67,6 +69,26 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     if name in wishes.removals.held:
         return replace(kept(wishes.removals.reason), held=True)
     return Goal(wanted, asked, _rolled_back(name, written, wishes.intents))
+
+
+def last_good(name: str, wishes: Wishes, *, but: str = "") -> DesiredSite | None:
+    """What was whole last, where nothing of a site runs any more; `but`: a release that is not to be had."""
+    site = wishes.memory.last.get(name)
+    return site if site is not None and site.release != but else None
+
+
+def meanwhile(
+    name: str, goal: Goal, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names, *, failed: bool
+) -> Goal | None:
+    """What the site is kept whole at while its goal cannot be begun: what serves. Where nothing is left of that, and a try to begin has
+    `failed`, what was whole last. None where there is neither, or the goal is that already."""
+    unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
+    site = running_site(name, observed, tuple(c for c in containers if c.release not in unserved), names)
+    if site is None and failed:
+        site = last_good(name, wishes)
+    if site is None or goal.site is None or site.release == goal.site.release:
+        return None
+    return replace(goal, site=site, fallback=True)
 
 
 def kept_out(goal: Goal, runs: DesiredSite | None, rule: str, owner: str) -> Goal:

@@ -98,6 +98,39 @@ def handovers(holders: Mapping[Key, set[str]], owner: Mapping[Key, str], observe
     return {site: replace(handover, mutual=site in _reached(site, givers)) for site, handover in found.items()}
 
 
+@dataclass(frozen=True)
+class Move:
+    """A rule that goes from one site to another: both have to change."""
+
+    rule: str
+    giver: str
+    taker: str
+
+
+def moves_of(found: Mapping[str, Handover]) -> tuple[Move, ...]:
+    """What moves, also where the receiver has it by now and the giver has not drained yet."""
+    coming = {Move(rule, giver, taker) for taker, mine in found.items() for (rule, _), giver in mine.takes.items()}
+    known = {(move.giver, move.taker) for move in coming}
+    taken = {(mine.shared, taker) for taker, mine in found.items() if mine.shared} - known
+    late = {Move(min(given)[0], giver, taker) for giver, taker in taken if (given := found.get(giver, NOTHING).given)}
+    return tuple(sorted(coming | late, key=lambda move: (move.rule, move.taker)))
+
+
+def not_alone(sites: Iterable[str], moves: Iterable[Move]) -> str:
+    """Why these sites cannot change while all others are left untouched, and what to do; empty where they can."""
+    chosen, moves = frozenset(sites), tuple(moves)
+    together = chosen
+    while more := {name for move in moves for name in (move.giver, move.taker) if {move.giver, move.taker} & together} - together:
+        together |= more
+    if together == chosen:
+        return ""
+    left = together - chosen
+    move = next(move for move in moves if {move.giver, move.taker} & left)
+    command = "shipstone apply " + " ".join(f"--site {name}" for name in sorted(together))
+    why = f"{move.rule} moves from {move.giver} to {move.taker}, and both have to change"
+    return f"cannot leave {', '.join(sorted(left))} untouched: {why}. Run `{command}`."
+
+
 def _reached(site: str, givers: Mapping[str, set[str]]) -> set[str]:
     """From whom it takes something, from whom they do, and so on."""
     reached: set[str] = set()

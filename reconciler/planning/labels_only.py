@@ -106,7 +106,7 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     goal = seen.goal
     assert goal is not None
     images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
-    steps: list[Step] = [Pull(image, f"for {goal.name}") for image in images if image not in seen.images]
+    steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
     if steps:
         steps.append(Wait("images", "until all are here; nothing is touched before"))
     if not seen.traefik.reachable:

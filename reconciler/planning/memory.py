@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.desired.desired import DesiredSite
 from reconciler.planning.capacity import Need
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.observed import Pin
@@ -52,3 +53,5 @@ class Memory:
     """By site and release: how many replicas of each service there were when it was last seen whole."""
     digests: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict, hash=False)
     """By site and release: image as written → what it ran with then."""
+    last: Mapping[str, DesiredSite] = field(default_factory=dict, hash=False)
+    """By site: the release that was whole last, to come back to where nothing runs any more. Not of a site that was removed since."""

@@ -1,7 +1,7 @@
 """Releases that ran whole, kept so that a site can go back to one: what their labels said, as JSON."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.desired.desired import DesiredService, DesiredSite
@@ -56,3 +56,15 @@ def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None
         what = f"{wanted} is not kept" if wanted else "no earlier release is kept"
         raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
     return others[0]
+
+
+def counts_of(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, int]]:
+    """By site and release, how many replicas each service had."""
+    rows = ((name, old.site) for name, found in past.items() for old in found)
+    return {(name, site.release): {service.name: service.replicas for service in site.services} for name, site in rows}
+
+
+def digests_of(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, str]]:
+    """By site and release, what each image as written was."""
+    rows = ((name, old.site) for name, found in past.items() for old in found)
+    return {(name, site.release): {s.spec.image: s.digest for s in site.services if s.digest} for name, site in rows}

@@ -3,23 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from reconciler.desired.desired import Desired, DesiredSite
-from reconciler.planning import labels_only
-from reconciler.planning.actions import around, is_ill
+from reconciler.desired.desired import Desired
+from reconciler.planning.actions import around
 from reconciler.planning.capacity import RETRY, Room, find_room
-from reconciler.planning.describe import SitePlan, describe, sync_of
+from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
-from reconciler.planning.drift import drifted
 from reconciler.planning.foreign import Claim, claims
-from reconciler.planning.goal import Goal, Wishes, as_counted, choose_goal, kept_for, kept_out, running_site
+from reconciler.planning.goal import Goal, Wishes, choose_goal, kept_for, kept_out, last_good, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
-from reconciler.planning.handover import NOTHING, Handover, Key, awaited, handovers, intruders, owners, served, wanted
+from reconciler.planning.handover import Handover, Key, Move, awaited, handovers, intruders, keys_of, moves_of, owners, served, wanted
 from reconciler.planning.intents import Intents
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, ProxyState
-from reconciler.planning.rollout import plan_site
-from reconciler.planning.seen import Motion, Names, Seen
+from reconciler.planning.one_site import Scene, kept_whole, planned
+from reconciler.planning.seen import Names
 from reconciler.planning.steps import SetPin, Wait, due, line
 
 RESTART = (
@@ -45,6 +43,8 @@ class Plan:
     """Sites whose removal waits until a person approves it."""
     guarantee: Guarantee | None = None
     """Where Traefik has no file provider: for whom a deploy loses no request all the same."""
+    moves: tuple[Move, ...] = ()
+    """Rules that change hands between sites."""
     host: tuple[Difference, ...] = ()
     """What differs and is no site's: the network, generated files."""
 
@@ -101,18 +101,16 @@ def make_plan(
     every = sorted(known | by_site.keys() | observed.pins.keys() | memory.failed.keys())
     rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
     goals, moves = _goals(wishes, observed, rows, names)
+    scene = Scene(wishes, observed, rows, names, now, goals, moves)
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
     for name in every:
         if name in busy:
             continue
-        plan, remembered[name] = _site(name, goals[name], wishes, observed, rows[name], names, now, moves.get(name, NOTHING))
+        plan, remembered[name] = planned(name, scene)
         if plan is not None:
-            sites[name] = _troubled(plan, memory)
-    room = _find_room(sites, observed, memory, busy, names)
-    for name, why in room.waits.items():
-        sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=now + RETRY)
-        remembered[name] = memory.sites.get(name, SiteMemory())
+            sites[name] = plan
+    room = _fit(sites, remembered, scene, busy)
     sites = _one_at_a_time(sites, busy)
     times = [plan.look_at for plan in sites.values() if plan.look_at is not None]
     domain = desired.domain if names.own_traefik else ""
@@ -122,7 +120,9 @@ def make_plan(
     after = replace(memory, sites=remembered, images=images, asked=asked, going=gone.going, starting=room.needs)
     promise = None if names.pins else guarantee(desired.sites.values(), observed.containers)
     host = around(observed, names)
-    return Plan(sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, host)
+    return Plan(
+        sites, after, observed.network, min(times, default=None), foreign, observed.proxy, busy, gone.held, promise, moves_of(moves), host
+    )
 
 
 def _goals(
@@ -139,7 +139,10 @@ def _goals(
     for name, (rule, other) in intruders(takers, owner).items():
         unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
         stays = tuple(c for c in rows[name] if c.release not in unserved)
-        goals[name] = kept_out(goals[name], running_site(name, observed, stays, names), rule, other)
+        runs = running_site(name, observed, stays, names)
+        if runs is None and (last := last_good(name, wishes)) and all(owner.get(key, name) == name for key in keys_of(last.route)):
+            runs = last
+        goals[name] = kept_out(goals[name], runs, rule, other)
     return goals, handovers(holders, owner, observed)
 
 
@@ -147,7 +150,20 @@ def _takers(goals: Mapping[str, Goal]) -> dict[Key, set[str]]:
     return wanted({name: goal.site for name, goal in goals.items()})
 
 
-def _find_room(sites: Mapping[str, SitePlan], observed: Observed, memory: Memory, busy: frozenset[str], names: Names) -> Room:
+def _fit(sites: dict[str, SitePlan], remembered: dict[str, SiteMemory], scene: Scene, busy: frozenset[str]) -> Room:
+    """Sites that the host cannot take are only kept whole, and wait."""
+    for name in _find_room(sites, scene, busy).waits:
+        if kept := kept_whole(name, scene, failed=True):
+            sites[name], remembered[name] = kept
+    room = _find_room(sites, scene, busy)
+    for name, why in room.waits.items():
+        sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=scene.now + RETRY)
+        remembered[name] = scene.wishes.memory.sites.get(name, SiteMemory())
+    return room
+
+
+def _find_room(sites: Mapping[str, SitePlan], scene: Scene, busy: frozenset[str]) -> Room:
+    observed, memory, names = scene.observed, scene.wishes.memory, scene.names
     steps = {name: site.steps for name, site in sites.items()}
     promised = {name: need for name, need in memory.starting.items() if name in busy}
     known = {(c.site, c.release) for c in observed.containers} | {(name, site.served) for name, site in memory.sites.items()}
@@ -158,12 +174,6 @@ def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
     """Host name → site: what is written, and what runs."""
     runs = {host: name for name, site in sites.items() for host in site.hosts}
     return runs | {host: site.name for site in desired.sites.values() for host in site.route.hosts}
-
-
-def _troubled(site: SitePlan, memory: Memory) -> SitePlan:
-    """Why it does not get on is said in place of what it waits for."""
-    release, why = memory.troubles.get(site.name, ("", ""))
-    return replace(site, message=why) if why and site.steps and site.asked == release else site
 
 
 def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[str, SitePlan]:
@@ -178,70 +188,3 @@ def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[
         for one in waiting & found.keys():
             found[one] = replace(found[one], steps=(Wait(name, "while a route changes hands"), *found[one].steps))
     return found
-
-
-def _site(
-    name: str,
-    chosen: Goal,
-    wishes: Wishes,
-    observed: Observed,
-    containers: tuple[Container, ...],
-    names: Names,
-    now: float,
-    handover: Handover,
-) -> tuple[SitePlan | None, SiteMemory]:
-    before = wishes.memory.sites.get(name, SiteMemory())
-    goal = chosen.site
-    if goal is not None:
-        whole = wishes.memory.whole.get((name, goal.release), {})
-        goal = as_counted(goal, before, whole) if chosen.fallback else goal
-        counts = goal.release, tuple((service.name, service.replicas) for service in goal.services)
-        before = before if before.counts == counts else replace(before, counts=counts)
-        chosen = replace(chosen, site=goal)
-    if goal is None and not containers and name not in observed.pins:
-        if not chosen.note:
-            return None, SiteMemory()
-        sync = sync_of(chosen, settled=False)
-        return SitePlan(name, sync, "missing", "", "", (), 0, 0, message=chosen.note, asked=chosen.asked), before
-    heal = goal.heal if goal else True
-    drift = tuple(row for c in containers for row in drifted(c, names))
-    wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
-    wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused" and heal}
-    wrong |= {c.id: f"{c.name} is unhealthy" for c in containers if heal and is_ill(c, goal) and c.release not in before.unserved}
-    seen = Seen(
-        name,
-        goal,
-        containers,
-        observed.pins.get(name),
-        observed.traefik,
-        observed.answering,
-        wrong,
-        _images(name, goal, containers, wishes.memory),
-        names,
-        now,
-        chosen.note.split("\n")[0] or "removed from the desired state",
-        handover,
-        asked=wishes.memory.asked.get(name),
-        fallback=chosen.fallback,
-    )
-    at_rest = seen.pin is None and not before.pinned
-    plan_motion = plan_site if names.pins else labels_only.plan_site
-    motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
-    known = wishes.memory.whole.get((name, goal.release)) if goal else None
-    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, known), motion.memory
-
-
-def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:
-    """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
-    if goal is None:
-        return {}
-    alone = all(c.release == goal.release for c in containers)
-    fixed = dict(memory.digests.get((name, goal.release), {})) if alone else {}
-    fixed |= {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
-    fixed |= {service.spec.image: service.digest for service in goal.services if service.digest}
-    specs = {service.name: service.spec for service in goal.services}
-    for c in containers:
-        digest = c.labels.get("shipstone.digest")
-        if c.release == goal.release and c.service in specs and digest:
-            fixed[specs[c.service].image] = digest
-    return fixed

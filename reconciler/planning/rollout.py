@@ -41,7 +41,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     complete = not cast.missing and is_whole(seen, cast)
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
-    if complete and is_known(seen, cast):
+    if seen.goal is None or (complete and is_known(seen, cast)):
         if seen.handover.promised and not seen.handover.mutual:
             return keep_serving(seen, memory)
         return finish(seen, cast, alive_leaving, memory)
@@ -60,7 +60,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     assert goal is not None
     serving = answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved)
     images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
-    steps: list[Step] = [Pull(image, f"for {goal.name}") for image in images if image not in seen.images]
+    steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
     if steps:
         steps.append(Wait("images", "until all are here; nothing is touched before"))
     pin = pin_of(seen, serving, routes_of(seen), growing=goal.release if cast.missing else "")

@@ -10,11 +10,12 @@ from reconciler.planning.question import Question
 
 @dataclass(frozen=True)
 class Pull:
-    """Resolve an image to a digest, pulling it when it is absent, before anything is touched."""
+    """Resolve an image to a digest for `release`, pulling it when it is absent, before anything of that release is made."""
 
     step: ClassVar[str] = "pull"
     target: str
     reason: str
+    release: str
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS release (
 CREATE TABLE IF NOT EXISTS image (
   site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last (site TEXT PRIMARY KEY, release TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 VERSION = 3
@@ -139,6 +140,17 @@ class Store:
             if past := past_release(site, release, content, at):
                 found[site] = (*found.get(site, ()), past)
         return found
+
+    def last(self) -> dict[str, str]:
+        """By site: the release that was whole last."""
+        with self._lock:
+            return dict(self._db.execute("SELECT site, release FROM last").fetchall())
+
+    def remember_last(self, site: str, release: str) -> None:
+        self._write("INSERT OR REPLACE INTO last VALUES (?, ?)", (site, release))
+
+    def forget_last(self, site: str) -> None:
+        self._write("DELETE FROM last WHERE site = ?", (site,))
 
     def remember_images(self, rows: Iterable[Ran]) -> None:
         """What releases had for images; longer than the releases themselves are kept."""

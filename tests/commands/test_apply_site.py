@@ -38,3 +38,26 @@ def test_an_unknown_site_is_said_in_a_line_and_nothing_is_done(host: Host, site_
     done = host.shipstone("apply", "--site", "shop", "--site", "shpo")
     assert (done.returncode, done.stderr) == (1, "cannot find the site shpo. There are: shop.\n")
     assert host.containers() == []
+
+
+def test_a_site_that_gets_a_host_name_from_another_is_not_applied_without_it(host: Host, site_text: SiteText) -> None:
+    """Nothing is begun that could not end: the message says who has to change with it, and the command does both."""
+    name = "www.test.local"
+    host.repository.commit({"sites/shop.yaml": site_text("one", boot=0, extra=f"hosts: [{name}]")}, "a site")
+    host.shipstone("apply", check=True)
+    before = ids(host, "shop")
+    moved = {
+        "sites/shop.yaml": site_text("one", boot=0, extra="hosts: [shop.test.local]"),
+        "sites/store.yaml": site_text("two", boot=0, extra=f"hosts: [{name}]"),
+        "sites/blog.yaml": site_text("two", boot=0),
+    }
+    host.repository.commit(moved, "the name moves")
+    for one, other in (("store", "shop"), ("shop", "store")):
+        done = host.shipstone("apply", "--site", one)
+        why = f"cannot leave {other} untouched: Host(`{name}`) moves from shop to store, and both have to change."
+        assert (done.returncode, done.stderr) == (1, f"{why} Run `shipstone apply --site shop --site store`.\n")
+    assert (ids(host, "shop"), ids(host, "store")) == (before, set())
+    host.shipstone("apply", "--site", "blog", check=True)
+    host.shipstone("apply", "--site", "shop", "--site", "store", check=True)
+    assert host.get(name) == (200, "two")
+    assert host.get("shop.test.local") == (200, "one")

@@ -74,32 +74,53 @@ def test_a_commit_that_changes_the_site_ends_a_rollback(host: Host, site_text: S
     assert host.status()["sites"]["shop"]["sync"] == "synced"
 
 
-def test_a_suspended_site_is_left_alone_until_resumed(host: Host, site_text: SiteText) -> None:
-    first = deployed(host, site_text("one"))
-    host.shipstone("suspend", "shop", check=True)
+def test_what_is_suspended_is_left_alone_until_resumed(host: Host, site_text: SiteText) -> None:
+    """Everything by a word, then one site by its file: nothing is deployed or healed, and what differs is said all the same."""
+    first = deployed(host, site_text("one", replicas=2))
+    host.shipstone("suspend", "--all", check=True)
     until(lambda: any(row.get("sync") == "suspended" for row in host.log()), "the daemon was told, not polled", 20)
-    commit = host.repository.commit({"sites/shop.yaml": site_text("two")}, "replace")
+    victim, left = (row["Id"] for row in host.containers("shop"))
+    host.api.remove_container(victim, force=True)
+    commit = host.repository.commit({"sites/shop.yaml": site_text("two", replicas=2)}, "replace")
     assert host.stop_daemon() == 0
     host.start_daemon()
-    until(lambda: any(row.get("commit") == commit for row in host.log()), "the commit is read", 20)
+    until(lambda: any(row.get("event") == "drift" and row.get("commit") == commit for row in host.log()), "it was looked at", 30)
     site = host.status()["sites"]["shop"]
-    assert (site["sync"], site["release"]) == ("suspended", first)
+    assert (site["sync"], site["health"], site["release"], site["replicas"]) == ("suspended", "degraded", first, {"ready": 1, "desired": 2})
+    assert site["message"].startswith("suspended: it stays as it runs.")
+    found = json.loads(host.shipstone("drift", "--output", "json").stdout)["sites"]["shop"]
+    rows = [(row["field"], row["desired"], row["actual"], row["action"]) for row in found["differences"]]
+    assert (rows, found["steps"]) == ([("replicas", "2", "1", "left: the site is suspended")], [])
     assert host.shipstone("plan").returncode == 2, "it differs"
     assert host.get("shop.test.local") == (200, "one")
-    host.shipstone("resume", "shop", check=True)
-    until(lambda: host.get("shop.test.local") == (200, "two"), "deployed at last", 40)
+    assert {row["Id"] for row in host.containers("shop")} == {left}
+    host.shipstone("resume", "--all", check=True)
+    until(lambda: host.converged(commit) and len(host.containers("shop")) == 2, "deployed at last", 40)
+    kept = {row["Id"] for row in host.containers("shop")}
+    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+        commit = host.repository.commit({"sites/shop.yaml": site_text("three", replicas=2, extra="suspend: true")}, "asleep")
+        host.shipstone("retry", "shop", check=True)  # which makes the daemon fetch
+        until(lambda: host.status()["sites"]["shop"]["message"].startswith("suspended by its file"), "its file says so", 20)
+        until(lambda: any(row.get("sync") == "suspended" and row.get("commit") == commit for row in host.log()), "it was looked at", 20)
+        assert {row["Id"] for row in host.containers("shop")} == kept
+        commit = host.repository.commit({"sites/shop.yaml": site_text("three", replicas=2)}, "awake")
+        host.shipstone("retry", "shop", check=True)
+        until(lambda: host.converged(commit), "as written", 40)
+    assert load.seen.lost == []
+    assert load.seen.answers.keys() == {(200, "two"), (200, "three")}
 
 
 def test_a_failed_release_is_tried_again_when_a_person_says_so(host: Host, site_text: SiteText) -> None:
     """It failed for want of time; the same content gets another chance, and fails again: remembered anew."""
     deployed(host, site_text("one"))
     never = site_text("two", boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
-    host.repository.commit({"sites/shop.yaml": never}, "never ready")
-    host.shipstone("retry", "shop", check=True)  # which also makes the daemon fetch
-    until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 1, "given up", 40)
-    host.shipstone("retry", "shop", check=True)
-    until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 2, "given up once more", 40)
-    assert host.get("shop.test.local") == (200, "one")
+    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+        host.repository.commit({"sites/shop.yaml": never}, "never ready")
+        host.shipstone("retry", "shop", check=True)  # which also makes the daemon fetch
+        until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 1, "given up", 40)
+        host.shipstone("retry", "shop", check=True)
+        until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 2, "given up once more", 40)
+    assert (load.seen.lost, load.seen.answers.keys()) == ([], {(200, "one")})
 
 
 def test_many_removals_wait_for_an_approval(host: Host, site_text: SiteText) -> None:

@@ -7,6 +7,7 @@ Each is taken away while the old release serves on; why is kept with the last lo
 import io
 import json
 import re
+import signal
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -136,6 +137,33 @@ def test_a_release_that_dies_once_it_serves_costs_what_came_until_the_old_one_wa
         assert "out of luck" in old.serves_alone(before)
     new, again = (datetime.fromisoformat(row["timestamp"]).timestamp() for row in shop.said("ask")[-2:])
     assert [each for each in load.seen.lost if each.at < new or each.at - each.took > again] == []
+
+
+@pytest.mark.parametrize("how", ["it failed", "its image cannot be pulled"])
+def test_what_serves_is_kept_whole_while_the_newest_release_cannot_be_had(old: Old, how: str) -> None:
+    """A hand takes one replica, then both: they are there again, as they were."""
+    shop = old.shop
+    if how == "it failed":
+        shop.release(f"{EXITS}\nrestart: 'no'")
+    else:
+        text = f"image: 127.0.0.1:1/none:1\nport: 80\nreplicas: 2\nenvironment: {{V: none}}\nrollout: {ROLLOUT}\n"
+        shop.host.repository.commit({"sites/shop.yaml": text}, "an image that is nowhere")
+    why = "exited with 3" if how == "it failed" else "cannot pull 127.0.0.1:1/none:1"
+    until(lambda: why in shop.message(), "why it cannot be had is said", 40)
+    until(lambda: len(shop.ids()) == 2 and shop.serves() == old.version, "the old release serves alone", 40)
+    daemon = shop.host._daemon
+    assert daemon is not None
+    for count in (1, 2):
+        victims = sorted(shop.ids())[:count]
+        stayed = shop.ids() - {*victims}
+        daemon.send_signal(signal.SIGSTOP)  # the hand is quicker
+        for victim in victims:
+            shop.host.api.remove_container(victim, force=True)
+        daemon.send_signal(signal.SIGCONT)
+        until(lambda gone={*victims}: len(shop.ids(running=True) - gone) == 2 and not shop.pinned(), "both are there", 40)
+        until(lambda: shop.serves() == old.version, "the old release answers", 30)
+        assert stayed <= shop.ids()
+    until(lambda: not shop.pinned() and why in shop.message(), "it is at rest, and why is still said", 30)
 
 
 def file_named(name: str) -> bytes:

@@ -22,7 +22,9 @@ from reconciler.world.store import VERSION, Store
 
 DESIRED = Desired("c1", {})
 REST = SitePlan("shop", "synced", "healthy", "aa", "c1", ("shop.test",), 1, 1)
-MOVING = replace(REST, health="progressing", steps=(Pull("app:2", "for shop"), Wait("images", "until here")), message="aa is coming up")
+MOVING = replace(
+    REST, health="progressing", steps=(Pull("app:2", "for shop", "r"), Wait("images", "until here")), message="aa is coming up"
+)
 DRIFT = Difference("web", "t-shop-web-aa-1", "mem_limit", "64", "128", "drift")
 
 
@@ -88,7 +90,7 @@ def test_steps_have_the_time_at_which_they_began(tmp_path: Path) -> None:
     """One after the other until now; stops beside each other began together."""
     store = Store(tmp_path / "s.db")
     stops = [Stop(name, name, 5.0, "replaced") for name in ("a", "b")]
-    done = ((Pull("app:2", "for shop"), 4.0), (stops[0], 2.0), (stops[1], 3.0), (SetPin("shop", None, "labels route again"), 1.0))
+    done = ((Pull("app:2", "for shop", "r"), 4.0), (stops[0], 2.0), (stops[1], 3.0), (SetPin("shop", None, "labels route again"), 1.0))
     a_history(store).did(Outcome("shop", done))
     rows = {row.what: (row.at, row.seconds) for row in store.history.events("shop")}
     assert rows == {"pull app:2": (992.0, 4.0), "stop a": (996.0, 2.0), "stop b": (996.0, 3.0), "unpin shop": (999.0, 1.0)}
@@ -98,7 +100,7 @@ def test_what_stopped_the_steps_has_its_step_and_seconds(tmp_path: Path) -> None
     """What was done before ended before it began."""
     store = Store(tmp_path / "s.db")
     stopped = (Stop("b", "b", 5.0, "replaced"), 3.0)
-    a_history(store).did(Outcome("shop", ((Pull("app:2", "for shop"), 4.0),), "cannot stop b", stopped=stopped))
+    a_history(store).did(Outcome("shop", ((Pull("app:2", "for shop", "r"), 4.0),), "cannot stop b", stopped=stopped))
     rows = {row.kind: row for row in store.history.events("shop")}
     assert (rows["step"].at, rows["step"].seconds) == (993.0, 4.0)
     error = rows["error"].as_json()

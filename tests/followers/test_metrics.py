@@ -71,7 +71,7 @@ def test_a_release_that_takes_over_counts_once_and_what_ran_before_never() -> No
 
 def test_steps_and_failures_are_counted_as_they_end() -> None:
     metrics = at_rest([1000.0])
-    done = ((Pull("app:2", "new"), 3.0), (SetPin("blog", None, "all is there"), 0.01))
+    done = ((Pull("app:2", "new", "r"), 3.0), (SetPin("blog", None, "all is there"), 0.01))
     metrics.did(Outcome("blog", done, "cannot start", failed=FailedRelease("blog", "bbbb", "exited", 1.0)))
     assert value(metrics, "step_duration_seconds_sum", step="pull") == 3
     assert value(metrics, "step_duration_seconds_count", step="unpin") == 1

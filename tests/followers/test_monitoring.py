@@ -62,7 +62,7 @@ def everything() -> Metrics:
     metrics = Metrics(lambda: 1000.0)
     metrics.fetched(Revision("c1", {}, lambda _: b""), desired)
     metrics.engine_call("list", 0.01, failed=True)
-    metrics.did(Outcome("blog", ((Pull("app:2", "new"), 3.0),)))
+    metrics.did(Outcome("blog", ((Pull("app:2", "new", "r"), 3.0),)))
     memory = Memory(failed={"blog": FailedRelease("blog", "bbbb", "exited", 1.0)})
     metrics.passed(Pass(Plan({"blog": site}, memory, network=True), desired, 1000.0, 0.02))
     return metrics

@@ -134,7 +134,7 @@ class LabelsOnly(RuleBasedStateMachine):
         for name, site in plan.sites.items():
             try:
                 for step in due(site.steps)[:cut]:
-                    self.step(name, site.release, step)
+                    self.step(name, step)
                     self.served_hosts_stay_served()
             except EngineError:
                 continue
@@ -225,11 +225,11 @@ class LabelsOnly(RuleBasedStateMachine):
         self.memory = replace(self.memory, failed=dict(self.failed))
         return plan
 
-    def step(self, name: str, release: str, step: Step) -> None:
+    def step(self, name: str, step: Step) -> None:
         match step:
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
-                self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
+                self.memory = replace(self.memory, images={**self.memory.images, name: {(step.release, step.target): resolved}})
             case Start():
                 self.engine.start_new(step.made or self.engine.create(step.new), step.new)
             case StartAgain():

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 
 from hypothesis import HealthCheck, Phase, settings
@@ -19,24 +20,26 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said, as_asked, intents_of, restart, rollback
 from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import Memory
-from reconciler.planning.observed import Capacity, Observed, Pin, TraefikView
-from reconciler.planning.past import PastRelease, past_release, past_text
+from reconciler.planning.observed import Capacity, Health, Observed, Pin, TraefikView
+from reconciler.planning.past import PastRelease, counts_of, digests_of, past_release, past_text
 from reconciler.planning.pin_file import parse_pins, render_pins
 from reconciler.planning.pinning import covers
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
 from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, due
 from reconciler.reconcile import in_motion
-from reconciler.world.memory import Behaviour, MemoryEngine
+from reconciler.world.memory import Behaviour, MemoryEngine, Running
 from reconciler.world.memory_traefik import MemoryTraefik
 from reconciler.world.readiness import Readiness
 
 NAMES = Names("ship", "ship_net", "web")
+CHECKED = "app:checked"
 IMAGES = {
     "app:now": Behaviour(),
     "app:slow": Behaviour(boot=3.0),
     "app:never": Behaviour(boot=1e9),
     "app:dies": Behaviour(boot=5.0, life=2.0, exit_code=3),
+    CHECKED: Behaviour(boot=1.0, health="healthy"),
 }
 SITES = ("one", "two", "three")
 ROLLOUT = "rollout: {min_healthy: 1s, drain: 1s, deadline: 15s}\n"
@@ -47,7 +50,7 @@ site_texts = st.builds(
         f"volumes: [{volumes}]\n{route}{ROLLOUT}"
         f"services:\n  a: {{replicas: {a}, weight: {weight}}}\n" + (f"  b: {{replicas: {b}}}\n" if b else "")
     ),
-    image=st.sampled_from(["app:now", "app:now", "app:slow", "app:never", "app:dies"]),
+    image=st.sampled_from(["app:now", "app:now", "app:slow", "app:never", "app:dies", CHECKED]),
     version=st.integers(1, 3),
     a=st.integers(1, 3),
     b=st.integers(0, 2),
@@ -93,11 +96,16 @@ class Motion(RuleBasedStateMachine):
         self.failed: dict[str, FailedRelease] = {}
         self.said: dict[tuple[str, str], Said] = {}
         self.past: dict[str, tuple[PastRelease, ...]] = {}
+        self.last: dict[str, str] = {}
+        self.deaf = 0
+        """For so many passes Traefik's API does not answer."""
+        self.foreign: dict[str, Running] = {}
+        self.volumes: set[str] = set()
         self.forget(failures=False)
-        self.files = {"shipstone.yaml": "domain: test\n", "sites/anchor.yaml": f"image: app:now\nport: 80\n{ROLLOUT}"}
-        self.desired: Desired = self.compiler.compile(revision(self.files), None)
         self.serving: dict[Answered, str] = {}
         """What was seen to be served, by site's name; it must go on."""
+        self.files = {"shipstone.yaml": "domain: test\n", "sites/anchor.yaml": f"image: app:now\nport: 80\n{ROLLOUT}"}
+        self.desired: Desired = self.compiler.compile(revision(self.files), None)
         self.hurt: set[str] = set()
         """Sites of which a hand took away what served: until they are healed they may fail."""
 
@@ -115,6 +123,11 @@ class Motion(RuleBasedStateMachine):
         text = f"image: app:now\nport: 80\nreplicas: {replicas}\nenvironment: {environment}\nhosts: [SITE.test]\n{ROLLOUT}"
         self.commit(site, text)
         self.some_passes(learns, seconds)
+
+    @rule(site=st.sampled_from(SITES[:2]), versions=st.permutations(range(4, 8)))
+    def deploy_faster_than_the_drain(self, site: str, versions: list[int]) -> None:
+        for version in versions:
+            self.deploy(site, version, 1, ["all"] * 8, 0.05)
 
     @rule(site=st.sampled_from(SITES))
     def delete(self, site: str) -> None:
@@ -141,6 +154,14 @@ class Motion(RuleBasedStateMachine):
         else:
             getattr(self.engine, how)(c.id)
         self.traefik.refresh()
+
+    @rule(labels=st.sampled_from([{}, {"shipstone.instance": "other", "shipstone.site": "one", "shipstone.release": "0123456789"}]))
+    def a_foreign_container_comes(self, labels: dict[str, str]) -> None:
+        """Somebody else's, perhaps of another installation; it has a volume, and one of ours."""
+        if len(self.foreign) < 3 and self.engine.limits == Capacity():
+            faults, self.engine._faults = self.engine._faults, {}
+            made = self.engine.run(f"foreign-{len(self.foreign)}", "app:now", labels, "foreign-data", "one-data")
+            self.foreign[made], self.engine._faults = copy(self.engine._all[made]), faults
 
     @rule(site=st.sampled_from(SITES), how=st.sampled_from(["suspend", "resume", "restart", "rollback", "approve", "retry"]))
     def say(self, site: str, how: str) -> None:
@@ -184,6 +205,23 @@ class Motion(RuleBasedStateMachine):
     def engine_fails_once(self, operation: str) -> None:
         self.engine.fail(operation, EngineError(f"cannot {operation}: no"))
 
+    @rule(data=st.data(), health=st.sampled_from(["healthy", "unhealthy", "starting"]))
+    def health_flaps(self, data: st.DataObject, health: Health) -> None:
+        checked = [c for c in self.engine.containers() if c.state == "running" and applied_of(c).spec.image == CHECKED]
+        if not checked:
+            return
+        c = data.draw(st.sampled_from(checked))
+        if health != "healthy":  # Traefik leaves it out, whoever else there is
+            self.hurt.add(c.site)
+            self.serving = {asked: site for asked, site in self.serving.items() if site != c.site}
+        self.engine.set_health(c.id, health)
+        self.traefik.refresh()
+
+    @rule(passes=st.integers(1, 5))
+    def traefiks_api_does_not_answer(self, passes: int) -> None:
+        """It goes on routing by what it has learnt, and learns on."""
+        self.deaf = passes
+
     @rule(ports=st.integers(0, 8))
     def the_network_fills_up(self, ports: int) -> None:
         """It takes so many containers in all, until things settle."""
@@ -191,9 +229,10 @@ class Motion(RuleBasedStateMachine):
 
     @rule(failures=st.booleans())
     def forget(self, failures: bool) -> None:
-        """Shipstone is killed and comes back; with `failures` its state folder is lost too."""
+        """Shipstone is killed and comes back; with `failures` its state folder is lost too: what failed, what ran, what people said."""
         if failures:
-            self.failed = {}
+            self.failed, self.past, self.last, self.said = {}, {}, {}, {}
+            self.give_up_hosts()
         self.silent = False
         self.readiness = Readiness(self.answers)
         self.memory = Memory(failed=dict(self.failed))
@@ -224,7 +263,7 @@ class Motion(RuleBasedStateMachine):
     @precondition(lambda self: self.desired.sites.keys() > {"anchor"})
     @rule()
     def settle(self) -> None:
-        self.engine.limits = Capacity()
+        self.engine.limits, self.deaf = Capacity(), 0
         for _ in range(400):
             plan = self.plan()
             if plan.quiet:
@@ -305,6 +344,13 @@ class Motion(RuleBasedStateMachine):
         assert all(len(releases) == 1 for releases in writers.values()), writers
 
     @invariant()
+    def what_is_not_ours_is_untouched(self) -> None:
+        """Containers of others, and everybody's volumes."""
+        assert {c_id: self.engine._all.get(c_id) for c_id in self.foreign} == self.foreign
+        assert self.engine.volumes >= self.volumes
+        self.volumes |= self.engine.volumes
+
+    @invariant()
     def never_more_than_three_releases_of_a_site(self) -> None:
         """The one that serves, the newest, and one that is being taken away."""
         releases: dict[str, set[str]] = {}
@@ -343,6 +389,8 @@ class Motion(RuleBasedStateMachine):
         self.silent = False
         moving = in_motion(self.desired, containers, ready, self.pins, self.memory)
         view = self.traefik.view(moving) if moving else TraefikView(reachable=True)
+        if self.deaf and moving:
+            self.deaf, view = self.deaf - 1, TraefikView(reachable=False)
         observed = Observed(containers, network=True, pins=dict(self.pins), traefik=view, answering=ready, capacity=self.engine.capacity())
         plan = make_plan(self.desired, observed, self.memory, self.now, NAMES, intents=intents_of(self.said.values(), self.past))
         self.memory = plan.memory
@@ -351,7 +399,11 @@ class Motion(RuleBasedStateMachine):
                 rows = [c for c in containers if c.site == name and c.release == site.release]
                 older = [old for old in self.past.get(name, ()) if old.site.release != site.release]
                 if past := past_release(name, site.release, past_text(rows), self.now):
-                    self.past[name] = (past, *older)
+                    self.past[name], self.last[name] = (past, *older), site.release
+        there = {c.site for c in containers} | self.desired.sites.keys() | self.desired.held.keys()
+        self.last = {name: release for name, release in self.last.items() if name in there}
+        last = {name: old.site for name, rows in self.past.items() for old in rows if self.last.get(name) == old.site.release}
+        self.memory = replace(self.memory, whole=counts_of(self.past), digests=digests_of(self.past), last=last)
         return plan
 
     def do(self, plan: Plan, cut: int | None = None) -> None:
@@ -368,8 +420,9 @@ class Motion(RuleBasedStateMachine):
         match step:
             case Pull():
                 resolved = self.engine.resolve(step.target, timeout=1)
-                release = self.plan_of[name].release
-                self.memory = replace(self.memory, images={**self.memory.images, name: {(release, step.target): resolved}})
+                known = self.memory.images.get(name, {})
+                images = {**self.memory.images, name: {**known, (step.release, step.target): resolved}}
+                self.memory = replace(self.memory, images=images)
             case SetPin(pin=pin):
                 pins = {site: p for site, p in {**self.pins, name: pin, **dict(step.also)}.items() if p is not None}
                 self.pin_text = render_pins(NAMES.instance, ("web",), pins)

@@ -340,6 +340,16 @@ def test_a_removed_site_is_drained_too() -> None:
     assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), drained).steps)] == [Stop, Stop]
 
 
+def test_a_removed_site_waits_for_a_traefik_whose_api_does_not_answer() -> None:
+    """It is pinned to nobody, and runs on until that is known to be so."""
+    silent = TraefikView(reachable=False)
+    for pin, now in ((None, ["pin blog"]), (TO_NOBODY, [])):
+        motion = plan_site(seen(None, *OLD_TWO, pin=pin, traefik=silent), SiteMemory())
+        assert words(motion) == now
+        assert [step.step for step in motion.steps].count("stop") == 2
+    assert words(plan_site(seen(None, pin=TO_NOBODY, traefik=silent), SiteMemory())) == []
+
+
 def test_an_orphan_pin_is_taken_away() -> None:
     assert due(plan_site(seen(None, pin=TO_NOBODY), SiteMemory()).steps) == (SetPin("blog", None, "labels route again"),)
 

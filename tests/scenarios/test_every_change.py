@@ -1,12 +1,13 @@
 """Whatever a commit changes about a site, under load: no request is lost, and what was written is what is there."""
 
 import contextlib
+import http.client
 import json
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import docker
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("every-change")]
 
 Keys = dict[str, Any]
 ONE, TWO = (f"shipstone-test/tags-{uuid.uuid4().hex[:8]}:{tag}" for tag in ("one", "two"))
-ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "20s"}
+ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "60s"}
 CONF = (
     "pid /tmp/nginx.pid; events {} http { access_log off; server { listen 80; listen 8080; "
     "location / { default_type text/plain; return 200 'VERSION $host$request_uri'; } } }\n"
@@ -84,7 +85,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Change:
-    """`there` is true when the change has come; `path` and `tls`: how the site is asked."""
+    """`there` is true when the change has come; `path` and `tls`: how it is asked; `ids` is true of the containers before and after."""
 
     name: str
     before: Keys
@@ -92,6 +93,7 @@ class Change:
     there: Callable[[Site], object]
     path: str = "/"
     tls: bool = False
+    ids: Callable[[set[str], set[str]], bool] = set.isdisjoint
 
 
 def pair(version: str = "one", **weights: int) -> Keys:
@@ -138,6 +140,12 @@ CHANGES = [
     Change(
         "sticky", abrupt(replicas=2), abrupt(replicas=2, sticky={"maxage": "1h"}), lambda s: "Max-Age" in s.headers().get("Set-Cookie", "")
     ),
+    Change(
+        "sticky-gone",
+        abrupt(replicas=2, sticky={"maxage": "1h"}),
+        abrupt(replicas=2),
+        lambda s: "Max-Age" not in s.headers().get("Set-Cookie", ""),
+    ),
     Change("weights", pair(a=1, b=1), pair(a=3, b=1), lambda s: s.answers() == {"one": 30, "b": 10}),
     Change(
         "loadbalancer",
@@ -145,8 +153,20 @@ CHANGES = [
         nginx(replicas=2, loadbalancer={"strategy": "p2c", "pass_host_header": False}),
         lambda s: s.domain not in s.get()[1],
     ),
-    Change("replicas-up", abrupt(replicas=1), abrupt(replicas=3), lambda s: len(s.servers()) == 3),
-    Change("replicas-down", abrupt(replicas=3), abrupt(replicas=1), lambda s: len(s.servers()) == len(s.containers()) == 1),
+    Change(
+        "loadbalancer-gone",
+        nginx(replicas=2, loadbalancer={"strategy": "p2c", "pass_host_header": False}),
+        nginx(replicas=2),
+        lambda s: s.domain in s.get()[1],
+    ),
+    Change("replicas-up", abrupt(replicas=1), abrupt(replicas=3), lambda s: len(s.servers()) == 3, ids=set.__lt__),
+    Change("replicas-down", abrupt(replicas=3), abrupt(replicas=1), lambda s: len(s.servers()) == len(s.containers()) == 1, ids=set.__gt__),
+    Change(
+        "extra-hosts",
+        abrupt(),
+        abrupt(extra_hosts={"db": "10.0.0.5"}),
+        lambda s: s.containers()[0]["HostConfig"]["ExtraHosts"] == ["db:10.0.0.5"],
+    ),
     Change("service-new", pair(a=1), pair(a=1, b=1), lambda s: s.answers() == {"one": 20, "b": 20}),
     Change("service-gone", pair(a=1, b=1), pair(a=1), lambda s: (s.services(), s.answers()) == ({"a": 1}, {"one": 40})),
     Change("limits", abrupt(mem_limit="32m"), abrupt(mem_limit="48m"), lambda s: s.containers()[0]["HostConfig"]["Memory"] == 48 << 20),
@@ -161,6 +181,12 @@ CHANGES = [
 ]
 
 
+SHARED = {"root": nginx(hosts=["shared.test.local"]), "api": nginx(hosts=["shared.test.local"], path="/api")}
+"""Two sites on one host name."""
+ENTRIES = {"to-tls": abrupt(), "to-plain": abrupt(tls=True)}
+"""Sites that move to the other entry point."""
+
+
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Host]:
     """Every site as it is before its change."""
@@ -170,7 +196,9 @@ def host(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_im
         api.tag(abrupt_image, image)
     try:
         with a_host(tmp_path_factory.mktemp("every"), docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="300ms", tls=True) as made:
+            made.config.write_text(f'{made.config.read_text()}\n[policy]\nshared_hosts = ["shared.*"]\nports = ["127.0.0.1:1024-65535"]\n')
             sites = {f"sites/{change.name}.yaml": yaml.safe_dump(change.before) for change in CHANGES}
+            sites |= {f"sites/{name}.yaml": yaml.safe_dump(keys) for name, keys in {**SHARED, **ENTRIES}.items()}
             commit = made.repository.commit({"shipstone.yaml": "domain: test.local\n", **PAGES, **sites}, "before")
             made.start_traefik()
             made.start_daemon()
@@ -215,11 +243,141 @@ def asked(site: Site, change: Change) -> Iterator[list[object]]:
 def test_a_change_loses_no_request(host: Host, change: Change) -> None:
     site = Site(host, change.name, change.path, change.tls)
     assert not change.there(site), "not before it is written"
+    before = {row["Id"] for row in site.containers()}
     with asked(site, change) as lost:
         commit = host.repository.commit({f"sites/{change.name}.yaml": yaml.safe_dump(change.after)}, change.name)
         until(lambda: host.converged(commit), "it is as written", 40)
         until(lambda: change.there(site), "the change is there", 20)
     assert lost == []
+    assert change.ids(before, {row["Id"] for row in site.containers()})
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_one_of_two_sites_on_a_host_name_changes_and_the_other_notices_nothing(host: Host, name: str) -> None:
+    """Whichever has the longer path; each path is answered by its own site all the while."""
+    other = Site(host, *{"root": ("api", "/api/x"), "api": ("root", "/")}[name])
+    stays, wrong, stop = {row["Id"] for row in other.containers()}, list[object](), threading.Event()
+    paths = {"root": "/", "api": "/api/x"}
+    says = {path: host.get("shared.test.local", path)[1].partition(" ")[0] for path in paths.values()}
+    assert says[paths[name]] == "one"
+
+    def ask(path: str, *right: str) -> None:
+        while not stop.is_set():
+            answer = host.get("shared.test.local", path)
+            if answer not in [(200, f"{version} shared.test.local{path}") for version in right]:
+                wrong.append(answer)
+
+    asked = [(paths[name], "one", "two"), (other.path, says[other.path])]
+    threads = [threading.Thread(target=ask, args=row, daemon=True) for row in asked]
+    for thread in threads:
+        thread.start()
+    commit = host.repository.commit({f"sites/{name}.yaml": yaml.safe_dump({**SHARED[name], **nginx("two")})}, name)
+    until(lambda: host.converged(commit), "it is as written", 40)
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert wrong == []
+    assert host.get("shared.test.local", paths[name]) == (200, f"two shared.test.local{paths[name]}")
+    assert {row["Id"] for row in other.containers()} == stays
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_site_moves_to_the_other_entry_point_in_one_change(host: Host, name: str) -> None:
+    """Whoever is not answered on the one any more is answered on the other in that moment."""
+    site, to_tls = Site(host, name), name == "to-tls"
+    lost, stop = list[object](), threading.Event()
+    assert [host.get(site.domain, tls=tls)[0] for tls in (not to_tls, to_tls)] == [200, 404]
+
+    def ask() -> None:
+        while not stop.is_set():
+            answers = [host.get(site.domain, tls=not to_tls)]
+            answers += [host.get(site.domain, tls=to_tls)] if answers[0] != (200, "one") else []
+            if answers[-1] not in ((200, "one"), (200, "two")):
+                lost.append(answers)
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    commit = host.repository.commit({f"sites/{name}.yaml": yaml.safe_dump(abrupt("two", tls=to_tls))}, name)
+    until(lambda: host.converged(commit), "it is as written", 40)
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    assert lost == []
+    assert [host.get(site.domain, tls=tls)[0] for tls in (not to_tls, to_tls)] == [404, 200]
+
+
+def test_a_site_that_has_a_port_of_the_host_is_replaced_stop_first(host: Host) -> None:
+    """The promise's stated exception: to have the port costs nothing; from then on nobody answers (503) while one takes it over."""
+    site, port = Site(host, "ported"), host._ports.take()
+    ports = [f"127.0.0.1:{port}:80"]
+    commit = host.repository.commit({"sites/ported.yaml": yaml.safe_dump(abrupt())}, "without")
+    until(lambda: host.converged(commit), "it runs", 40)
+    with Load(host.web, site.domain, clients=4, pause=0.01) as load:
+        commit = host.repository.commit({"sites/ported.yaml": yaml.safe_dump(abrupt(ports=ports))}, "with a port")
+        until(lambda: host.converged(commit), "it has the port", 40)
+        assert load.seen.lost == []
+        commit = host.repository.commit({"sites/ported.yaml": yaml.safe_dump(abrupt("two", ports=ports))}, "the next")
+        until(lambda: host.converged(commit), "it took the port over", 40)
+    assert {each.why for each in load.seen.lost} == {"status 503"}
+    assert site.get() == (200, "two")
+    assert site.containers()[0]["HostConfig"]["PortBindings"] == {"80/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}]}
+    assert any("stop-first: both would have port" in str(row.get("reason", "")) for row in host.log())
+
+
+@dataclass
+class Visitor:
+    """One that keeps its cookies, and notes which server answered."""
+
+    port: int
+    domain: str
+    cookies: dict[str, str] = field(default_factory=dict)
+    servers: list[str] = field(default_factory=list)
+
+    def ask(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        connection.request("GET", "/", headers={"Host": self.domain, "Cookie": cookie})
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        for row in answer.msg.get_all("Set-Cookie") or ():
+            name, _, value = row.partition(";")[0].partition("=")
+            self.cookies[name] = value
+        connection.close()
+        self.servers.append(body.partition(" ")[0] if answer.status == 200 else str(answer.status))
+        return self.servers[-1]
+
+
+def test_a_sticky_visitor_is_back_at_its_server_after_scaling_if_that_is_still_there(host: Host) -> None:
+    """While a pin names replicas by themselves it has a cookie of its own, so a visitor may be sent elsewhere."""
+    site = Site(host, "visited")
+    sticky = nginx("name", sticky=True, replicas=3)
+    commit = host.repository.commit(
+        {"conf/name.conf": CONF.replace("VERSION", "$hostname"), "sites/visited.yaml": yaml.safe_dump(sticky)}, "sticky"
+    )
+    until(lambda: host.converged(commit), "it runs", 40)
+    visitors = [Visitor(host.web, site.domain) for _ in range(9)]
+    homes = [visitor.ask() for visitor in visitors]
+    assert [visitor.ask() for visitor in visitors] == homes
+    assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited"}
+    commit = host.repository.commit({"sites/visited.yaml": yaml.safe_dump({**sticky, "replicas": 2})}, "one less")
+    stop = threading.Event()
+
+    def visit() -> None:
+        while not stop.is_set():
+            for visitor in visitors:
+                visitor.ask()
+
+    thread = threading.Thread(target=visit, daemon=True)
+    thread.start()
+    until(lambda: host.converged(commit), "one is gone", 40)
+    stop.set()
+    thread.join(30)
+    there = {row["Config"]["Hostname"] for row in site.containers()}
+    after = [visitor.ask() for visitor in visitors]
+    assert [now for now, home in zip(after, homes, strict=True) if home in there] == [home for home in homes if home in there]
+    assert {name for visitor in visitors for name in visitor.cookies} == {f"{host.instance}-visited", f"{host.instance}-visited-pin"}
+    assert {server for visitor in visitors for server in visitor.servers} <= {*homes}, "no request is lost"
 
 
 def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> None:
