@@ -73,7 +73,8 @@ class Compiler:
         held: dict[str, str] = {}
         found = list(problems)
         paths = sorted(path for path in revision.entries if path.startswith("sites/") and path.count("/") == 1 and _is_yaml(path))
-        found += twins(paths)
+        double = {problem.file: problem for problem in twins(paths)}
+        found += double.values()
         seen: dict[tuple[str, str, str], ParsedSite] = {}
         repository = Contents(revision)
         for path in paths:
@@ -83,8 +84,9 @@ class Compiler:
                 continue
             row = self._file(revision, fleet, path, name, seen, repository)
             found += row.problems
+            bad = [*errors(row.problems), *([double[path]] if name in compiled else [])]  # of two files neither is guessed
             compiled[name] = row
-            if bad := errors(row.problems):
+            if bad:
                 held[name] = str(bad[0])
         self._parsed = seen
         had = {name: site for name, site in running.items() if previous is None or name in previous.held}
