@@ -72,7 +72,7 @@ class Compiler:
         compiled: dict[str, _Compiled] = {}
         held: dict[str, str] = {}
         found = list(problems)
-        paths = sorted(path for path in revision.entries if path.startswith("sites/") and path.count("/") == 1 and _is_yaml(path))
+        paths = sorted(path for path in revision.entries if _is_sites(path))
         double = {problem.file: problem for problem in twins(paths)}
         found += double.values()
         seen: dict[tuple[str, str, str], ParsedSite] = {}
@@ -225,8 +225,9 @@ def _last_good(held: Mapping[str, str], previous: Desired | None) -> dict[str, D
     return {name: previous.sites[name] for name in held if previous is not None and name in previous.sites}
 
 
-def _is_yaml(path: str) -> bool:
-    return path.endswith((".yaml", ".yml"))
+def _is_sites(path: str) -> bool:
+    """Directly below sites/, or one that leads up from there: that is said, and no site."""
+    return path.startswith("sites/") and path.endswith((".yaml", ".yml")) and (path.count("/") == 1 or "/../" in path)
 
 
 def _words(value: str | list[str] | None) -> tuple[str, ...] | None:
