@@ -18,7 +18,7 @@ IMAGE = "nginx:1.27-alpine"
 CASES = bad_cases()
 FLEET = {"shipstone.yaml": f"domain: shipstone.local\ndefaults: {{image: '{IMAGE}', port: 80}}\n".encode()}
 GOOD = b"environment: {V: good}\n"
-STAYS = FLEET | {"sites/one.yaml": b"{}"}
+STAYS = FLEET | {"sites/shop.yaml": b"{}"}
 
 
 def revision_of(files: dict[str, bytes], case: BadCase | None = None) -> Revision:
