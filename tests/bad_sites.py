@@ -1,4 +1,4 @@
-"""Bad input that is content of a repository, as what a commit brings: made of the very cases of the tests that tests/bad_inputs.py names."""
+"""Bad input that is content of a repository, as what a commit brings: made of the cases of the tests that tests/bad_inputs.py names."""
 
 import importlib
 import itertools
@@ -96,10 +96,16 @@ def bad_cases() -> tuple[BadCase, ...]:
 
 def _cases(where: tuple[str, str], texts: Texts, policy: Policy) -> Iterator[BadCase]:
     for ident, parameters in parameters_of(*where):
-        files = {path: text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass") for path, text in texts(**parameters).items()}
+        files = {
+            path: text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass") for path, text in texts(**parameters).items()
+        }
         said = "warning" if ident in WARNINGS else "" if ident in NO_SITES else "error"
         held = frozenset({"blog"} if BLOG in files and said == "error" else ())
         yield BadCase(f"{where[1].removeprefix('test_')}[{ident}]", files, policy, held=held, said=said)
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def _stored() -> Iterator[BadCase]:
