@@ -12,6 +12,7 @@ from reconciler.errors import ShipstoneError
 from reconciler.settings import DEFAULT, Settings
 from reconciler.world import host_setup as setup
 from reconciler.world import host_units as units
+from reconciler.world.files import aside_of
 from reconciler.world.systemd import CREDENTIALS
 
 USER = "shipstone"
@@ -115,11 +116,13 @@ def removals(command: Path) -> tuple[setup.Piece, ...]:
 
 def purges(settings: Settings) -> tuple[setup.Piece, ...]:
     """What takes the data and the settings away too, the user last: it owns them."""
-    pins = f"{settings.instance}.toml"
+    generated = [Path(settings.traefik.dynamic_dir) / f"{settings.instance}.toml"] if settings.traefik.dynamic_dir else []
+    generated += [Path(settings.files.traefik)] if settings.files.traefik else []
+    ours = tuple(each for path in generated if not path.is_relative_to(STATE) for each in (path, aside_of(path)))
     return (
         setup.NoHosts(HOSTS, settings.instance),
-        *(setup.NoPath(path / pins) for path in traefik_folders(settings)),
-        *(setup.NoFolder(path, pins) for path in traefik_folders(settings)),
+        *(setup.NoPath(path) for path in ours),
+        *(setup.NoFolder(path, ours) for path in traefik_folders(settings)),
         setup.NoPath(STATE),
         setup.NoPath(DEFAULT.parent),
         setup.NoUser(USER),

@@ -9,6 +9,7 @@ from reconciler import install
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.errors import ShipstoneError
 from reconciler.settings import FilesSettings, Settings, StateSettings, TraefikSettings, load_settings
+from reconciler.world.pins import PinFile
 
 PROGRAM = Path("/opt/shipstone/.venv/bin/shipstone")
 
@@ -71,19 +72,18 @@ def test_a_dry_run_asks_and_does_nothing() -> None:
 def test_what_is_left_is_named_with_the_command_that_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And what is not there is not."""
     pins, hosts = tmp_path / "pins", tmp_path / "hosts"
-    pins.mkdir()
-    (pins / "blue.toml").write_text("")
+    PinFile(pins, "blue", ("web",)).ensure()
     hosts.write_text(f"127.0.0.1 localhost\n{hosts_block('blue', ['::1'], ['a.b'])}::1 other\n")
     for name, value in (("HOSTS", hosts), ("STATE", tmp_path / "state"), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):
         monkeypatch.setattr(install, name, value)
     settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins)))
     rows = {row.target: row.command for row in install.left(settings, PROGRAM)}
-    assert rows.keys() - {str(hosts), f"{pins}/blue.toml", str(pins)} == {
+    assert rows.keys() - {str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", str(pins)} == {
         "/opt/shipstone/.venv",
         "go on running, with their Traefik",
         "are never removed",
     }
-    for path in (str(hosts), f"{pins}/blue.toml", str(pins)):
+    for path in list(rows)[:4]:
         subprocess.run(rows[path], shell=True, check=True)  # noqa: S602  as a person would
     assert hosts.read_text() == "127.0.0.1 localhost\n::1 other\n"
     assert not pins.exists()
@@ -95,14 +95,14 @@ def test_a_purge_removes_the_same_and_leaves_what_others_put_there(tmp_path: Pat
     for folder in (pins, state):
         folder.mkdir(parents=True)
     (state / "file").write_text("")
-    (pins / "blue.toml").write_text("")
+    PinFile(pins, "blue", ("web",)).ensure()
     (pins / "others.toml").write_text("")
     hosts.write_text(hosts_block("blue", ["::1"], ["a.b"]) + hosts_block("green", ["::1"], ["c.d"]))
     for name, value in (("HOSTS", hosts), ("STATE", state), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):
         monkeypatch.setattr(install, name, value)
     settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins)))
     done = [row.piece.target for row in install.carry_out(install.purges(settings), dry_run=False) if row.due]
-    assert done == [str(hosts), f"{pins}/blue.toml", str(state)]
+    assert done == [str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", str(state)]
     assert hosts.read_text() == hosts_block("green", ["::1"], ["c.d"])
     assert [path.name for path in pins.iterdir()] == ["others.toml"]
     (pins / "others.toml").unlink()

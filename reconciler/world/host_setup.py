@@ -199,13 +199,13 @@ class NoPath(AtPath):
 
 @dataclass(frozen=True)
 class NoFolder(AtPath):
-    """A folder that goes where nothing is in it but `but`, which went before; and the empty ones that it is in."""
+    """A folder that goes where nothing is in it but `but`, which goes before; and the empty ones that it is in."""
 
-    but: str
+    but: Collection[Path]
     kind: str = "folder"
 
     def due(self) -> str:
-        return "removed" if self.path.is_dir() and all(path.name == self.but for path in self.path.iterdir()) else ""
+        return "removed" if self.path.is_dir() and all(path in self.but for path in self.path.iterdir()) else ""
 
     def do(self) -> None:
         with changing(self.path):

@@ -90,6 +90,18 @@ def test_a_hand_in_the_hosts_file_is_put_right_and_the_rest_is_kept(real_host: R
     assert "192.0.2.9 printer" in real_host.run("cat /etc/hosts").splitlines()
 
 
+def test_broken_marks_in_the_hosts_file_are_said_and_left_to_people(real_host: RealHost) -> None:
+    """A guess could cut someone's lines; mended, it goes on."""
+    answers(real_host, "one")
+    real_host.run("cp /etc/hosts /root/hosts && sed -i '/^# END shipstone/d' /etc/hosts")
+    broken = real_host.run("cat /etc/hosts")
+    why = "cannot write the hosts file: its markers of instance shipstone are broken (1 BEGIN, 0 END)"
+    until(lambda: why in " ".join(real_host.run("journalctl -u shipstone-hosts -o cat").split()), "it is said", 20)
+    assert real_host.run("cat /etc/hosts") == broken
+    real_host.run(f"sed 's/^127.0.0.1 {HELLO}/192.0.2.1 {HELLO}/' /root/hosts > /etc/hosts")
+    until(lambda: f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines(), "healed", 20)
+
+
 def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHost) -> None:
     """As if the daemon had been taken over: none of it gets into /etc/hosts."""
     answers(real_host, "one")
@@ -241,12 +253,12 @@ def effects(kind: str, target: str) -> set[str]:
 
 def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_host: RealHost) -> None:
     """What is kept is named, each with the command that removes it."""
-    served = real_host.get(HELLO)
-    assert served
+    served = until(lambda: real_host.get(HELLO), "the site answers", 60)
     kept = KEPT.findall(real_host.run("shipstone uninstall"))
     assert [(kind, target) for kind, target, _ in kept] == [
         ("hosts", "/etc/hosts"),
         ("data", "/etc/traefik/dynamic/shipstone.toml"),
+        ("data", "/etc/traefik/dynamic/.shipstone.toml.new"),
         ("folder", "/etc/traefik/dynamic"),
         ("data", "/var/lib/shipstone"),
         ("data", "/etc/shipstone"),
