@@ -90,7 +90,7 @@ def test_broken_marks_of_the_target_stop_it_and_nothing_is_cut(tmp_path: Path, t
     write_hosts(source, target, "shipstone", ADDRESSES)
     broken = "".join(line for line in target.read_text().splitlines(keepends=True) if not line.startswith(gone)) + "192.0.2.9 printer\n"
     target.write_text(broken)
-    with pytest.raises(ShipstoneError, match="markers of instance shipstone are broken .* Delete the lines from BEGIN to END"):
+    with pytest.raises(ShipstoneError, match=r"markers of instance shipstone are broken .* Delete the lines from BEGIN to END"):
         write_hosts(source, target, "shipstone", ADDRESSES)
     assert target.read_text() == broken
 
