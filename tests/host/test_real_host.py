@@ -98,6 +98,7 @@ def test_broken_marks_in_the_hosts_file_are_said_and_left_to_people(real_host: R
     why = "cannot write the hosts file: its markers of instance shipstone are broken (1 BEGIN, 0 END)"
     until(lambda: why in " ".join(real_host.run("journalctl -u shipstone-hosts -o cat").split()), "it is said", 20)
     assert real_host.run("cat /etc/hosts") == broken
+    until(lambda: real_host.unit("shipstone-hosts", "ActiveState")["ActiveState"] == "failed", "the helper has ended", 20)
     real_host.run(f"sed 's/^127.0.0.1 {HELLO}/192.0.2.1 {HELLO}/' /root/hosts > /etc/hosts")
     until(lambda: f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines(), "healed", 20)
 
