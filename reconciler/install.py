@@ -32,6 +32,8 @@ OLDEST = 252
 """The systemd that the units were tried with first; older ones load no folder of credentials."""
 WRITABLE = "ReadWritePaths=-/etc/traefik/dynamic"
 HOSTS = Path("/etc/hosts")
+STAMP = Path("/var/lib/systemd/timers/stamp-shipstone-report.timer")
+"""When the report was made last, as systemd keeps it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def removals(command: Path) -> tuple[setup.Piece, ...]:
     return (
         *(units.Disabled(name) for name in (*AT_ONCE, *AT_BOOT)),
         *(units.NoUnit(UNITS / name) for name in TEXTS),
+        setup.NoPath(STAMP),
         setup.NoLink(LINK, command),
         setup.NotInGroup(USER, DOCKER),
     )
