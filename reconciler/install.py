@@ -136,8 +136,8 @@ def refuse_purge(instance: str, there: Sequence[str]) -> None:
     """Raises ShipstoneError where containers, by name, mount what would be removed."""
     if there:
         raise ShipstoneError(
-            f"cannot purge: {len(there)} containers mount what is in {STATE}, {there[0]} is one. Leave --purge out, and sites go on; "
-            f"or remove them first: {_remove_containers(instance)}"
+            f"cannot purge: {len(there)} containers mount what is in {STATE}, {there[0]} is one. Leave --purge out, and sites go on. "
+            f"To end them too, after that: {_remove_containers(instance)}; then purge."
         )
 
 

@@ -301,11 +301,11 @@ def test_a_purge_waits_for_the_sites_and_leaves_the_program_alone(real_host: Rea
     assert "cannot purge: 2 containers mount what is in /var/lib/shipstone" in " ".join(said.split())
     assert by_address(real_host)
     volumes = real_host.run("docker volume ls --quiet")
-    (remove,) = [command for kind, _, command in KEPT.findall(real_host.run("shipstone uninstall --dry-run")) if kind == "sites"]
+    (remove,) = [command for kind, _, command in KEPT.findall(real_host.run("shipstone uninstall")) if kind == "sites"]
     real_host.run(remove)
     assert real_host.run(CONTAINERS) == ""
-    shown = real_host.run("shipstone uninstall --purge --dry-run").splitlines()
-    done = real_host.run("shipstone uninstall --purge").splitlines()
+    shown = real_host.run(f"{PROGRAM} uninstall --purge --dry-run").splitlines()
+    done = real_host.run(f"{PROGRAM} uninstall --purge").splitlines()
     assert [line.split(maxsplit=2)[2] for line in shown if line.startswith("to do")] == [
         line[7:] for line in done if line.startswith("done")
     ]
