@@ -3,7 +3,7 @@
 import os
 import re
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ from reconciler.errors import ShipstoneError
 from reconciler.settings import DEFAULT, Settings
 from reconciler.world import host_setup as setup
 from reconciler.world import host_units as units
+from reconciler.world.files import aside_of
 from reconciler.world.systemd import CREDENTIALS
 
 USER = "shipstone"
@@ -30,7 +31,9 @@ PROGRAM = "/opt/shipstone/bin/shipstone"
 OLDEST = 252
 """The systemd that the units were tried with first; older ones load no folder of credentials."""
 WRITABLE = "ReadWritePaths=-/etc/traefik/dynamic"
-KEPT = f"{STATE}, {DEFAULT.parent}, and the user {USER} that owns them"
+HOSTS = Path("/etc/hosts")
+STAMP = Path("/var/lib/systemd/timers/stamp-shipstone-report.timer")
+"""When the report was made last, as systemd keeps it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class Done:
 
     piece: setup.Piece
     due: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an uninstallation leaves: what it is, and the command that takes it away too."""
+
+    what: str
+    target: str
+    command: str
 
 
 def program() -> Path:
@@ -99,9 +111,60 @@ def removals(command: Path) -> tuple[setup.Piece, ...]:
     return (
         *(units.Disabled(name) for name in (*AT_ONCE, *AT_BOOT)),
         *(units.NoUnit(UNITS / name) for name in TEXTS),
+        setup.NoPath(STAMP),
         setup.NoLink(LINK, command),
         setup.NotInGroup(USER, DOCKER),
     )
+
+
+def purges(settings: Settings) -> tuple[setup.Piece, ...]:
+    """What takes the data and the settings away too, the user last: it owns them."""
+    generated = [Path(settings.traefik.dynamic_dir) / f"{settings.instance}.toml"] if settings.traefik.dynamic_dir else []
+    generated += [Path(settings.files.traefik)] if settings.files.traefik else []
+    ours = tuple(each for path in generated if not path.is_relative_to(STATE) for each in (path, aside_of(path)))
+    return (
+        setup.NoHosts(HOSTS, settings.instance),
+        *(setup.NoPath(path) for path in ours),
+        *(setup.NoFolder(path, ours) for path in traefik_folders(settings)),
+        setup.NoPath(STATE),
+        setup.NoPath(DEFAULT.parent),
+        setup.NoUser(USER),
+    )
+
+
+def refuse_purge(instance: str, there: Sequence[str]) -> None:
+    """Raises ShipstoneError where containers, by name, mount what would be removed."""
+    if there:
+        raise ShipstoneError(
+            f"cannot purge: {len(there)} containers mount what is in {STATE}, {there[0]} is one. Leave --purge out, and sites go on. "
+            f"To end them too, after that: {_remove_containers(instance)}; then purge."
+        )
+
+
+def left(settings: Settings, command: Path) -> tuple[Left, ...]:
+    """What an uninstallation leaves there."""
+    found = [Left(piece.kind, piece.target, _by_hand(piece)) for piece in purges(settings) if piece.due()]
+    program = command.parents[1]
+    sites = Left("sites", "go on running, with their Traefik", _remove_containers(settings.instance))
+    return (*found, Left("program", str(program), f"rm -r {program}"), sites, Left("volumes", "are never removed", "docker volume ls"))
+
+
+def _by_hand(piece: setup.Piece) -> str:
+    match piece:
+        case setup.NoHosts(path=path, instance=name):
+            return f"sed -i '/^# BEGIN shipstone {name} /,/^# END shipstone {name}$/d' {path}"
+        case setup.NoUser(target=name):
+            return f"userdel {name}"
+        case setup.NoFolder(path=path):
+            return f"rmdir --parents --ignore-fail-on-non-empty {path}"
+        case _:
+            return f"rm -r {piece.target}"
+
+
+def _remove_containers(instance: str) -> str:
+    """Of the sites, and Traefik's."""
+    found = (f"docker ps --all --quiet --filter label=shipstone.{key}={instance}" for key in ("instance", "traefik"))
+    return f"docker rm --force $({'; '.join(found)})"
 
 
 def carry_out(wanted: Iterable[setup.Piece], *, dry_run: bool) -> Iterator[Done]:

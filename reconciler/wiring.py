@@ -272,6 +272,14 @@ def proxy_of(settings: Settings, engine: Engine) -> TraefikContainer | None:
     return TraefikContainer(proxy, lambda image: engine.resolve(image, timeout=PULL_SECONDS))
 
 
+def containers_of(settings: Settings) -> tuple[str, ...]:
+    """Names of all that are there: of sites, and of the managed Traefik."""
+    engine = engine_of(settings)
+    proxy = proxy_of(settings, engine)
+    traefik = (proxy.name,) if proxy is not None and proxy.state() != "missing" else ()
+    return (*(c.name for c in engine.containers()), *traefik)
+
+
 def static_file(settings: Settings) -> Path:
     """Where traefik.toml is written: a managed Traefik needs one."""
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"

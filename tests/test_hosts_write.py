@@ -83,6 +83,29 @@ def test_the_command_says_what_it_left_out_and_fails(tmp_path: Path, target: Pat
     assert "shop.example.org" in target.read_text()
 
 
+@pytest.mark.parametrize("gone", ["# BEGIN", "# END"])
+def test_broken_marks_of_the_target_stop_it_and_nothing_is_cut(tmp_path: Path, target: Path, gone: str) -> None:
+    source = tmp_path / "block"
+    source.write_text(BLOCK)
+    write_hosts(source, target, "shipstone", ADDRESSES)
+    broken = "".join(line for line in target.read_text().splitlines(keepends=True) if not line.startswith(gone)) + "192.0.2.9 printer\n"
+    target.write_text(broken)
+    with pytest.raises(ShipstoneError, match=r"markers of instance shipstone are broken .* Delete the lines from BEGIN to END"):
+        write_hosts(source, target, "shipstone", ADDRESSES)
+    assert target.read_text() == broken
+
+
+def test_a_hand_inside_the_block_is_put_right_and_outside_it_is_kept(tmp_path: Path, target: Path) -> None:
+    source = tmp_path / "block"
+    source.write_text(BLOCK)
+    write_hosts(source, target, "shipstone", ADDRESSES)
+    right = target.read_text()
+    hand = right.replace("127.0.0.1 shop", "192.0.2.66 shop").replace("# ours", "# theirs") + "192.0.2.9 printer\n"
+    target.write_text(hand)
+    assert write_hosts(source, target, "shipstone", ADDRESSES) == Written(changed=True)
+    assert target.read_text() == right.replace("# ours", "# theirs") + "192.0.2.9 printer\n"
+
+
 @pytest.mark.parametrize("text", [BLOCK + "192.0.2.66 a.b\n", "192.0.2.66 a.b\n" + BLOCK, BLOCK.rstrip("\n"), "x", BLOCK * 2])
 def test_what_is_not_one_whole_block_is_refused(tmp_path: Path, target: Path, text: str) -> None:
     (tmp_path / "block").write_text(text)

@@ -1,12 +1,15 @@
 """What an installation sets up, said before it is done; the whole of it is tried on a real host in tests/host."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from reconciler import install
+from reconciler.desired.hosts_file import hosts_block
 from reconciler.errors import ShipstoneError
 from reconciler.settings import FilesSettings, Settings, StateSettings, TraefikSettings, load_settings
+from reconciler.world.pins import PinFile
 
 PROGRAM = Path("/opt/shipstone/.venv/bin/shipstone")
 
@@ -64,3 +67,51 @@ def test_a_dry_run_asks_and_does_nothing() -> None:
 
     (done,) = install.carry_out([Undone()], dry_run=True)
     assert done.due == "made"
+
+
+def test_what_is_left_is_named_with_the_command_that_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is not there is not."""
+    pins, hosts = tmp_path / "pins", tmp_path / "hosts"
+    PinFile(pins, "blue", ("web",)).ensure()
+    hosts.write_text(f"127.0.0.1 localhost\n{hosts_block('blue', ['::1'], ['a.b'])}::1 other\n")
+    for name, value in (("HOSTS", hosts), ("STATE", tmp_path / "state"), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):
+        monkeypatch.setattr(install, name, value)
+    settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins)))
+    rows = {row.target: row.command for row in install.left(settings, PROGRAM)}
+    assert rows.keys() - {str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", str(pins)} == {
+        "/opt/shipstone/.venv",
+        "go on running, with their Traefik",
+        "are never removed",
+    }
+    for path in list(rows)[:4]:
+        subprocess.run(rows[path], shell=True, check=True)  # noqa: S602  as a person would
+    assert hosts.read_text() == "127.0.0.1 localhost\n::1 other\n"
+    assert not pins.exists()
+    assert tmp_path.exists()
+
+
+def test_a_purge_removes_the_same_and_leaves_what_others_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pins, hosts, state = tmp_path / "etc-traefik/pins", tmp_path / "hosts", tmp_path / "state"
+    for folder in (pins, state):
+        folder.mkdir(parents=True)
+    (state / "file").write_text("")
+    PinFile(pins, "blue", ("web",)).ensure()
+    (pins / "others.toml").write_text("")
+    hosts.write_text(hosts_block("blue", ["::1"], ["a.b"]) + hosts_block("green", ["::1"], ["c.d"]))
+    for name, value in (("HOSTS", hosts), ("STATE", state), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):
+        monkeypatch.setattr(install, name, value)
+    settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins)))
+    done = [row.piece.target for row in install.carry_out(install.purges(settings), dry_run=False) if row.due]
+    assert done == [str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", str(state)]
+    assert hosts.read_text() == hosts_block("green", ["::1"], ["c.d"])
+    assert [path.name for path in pins.iterdir()] == ["others.toml"]
+    (pins / "others.toml").unlink()
+    assert [row.piece.target for row in install.carry_out(install.purges(settings), dry_run=False) if row.due] == [str(pins)]
+    assert not pins.parent.exists()
+    assert hosts.exists()
+
+
+def test_a_purge_is_refused_while_containers_mount_what_it_would_remove() -> None:
+    install.refuse_purge("blue", ())
+    with pytest.raises(ShipstoneError, match="cannot purge: 2 containers mount what is in /var/lib/shipstone, blue-a-web-1 is one"):
+        install.refuse_purge("blue", ("blue-a-web-1", "blue-traefik"))

@@ -145,19 +145,29 @@ def install(dry_run: DryRun = False) -> None:
 
 
 @host.command()
-def uninstall(dry_run: DryRun = False) -> None:
+def uninstall(
+    dry_run: DryRun = False,
+    purge: Annotated[bool, typer.Option("--purge", help="Remove state, settings, user and host names too; no site may be left.")] = False,
+) -> None:
     """Take the units away again, and keep all data.
 
-    Sites go on running: their containers belong to Docker.
+    Sites go on running: their containers belong to Docker. What is left is listed, each with the command that removes it.
     """
     from reconciler import install as installation
+    from reconciler import wiring
+    from reconciler.settings import load_settings
 
     installation.need_root("uninstall", dry_run=dry_run)
-    count = _carried_out(installation.removals(installation.program()), dry_run)
+    settings, command = load_settings(None, only=("instance", "engine", "traefik", "files")), installation.program()
+    wanted = installation.removals(command)
+    if purge:
+        installation.refuse_purge(settings.instance, wiring.containers_of(settings))
+        wanted += installation.purges(settings)
+    count = _carried_out(wanted, dry_run)
+    for row in () if purge and dry_run else installation.left(settings, command):
+        typer.echo(f"kept   {row.what:<9} {row.target:<46} {row.command}")
     if dry_run or not count:
         typer.echo(_left(count, "not installed"))
-    else:
-        typer.echo(f"kept: {installation.KEPT}; sites go on running")
 
 
 def _carried_out(wanted: "Iterable[Piece]", dry_run: bool) -> int:

@@ -72,8 +72,9 @@ class Compiler:
         compiled: dict[str, _Compiled] = {}
         held: dict[str, str] = {}
         found = list(problems)
-        paths = sorted(path for path in revision.entries if path.startswith("sites/") and path.count("/") == 1 and _is_yaml(path))
-        found += twins(paths)
+        paths = sorted(path for path in revision.entries if _is_sites(path))
+        double = {problem.file: problem for problem in twins(paths)}
+        found += double.values()
         seen: dict[tuple[str, str, str], ParsedSite] = {}
         repository = Contents(revision)
         for path in paths:
@@ -83,8 +84,9 @@ class Compiler:
                 continue
             row = self._file(revision, fleet, path, name, seen, repository)
             found += row.problems
+            bad = [*errors(row.problems), *([double[path]] if name in compiled else [])]  # of two files neither is guessed
             compiled[name] = row
-            if bad := errors(row.problems):
+            if bad:
                 held[name] = str(bad[0])
         self._parsed = seen
         had = {name: site for name, site in running.items() if previous is None or name in previous.held}
@@ -223,8 +225,9 @@ def _last_good(held: Mapping[str, str], previous: Desired | None) -> dict[str, D
     return {name: previous.sites[name] for name in held if previous is not None and name in previous.sites}
 
 
-def _is_yaml(path: str) -> bool:
-    return path.endswith((".yaml", ".yml"))
+def _is_sites(path: str) -> bool:
+    """Directly below sites/, or one that leads up from there: that is said, and no site."""
+    return path.startswith("sites/") and path.endswith((".yaml", ".yml")) and (path.count("/") == 1 or "/../" in path)
 
 
 def _words(value: str | list[str] | None) -> tuple[str, ...] | None:

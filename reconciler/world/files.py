@@ -49,10 +49,15 @@ def text_of(path: Path) -> str:
         raise ShipstoneError(f"cannot read {path}: {error.strerror}. Make it readable for Shipstone.") from None
 
 
+def aside_of(path: Path) -> Path:
+    """Where a file is prepared that is written with `aside`."""
+    return path.parent / f".{path.name}.new"
+
+
 def _aside(path: Path) -> Path:
     """A folder below that of `path`, which whoever reads the latter may read too: Traefik looks into it and finds nothing. Where it is
     another user's, that of `path` itself."""
-    folder = path.parent / f".{path.name}.new"
+    folder = aside_of(path)
     folder.mkdir(exist_ok=True)
     found = folder.stat()
     if found.st_uid != os.geteuid():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from reconciler.world.files import write_if_changed
+from reconciler.world.files import HostsFile, write_if_changed
 from reconciler.world.host_command import changing, run
 
 
@@ -164,6 +164,66 @@ class NoLink(AtPath):
     def do(self) -> None:
         with changing(self.path):
             self.path.unlink()
+
+
+@dataclass(frozen=True)
+class NoUser:
+    """A user that is taken away; its files are not looked for."""
+
+    target: str
+    kind: str = "user"
+
+    def due(self) -> str:
+        return "removed" if _user_exists(self.target) else ""
+
+    def do(self) -> None:
+        run("userdel", self.target)
+
+
+@dataclass(frozen=True)
+class NoPath(AtPath):
+    """A file, or a folder with all that is in it, that is taken away."""
+
+    kind: str = "data"
+
+    def due(self) -> str:
+        return "removed" if os.path.lexists(self.path) else ""
+
+    def do(self) -> None:
+        with changing(self.path):
+            if self.path.is_dir() and not self.path.is_symlink():
+                shutil.rmtree(self.path)
+            else:
+                self.path.unlink()
+
+
+@dataclass(frozen=True)
+class NoFolder(AtPath):
+    """A folder that goes where nothing is in it but `but`, which goes before; and the empty ones that it is in."""
+
+    but: Collection[Path]
+    kind: str = "folder"
+
+    def due(self) -> str:
+        return "removed" if self.path.is_dir() and all(path in self.but for path in self.path.iterdir()) else ""
+
+    def do(self) -> None:
+        with changing(self.path):
+            os.removedirs(self.path)
+
+
+@dataclass(frozen=True)
+class NoHosts(AtPath):
+    """The marked block of a hosts file is taken away; the rest of the file stays."""
+
+    instance: str
+    kind: str = "hosts"
+
+    def due(self) -> str:
+        return "block removed" if HostsFile(self.path, self.instance).block() else ""
+
+    def do(self) -> None:
+        HostsFile(self.path, self.instance).sync("")
 
 
 def group_exists(name: str) -> bool:

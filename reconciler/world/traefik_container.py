@@ -46,6 +46,10 @@ class TraefikContainer:
         self._proxy, self._provide = proxy, provide
         self._connection = Connection(proxy.socket)
 
+    @property
+    def name(self) -> str:
+        return self._proxy.name
+
     def state(self) -> ProxyState:
         """How it stands; nothing is changed."""
         found = self._inspect()

@@ -62,6 +62,18 @@ def test_a_broken_fleet_file_holds_every_site() -> None:
     assert desired.domain == "example.org"
 
 
+def test_two_files_for_one_site_hold_it_and_a_file_that_can_be_no_sites_does_not() -> None:
+    """Else whoever adds shop.yml takes over what shop.yaml says."""
+    other = "image: app:2\nport: 80\n"
+    for one, two in ((SITE, other), (other, SITE)):
+        desired = compiled({"sites/a.yaml": SITE}, {"sites/a.yaml": one, "sites/a.yml": two})
+        assert desired.sites["a"].services[0].spec.image == "app:1"
+        assert desired.held == {"a": "sites/a.yml sites/a.yaml is a file for the same site. Delete or rename one of them."}
+    desired = compiled({"sites/a.yaml": SITE}, {"sites/a.yaml": other, "sites/A.yaml": SITE})
+    assert desired.sites["a"].services[0].spec.image == "app:2"
+    assert not desired.held
+
+
 def test_a_deleted_file_removes_its_site() -> None:
     assert sorted(compiled({"sites/a.yaml": SITE, "sites/b.yaml": SITE}, {"sites/a.yaml": SITE}).sites) == ["a"]
 

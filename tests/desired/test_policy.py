@@ -25,6 +25,15 @@ GUARDED = [
     ("volumes: [/srv/a:/a:ro]", "1:11 volumes[0]", "SS-C06", "bind_roots", Policy(bind_roots=("/srv",))),
 ]
 
+BOUNDED = Policy(
+    privileged=True,
+    namespaces=("pid",),
+    devices=("/dev/ttyUSB*",),
+    ports=("8000-8009", "127.0.0.1:9000"),
+    taken=(8001,),
+    capabilities=("NET_RAW",),
+)
+
 
 @pytest.mark.parametrize(("text", "place", "code", "setting", "opened"), GUARDED, ids=[row[0] for row in GUARDED])
 def test_a_right_is_refused_unless_the_policy_gives_it(text: str, place: str, code: str, setting: str, opened: Policy) -> None:
@@ -82,15 +91,7 @@ def test_the_rights_reach_the_spec() -> None:
     ],
 )
 def test_what_a_policy_gives_has_bounds(text: str, place: str, code: str, fragment: str) -> None:
-    policy = Policy(
-        privileged=True,
-        namespaces=("pid",),
-        devices=("/dev/ttyUSB*",),
-        ports=("8000-8009", "127.0.0.1:9000"),
-        taken=(8001,),
-        capabilities=("NET_RAW",),
-    )
-    assert_only(text, place, code, fragment, policy)
+    assert_only(text, place, code, fragment, BOUNDED)
 
 
 @pytest.mark.parametrize("text", ["ports: ['8009:80']", "ports: [8000:80/udp]", "ports: ['127.0.0.1:9000:80']", "privileged: false"])

@@ -1,14 +1,12 @@
 # ruff: noqa: PT017  a target expects either outcome; it is no test itself
-"""What is fed with anything: each target takes bytes, and fails by an exception that is not one of ours.
+"""What is fed with anything: each target takes bytes, and fails by an exception that is not one of ours; bounds.py says what it may cost.
 
-Hypothesis runs them shortly in every test run, Atheris for long behind `scripts/test --soak`. Both begin with the files in corpus/.
+Hypothesis runs them in every test run, and Atheris for some seconds; for long behind `scripts/test --soak`. Both begin with corpus/.
 """
 
 import hashlib
 import json
 import re
-import resource
-import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -38,10 +36,6 @@ FLEET = Fleet(domain="shipstone.local", defaults=ServiceKeys(image="nginx:1.27-a
 CLOSED = Policy()
 LONGEST = 1000
 """Characters of a problem, whatever was written."""
-MOST_SECONDS = 1.0
-"""Of the processor, for one whole compile."""
-MOST_MEMORY = 128 * 2**10
-"""KiB that one compile may add."""
 FILES = {"shipstone.yaml": b"domain: shipstone.local\n", "b": b"x", **{f"d/{n}": b"x" * 130 for n in range(2000)}}
 
 
@@ -69,13 +63,10 @@ def _check(parsed: Site | Fleet | None, problems: tuple[Problem, ...], data: byt
 
 
 def compiled(data: bytes) -> None:
-    """A whole revision with one file of anything: soon done, in little memory, with few problems."""
+    """A whole revision with one file of anything: few problems."""
     files = {**FILES, "sites/a.yaml": _grown(data)}
     entries = {path: Entry(hashlib.sha256(text).hexdigest(), "file", len(text)) for path, text in files.items()}
-    memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     desired = Compiler(CLOSED).compile(Revision("r", entries, files.__getitem__))
-    assert time.process_time() - began < MOST_SECONDS
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < MOST_MEMORY
     assert len(desired.problems) <= MOST + 1
     assert ("a" in desired.sites) != ("a" in desired.held)
     assert all(str(problem).isprintable() and len(str(problem)) < LONGEST for problem in desired.problems)

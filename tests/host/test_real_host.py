@@ -1,12 +1,15 @@
 """A host with systemd, Docker and ssh, on which Shipstone was installed as docs/install.md says."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from lab.host import until
 from lab.installed_host import hook, site
 from lab.real_host import PROGRAM, RealHost
 
+from reconciler.install import AT_ONCE
 from tests.host.conftest import PAGE
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("real_host")]
@@ -85,6 +88,19 @@ def test_a_hand_in_the_hosts_file_is_put_right_and_the_rest_is_kept(real_host: R
     real_host.run(f"sed -i 's/^127.0.0.1 {HELLO}/192.0.2.1 {HELLO}/' /etc/hosts && echo '192.0.2.9 printer' >> /etc/hosts")
     until(lambda: f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines(), "healed", 20)
     assert "192.0.2.9 printer" in real_host.run("cat /etc/hosts").splitlines()
+
+
+def test_broken_marks_in_the_hosts_file_are_said_and_left_to_people(real_host: RealHost) -> None:
+    """A guess could cut someone's lines; mended, it goes on."""
+    answers(real_host, "one")
+    real_host.run("cp /etc/hosts /root/hosts && sed -i '/^# END shipstone/d' /etc/hosts")
+    broken = real_host.run("cat /etc/hosts")
+    why = "cannot write the hosts file: its markers of instance shipstone are broken (1 BEGIN, 0 END)"
+    until(lambda: why in " ".join(real_host.run("journalctl -u shipstone-hosts -o cat").split()), "it is said", 20)
+    assert real_host.run("cat /etc/hosts") == broken
+    until(lambda: real_host.unit("shipstone-hosts", "ActiveState")["ActiveState"] == "failed", "the helper has ended", 20)
+    real_host.run(f"sed 's/^127.0.0.1 {HELLO}/192.0.2.1 {HELLO}/' /root/hosts > /etc/hosts")
+    until(lambda: f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines(), "healed", 20)
 
 
 def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHost) -> None:
@@ -207,27 +223,106 @@ def test_after_a_reboot_sites_answer_before_git_is_reachable(real_host: RealHost
     at_rest(real_host)
 
 
+KEPT = re.compile(r"^kept   (\S+) +(.+?)  +(.+)$", re.MULTILINE)
+"""What it is, which one, and the command that removes it."""
+CONTAINERS = "docker ps --all --quiet --filter label=shipstone.instance"
+
+
+def by_address(host: RealHost) -> str:
+    """The site's answer where the hosts file does not name it."""
+    return host.run(f"curl --silent --fail --max-time 5 --header 'Host: {HELLO}' http://127.0.0.1/")
+
+
+def everything(host: RealHost) -> dict[str, str]:
+    """Each path where an installation may write, with what it is and, of a file, when it was changed; and units that run."""
+    rows = "-type d -printf '%p %u:%g %m\\n' -o -printf '%p %u:%g %m %l %T@\\n'"
+    mine = "-name '*-' -o -name .pwd.lock -o"  # of the programs that write /etc/passwd
+    found = host.run(f"find /etc /usr/local /var/lib/shipstone {mine} {rows} 2>/dev/null; true").splitlines()
+    units = host.run("systemctl list-units --all --plain --no-legend --state=active 'shipstone*'").splitlines()
+    return {row.split(" ", 1)[0]: row for row in found} | {f"active {row.split()[0]}": "" for row in units}
+
+
+def effects(kind: str, target: str) -> set[str]:
+    """What is other than it was after a line of `install`."""
+    if kind == "user":
+        return {f"/etc/{name}" for name in ("passwd", "shadow", "group", "gshadow")}
+    if kind == "boot":
+        wants = "timers" if target.endswith(".timer") else "multi-user"
+        return {f"/etc/systemd/system/{wants}.target.wants/{target}", *({f"active {target}"} if target in AT_ONCE else ())}
+    return {target}
+
+
 def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_host: RealHost) -> None:
-    served = real_host.get(HELLO)
-    assert served
-    shown = real_host.run("shipstone uninstall").splitlines()
-    assert shown[-1].startswith("kept: /var/lib/shipstone, /etc/shipstone, and the user shipstone")
+    """What is kept is named, each with the command that removes it."""
+    served = until(lambda: real_host.get(HELLO), "the site answers", 60)
+    kept = KEPT.findall(real_host.run("shipstone uninstall"))
+    assert [(kind, target) for kind, target, _ in kept] == [
+        ("hosts", "/etc/hosts"),
+        ("data", "/etc/traefik/dynamic/shipstone.toml"),
+        ("data", "/etc/traefik/dynamic/.shipstone.toml.new"),
+        ("folder", "/etc/traefik/dynamic"),
+        ("data", "/var/lib/shipstone"),
+        ("data", "/etc/shipstone"),
+        ("user", "shipstone"),
+        ("program", "/opt/shipstone"),
+        ("sites", "go on running, with their Traefik"),
+        ("volumes", "are never removed"),
+    ]
     left = real_host.run("ls /etc/systemd/system /usr/local/bin | grep shipstone || true")
     assert left == ""
     assert "docker" not in real_host.run("id -Gn shipstone").split()
     assert real_host.get(HELLO) == served
-    assert real_host.run(f"{PROGRAM} uninstall").splitlines()[-1] == "nothing to do: not installed"
+    again = real_host.run(f"{PROGRAM} uninstall")
+    assert KEPT.findall(again) == kept
+    assert again.splitlines()[-1] == "nothing to do: not installed"
     real_host.run(f"{PROGRAM} install && systemctl start shipstone")
     until(lambda: "1 of 1 sites" in real_host.unit("shipstone", "StatusText")["StatusText"], "it goes on", 30)
     assert real_host.get(HELLO) == served
 
 
 def test_the_steps_by_hand_leave_what_install_leaves(real_host: RealHost) -> None:
-    """The last one here: all of Shipstone goes but its program. No rollout is under way: its pins would go too."""
+    """All of Shipstone goes but its program, by the commands that are printed. No rollout is under way: its pins would go too."""
     at_rest(real_host)
     served = real_host.get(HELLO)
-    real_host.run("shipstone uninstall && userdel shipstone && rm -r /etc/shipstone /etc/traefik /var/lib/shipstone")
+    kept = KEPT.findall(real_host.run("shipstone uninstall"))
+    real_host.run("set -e\n" + "\n".join(command for kind, _, command in kept if kind not in ("program", "sites", "volumes")))
+    assert "shipstone" not in real_host.run("cat /etc/hosts /etc/passwd /etc/group")
+    assert real_host.run("ls -d /etc/shipstone /etc/traefik /var/lib/shipstone 2>/dev/null; true") == ""
     by_hand = PAGE.read_text(encoding="utf-8").partition("## By hand")[2].split("```")[1]
     real_host.run(f"set -e\n{by_hand}")
     assert real_host.run("shipstone install --dry-run").splitlines()[-1] == "nothing to do: installed already"
-    assert real_host.get(HELLO) == served
+    assert by_address(real_host) == served
+
+
+def test_a_purge_waits_for_the_sites_and_leaves_the_program_alone(real_host: RealHost) -> None:
+    """What sites mount is not taken from under them."""
+    code, said = real_host.tried("shipstone uninstall --purge")
+    assert code == 1
+    assert "cannot purge: 2 containers mount what is in /var/lib/shipstone" in " ".join(said.split())
+    assert by_address(real_host)
+    volumes = real_host.run("docker volume ls --quiet")
+    (remove,) = [command for kind, _, command in KEPT.findall(real_host.run("shipstone uninstall")) if kind == "sites"]
+    real_host.run(remove)
+    assert real_host.run(CONTAINERS) == ""
+    shown = real_host.run(f"{PROGRAM} uninstall --purge --dry-run").splitlines()
+    done = real_host.run(f"{PROGRAM} uninstall --purge").splitlines()
+    assert [line.split(maxsplit=2)[2] for line in shown if line.startswith("to do")] == [
+        line[7:] for line in done if line.startswith("done")
+    ]
+    assert [row[0] for row in KEPT.findall("\n".join(done))] == ["program", "sites", "volumes"]
+    assert "shipstone" not in real_host.run("cat /etc/hosts /etc/passwd /etc/group; find /etc /usr/local /var/lib -name '*shipstone*'")
+    assert real_host.run("ls -d /etc/traefik 2>/dev/null; true") == ""
+    assert real_host.run("docker volume ls --quiet") == volumes
+
+
+def test_a_dry_run_on_a_bare_host_lists_what_is_then_changed_and_no_more(real_host: RealHost) -> None:
+    """The last one here: nothing of Shipstone is left on this host but its program."""
+    before = everything(real_host)
+    shown = real_host.run(f"{PROGRAM} install --dry-run")
+    assert everything(real_host) == before, "it only looks"
+    real_host.run(f"{PROGRAM} install")
+    after = everything(real_host)
+    changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    said = {path for kind, target in re.findall(r"^to do  (\S+) +(\S+)", shown, re.MULTILINE) for path in effects(kind, target)}
+    assert changed - said == {str(parent) for path in changed for parent in Path(path).parents if str(parent) in changed - said}
+    assert said - changed == set()

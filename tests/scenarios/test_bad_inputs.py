@@ -1,53 +1,58 @@
-"""A bad file of each kind, all in one commit, on a real engine: each is said with its place, and nothing is changed."""
+"""Hundreds of bad files in one commit, on a real engine: each is said with its place, the same everywhere, and nothing is changed."""
 
 import pytest
 from lab.host import Host, until
 from lab.load import Load
 
+from tests.bad_sites import BLOG, CLOSED, bad_cases
 from tests.conftest import SiteText
-from tests.desired.test_bad_yaml import BOMB
 
 pytestmark = pytest.mark.docker
 
-BAD = {
-    "bomb": BOMB + "{image}",
-    "deep": "x-a: " + "[" * 500 + "\n",
-    "python": "{image}user: !!python/object/apply:os.system [id]\n",
-    "sexagesimal": "{image}command: [serve, 22:22]\n",
-    "line": '{image}hosts: ["a\\n10.0.0.1 bank"]\n',
-    "template": "{image}hosts: ['{{{{ env \"HOME\" }}}}']\n",
-    "rule": "{image}hosts: ['a`) || Host(`b']\n",
-    "thief": "{image}hosts: [shop.{domain}]\n",
-    "root": "{image}privileged: true\nvolumes: [/:/host, /var/run/docker.sock:/s]\n",
-    "net": "{image}network_mode: container:traefik\npid: host\ncap_add: [SYS_ADMIN]\n",
-    "label": "{image}labels: {{traefik.http.routers.x.rule: 'PathPrefix(`/`)'}}\n",
-    "passwd": "{image}files: {{/a: ../../etc/passwd}}\n",
-    "linked": "{image}files: {{/a: link}}\n",
-}
-"""{image} is a right image and port."""
+DOMAIN = "shipstone.local"
+SINGLE = [case for case in bad_cases() if [*case.files] == [BLOG] and case.policy is CLOSED and not (case.kinds or case.sizes)]
+BAD = {f"bad{n}": case.files[BLOG] for n, case in enumerate(SINGLE) if case.said == "error"}
+NAMES = ("-x.yaml", "SHOP.yml", ".git.yaml", "a b.yaml", "a\x1b[31m.yaml", "é.yaml", "x\ny.yaml")
+"""Of files that can be no site's."""
+RUNS = ("shop", "linked", "doubled")
 
 
-def test_a_bad_file_of_each_kind_changes_nothing(host: Host, site_text: SiteText, domain: str) -> None:
+@pytest.fixture
+def domain() -> str:
+    """Under which the cases' host names are."""
+    return DOMAIN
+
+
+def test_bad_files_of_all_kinds_change_nothing(host: Host, site_text: SiteText, abrupt_image: str) -> None:
     """Those that run are not touched, those that never ran do not come; requests go on, all problems are said at once."""
     good = site_text("one")
-    image = "".join(line + "\n" for line in good.splitlines() if line.startswith(("image:", "port:")))
-    first = host.repository.commit({"sites/shop.yaml": good, "sites/linked.yaml": good}, "two sites")
+    fleet = f"domain: {DOMAIN}\ndefaults: {{image: '{abrupt_image}', port: 80}}\n"
+    first = host.repository.commit({"shipstone.yaml": fleet, **{f"sites/{name}.yaml": good for name in RUNS}}, "three sites")
     host.start_daemon()
-    until(lambda: host.converged(first), "both run", 40)
+    until(lambda: host.converged(first), "all run", 40)
     before = {row["Id"] for row in host.containers()}
     written = {path: path.read_bytes() for path in (host.hosts, host.static, *host.dynamic.glob("*.toml"))}
-    volumes = {row["Name"] for row in host.api.volumes()["Volumes"] or [] if host.instance in row["Name"]}
+    volumes = {row["Name"] for row in host.api.volumes()["Volumes"] or []}
+    sites = host.repository.tree / "sites"
+    for name, text in BAD.items():
+        (sites / f"{name}.yaml").write_bytes(text)
     (host.repository.tree / "link").symlink_to("/etc/passwd")
-    files = {f"sites/{name}.yaml": text.format(image=image, domain=domain) for name, text in BAD.items()}
-    with Load(host.web, f"shop.{domain}", clients=2, pause=0.01) as load:
-        second = host.repository.commit({**files, "sites/-x.yaml": good, "sites/SHOP.yml": good}, "all that is bad")
-        until(lambda: host.status()["revision"] == second, "the commit is looked at", 40)
-        until(lambda: {"held"} == {host.status()["sites"][name]["sync"] for name in BAD}, "all are held", 40)
+    texts = {"linked.yaml": good + "files: {/a: link}\n", "doubled.yml": good.replace("V: one", "V: two"), **dict.fromkeys(NAMES, good)}
+    with Load(host.web, f"shop.{DOMAIN}", clients=2, pause=0.01) as load:
+        second = host.repository.commit({f"sites/{name}": text for name, text in texts.items()}, "all that is bad")
+        until(lambda: any(row.get("site") == "linked" and row.get("sync") == "held" for row in host.log()), "the commit is looked at", 40)
+        status = host.status()
     assert load.seen.lost == []
     assert {row["Id"] for row in host.containers()} == before
     assert {path: path.read_bytes() for path in written} == written
-    assert {row["Name"] for row in host.api.volumes()["Volumes"] or [] if host.instance in row["Name"]} == volumes
-    done = host.shipstone("validate")
-    assert done.returncode == 1
-    said = {line.split(":")[0].split(" ")[0] for line in done.stderr.splitlines() if line.startswith("sites/")}
-    assert {*files, "sites/-x.yaml", "sites/SHOP.yml"} <= said
+    assert {row["Name"] for row in host.api.volumes()["Volumes"] or []} - volumes == set()
+    assert status["revision"] == second
+    messages = {name: site["message"] for name, site in status["sites"].items() if site["sync"] == "held"}
+    assert messages.keys() == {*BAD, "linked", "doubled"}
+    logged = {row["site"]: row["message"] for row in host.log() if row.get("sync") == "held"}
+    assert logged == messages
+    validated = host.shipstone("validate")
+    assert validated.returncode == 1
+    said = validated.stderr.splitlines()
+    assert {*messages.values()} <= {*said}
+    assert all(line.isprintable() for line in said)

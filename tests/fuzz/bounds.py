@@ -1,0 +1,57 @@
+"""What one example may cost, whatever machine it runs on: time of this process on a processor, and memory."""
+
+import contextlib
+import functools
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+
+MOST_SECONDS = 1.0
+"""Of the processor, not of the clock: others use this machine too."""
+MOST_MEMORY = 128 * 2**10
+"""KiB that one example may add."""
+PROCESS = Path("/proc/self")
+
+
+def bounded(target: Callable[[bytes], None], seconds: float = MOST_SECONDS) -> Callable[[bytes], None]:
+    """The same, failing where it costs more: also where it would never end."""
+
+    @functools.wraps(target)
+    def run(data: bytes) -> None:
+        memory, began = _fresh_peak(), time.process_time()
+        with _ended_after(seconds):
+            target(data)
+        grown = _peak() - memory
+        assert time.process_time() - began < seconds, f"it took more than {seconds:g} s of the processor"
+        assert grown < MOST_MEMORY, f"it took {grown >> 10} MiB more"
+
+    return run
+
+
+@contextlib.contextmanager
+def _ended_after(seconds: float) -> Iterator[None]:
+    def late(_number: int, _frame: FrameType | None) -> None:
+        raise AssertionError(f"it does not end within {seconds:g} s of the processor")
+
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, 1.1 * seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _fresh_peak() -> int:
+    """The most memory that this process has had is forgotten; KiB that it has now."""
+    (PROCESS / "clear_refs").write_text("5")
+    return _peak()
+
+
+def _peak() -> int:
+    found = re.search(r"^VmHWM:\s*(\d+) kB$", (PROCESS / "status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
