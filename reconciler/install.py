@@ -143,10 +143,19 @@ def refuse_purge(instance: str, there: Sequence[str]) -> None:
 
 def left(settings: Settings, command: Path) -> tuple[Left, ...]:
     """What an uninstallation leaves there."""
-    found = [Left(piece.kind, piece.target, _by_hand(piece)) for piece in purges(settings) if piece.due()]
+    found = [row for piece in purges(settings) for row in _left(piece)]
     program = command.parents[1]
     sites = Left("sites", "go on running, with their Traefik", _remove_containers(settings.instance))
     return (*found, Left("program", str(program), f"rm -r {program}"), sites, Left("volumes", "are never removed", "docker volume ls"))
+
+
+def _left(piece: setup.Piece) -> Iterator[Left]:
+    """Nothing where it is not there."""
+    try:
+        if piece.due():
+            yield Left(piece.kind, piece.target, _by_hand(piece))
+    except ShipstoneError as error:  # half a block: no command knows where it ends
+        yield Left(piece.kind, piece.target, f"# {error}")
 
 
 def _by_hand(piece: setup.Piece) -> str:

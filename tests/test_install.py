@@ -88,6 +88,9 @@ def test_what_is_left_is_named_with_the_command_that_removes_it(tmp_path: Path, 
     assert hosts.read_text() == "127.0.0.1 localhost\n::1 other\n"
     assert not pins.exists()
     assert tmp_path.exists()
+    hosts.write_text(hosts_block("blue", ["::1"], ["a.b"]).partition("# END")[0])
+    broken = {row.target: row.command for row in install.left(settings, PROGRAM)}[str(hosts)]
+    assert broken.startswith("# cannot write the hosts file: its markers of instance blue are broken")
 
 
 def test_a_purge_removes_the_same_and_leaves_what_others_put_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
