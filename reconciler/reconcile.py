@@ -134,7 +134,9 @@ class Reconciler:
         observed = self.observe(desired, busy)
         now = self._clock()
         desired = with_known_digests(desired, observed.containers)
-        plan = make_plan(desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy)
+        plan = make_plan(
+            desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy, pulling=pulling
+        )
         known.planned(plan, busy | pulling)
         self._pulling = pulling
         self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())

@@ -29,6 +29,7 @@ class Scene:
     now: float
     goals: Mapping[str, Goal] = field(hash=False)
     moves: Mapping[str, Handover] = field(hash=False)
+    pulling: frozenset[str] = frozenset()
 
 
 def planned(name: str, scene: Scene) -> tuple[SitePlan | None, SiteMemory]:

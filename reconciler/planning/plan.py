@@ -86,8 +86,10 @@ def make_plan(
     intents: Intents | None = None,
     guard: Guard | None = None,
     busy: frozenset[str] = frozenset(),
+    pulling: frozenset[str] = frozenset(),
 ) -> Plan:
-    """Steps per site, for every site that is desired, runs or is pinned, except those whose steps are being done (`busy`)."""
+    """Steps per site, for every site that is desired, runs or is pinned, except those whose steps are being done (`busy`). `pulling`: whose
+    images are being pulled, because there was room."""
     by_site: dict[str, list[Container]] = {}
     for container in observed.containers:
         by_site.setdefault(container.site, []).append(container)
@@ -101,7 +103,7 @@ def make_plan(
     every = sorted(known | by_site.keys() | observed.pins.keys() | memory.failed.keys())
     rows = {name: tuple(sorted(by_site.get(name, ()), key=lambda c: (c.release, c.service, c.replica))) for name in every}
     goals, moves = _goals(wishes, observed, rows, names)
-    scene = Scene(wishes, observed, rows, names, now, goals, moves)
+    scene = Scene(wishes, observed, rows, names, now, goals, moves, pulling)
     sites: dict[str, SitePlan] = {}
     remembered = dict(memory.sites)
     for name in every:
@@ -167,7 +169,7 @@ def _find_room(sites: Mapping[str, SitePlan], scene: Scene, busy: frozenset[str]
     steps = {name: site.steps for name, site in sites.items()}
     promised = {name: need for name, need in memory.starting.items() if name in busy}
     known = {(c.site, c.release) for c in observed.containers} | {(name, site.served) for name, site in memory.sites.items()}
-    return find_room(steps, observed.pins.keys(), known, observed.capacity, promised, names.network)
+    return find_room(steps, observed.pins.keys() | scene.pulling, known, observed.capacity, promised, names.network)
 
 
 def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:

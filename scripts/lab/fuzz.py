@@ -10,11 +10,14 @@ import importlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from lab.engine import LabError, lab_lock
 from lab.modern_engine import CACHE
@@ -100,19 +103,35 @@ def here(names: Sequence[str], seconds: int) -> None:
     with atheris.instrument_imports(include=["reconciler"]):
         from tests.fuzz.targets import TARGETS
     chosen = {name: TARGETS[name] if name in TARGETS else _named(name) for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        queue, running, failed = list(chosen), dict[int, str](), dict[str, str]()
-        while queue or running:
-            while queue and len(running) < SIDE_BY_SIDE:
-                name = queue.pop(0)
-                if not (child := os.fork()):
-                    _fuzz(name, chosen[name], seconds, Path(folder))
-                running[child] = name
-            child, status = os.wait()
-            name = running.pop(child)
-            if status:
-                failed[name] = Path(folder, name).read_text(errors="replace")
+    folder = Path(tempfile.mkdtemp())  # no context manager: it would end in each fork too
+    queue, running, failed = list(chosen), dict[int, str](), dict[str, str]()
+    while queue or running:
+        while queue and len(running) < SIDE_BY_SIDE:
+            name = queue.pop(0)
+            if not (child := os.fork()):
+                _ended_by(lambda name=name: _fuzz(name, chosen[name], seconds, folder))
+            running[child] = name
+        child, status = os.wait()
+        name = running.pop(child)
+        if status:
+            failed[name] = Path(folder, name).read_text(errors="replace")
+    shutil.rmtree(folder)
     print(json.dumps(failed))
+
+
+def _ended_by(work: Callable[[], None]) -> NoReturn:
+    """A fork does its work, and nothing of what its parent would still do."""
+    code = 0
+    try:
+        work()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    except BaseException:  # noqa: BLE001  whatever it is, the fork ends here
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _named(name: str) -> Callable[[bytes], None]:
@@ -122,7 +141,7 @@ def _named(name: str) -> Callable[[bytes], None]:
 
 
 def _fuzz(name: str, target: Callable[[bytes], None], seconds: int, folder: Path) -> None:
-    """Never returns: libFuzzer ends the process, with another code than 0 where it found something. What it says is in a file."""
+    """libFuzzer ends the process, with another code than 0 where it found something. What it says is in a file."""
     import atheris
 
     from tests.fuzz.bounds import bounded

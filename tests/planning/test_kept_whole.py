@@ -70,6 +70,16 @@ def test_the_old_release_is_healed_while_the_image_of_the_new_one_is_not_here() 
     assert row.steps[0].release == NEW.release
 
 
+def test_what_a_pull_itself_takes_of_the_disk_does_not_hold_its_site_up() -> None:
+    """There was room when it was begun; why an earlier one failed goes on being said."""
+    rows, tight = (ONE, running(OLD, 2)), Capacity(disk=0)
+    observed = Observed(rows, network=True, pins={}, traefik=TraefikView(reachable=True), capacity=tight)
+    memory = Memory(whole=WHOLE, troubles=UNREACHED)
+    begun = make_plan(desired(NEW), observed, memory, 100.0, NAMES, pulling=frozenset({"shop"}))
+    assert (first(begun)[0], begun.sites["shop"].message) == (PULL, UNREACHED["shop"][1])
+    assert make_plan(desired(NEW), observed, memory, 100.0, NAMES).sites["shop"].message.startswith("cannot start ")
+
+
 def test_nothing_is_touched_while_an_image_is_pulled_and_what_serves_is_whole() -> None:
     """And the plan shows the whole way."""
     found = plan(desired(NEW), ONE, running(OLD, 2), memory=Memory(whole=WHOLE))
