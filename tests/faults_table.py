@@ -111,7 +111,7 @@ ROWS: dict[str, tuple[str, tuple[Fault, ...]]] = {
         (
             ("of fifty that change", "I1 I3 I9", MANY, "test_fifty_sites_change_in_one_commit_and_one_is_wrong", ""),
             ("of three", "I3 I9", "scenarios/test_main_job.py", "test_one_broken_file_of_three_holds_only_its_own_site", ""),
-            ("of each kind", "I1 I2 I3 I4", "scenarios/test_bad_inputs.py", "test_a_bad_file_of_each_kind_changes_nothing", ""),
+            ("of each kind", "I1 I2 I3 I4", "scenarios/test_bad_inputs.py", "test_bad_files_of_all_kinds_change_nothing", ""),
         ),
     ),
     "ten pushes in mid-rollout": ("I9", (("the newest wins", "I1 I7 I9", DAEMON, "test_of_many_pushes_the_newest_wins", ""),)),
