@@ -135,14 +135,14 @@ class Remembered:
 
     def remember_releases(self, plan: Plan, containers: Collection[Container]) -> bool:
         """What runs whole, so that its site can go back to it; whether there was something new."""
-        before = self.past
+        before, whole = self.past, dict[str, str]()
         for name, site in plan.sites.items():
             rows = self.past.get(name, ())
             known = rows[0] if rows and rows[0].site.release == site.release else None
             if site.steps or site.health != "healthy" or not site.release:
                 continue
             if known and _count(known) == site.wanted:
-                self._remember_last(name, site.release)
+                whole[name] = site.release
                 continue
             text = past_text(c for c in containers if c.site == name and c.release == site.release)
             if now := past_release(name, site.release, text, known.at if known else time.time()):
@@ -150,17 +150,14 @@ class Remembered:
                 self._store.remember_images(ran([now]))
                 older = (old for old in rows if old.site.release != site.release)
                 self.past = {**self.past, name: (now, *older)[:RELEASES]}
-                self._remember_last(name, site.release)
-        if self.past is before:
-            return False
-        self._heed_past()
-        return True
-
-    def _remember_last(self, site: str, release: str) -> None:
-        if self._last.get(site) != release:
-            self._store.remember_last(site, release)
-            self._last = {**self._last, site: release}
+                whole[name] = site.release
+        last = {name: release for name, release in whole.items() if self._last.get(name) != release}
+        for name, release in last.items():
+            self._store.remember_last(name, release)
+        if last or self.past is not before:
+            self._last = {**self._last, **last}
             self._heed_past()
+        return self.past is not before
 
     def old_images(self, keep: int, wanted: Collection[str]) -> Digests:
         """Images that have had their time, where the newest `keep` releases of each site keep theirs."""

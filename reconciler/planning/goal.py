@@ -57,8 +57,7 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
 
     if wishes.intents.is_suspended(name) or (written is not None and written.suspend):
-        unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
-        return kept(_suspended(name, written), tuple(c for c in containers if c.release not in unserved), parked=True)
+        return kept(_suspended(name, written), have_served(name, containers, wishes), parked=True)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)
         others = others if names.pins else worth_going_back_to(others, wanted, observed.answering)
@@ -69,6 +68,12 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     if name in wishes.removals.held:
         return replace(kept(wishes.removals.reason), held=True)
     return Goal(wanted, asked, _rolled_back(name, written, wishes.intents))
+
+
+def have_served(name: str, containers: tuple[Container, ...], wishes: Wishes) -> tuple[Container, ...]:
+    """Without releases that took no request yet."""
+    unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
+    return tuple(c for c in containers if c.release not in unserved)
 
 
 def last_good(name: str, wishes: Wishes, *, but: str = "") -> DesiredSite | None:
@@ -82,8 +87,7 @@ def meanwhile(
 ) -> Goal | None:
     """What the site is kept whole at while its goal cannot be begun: what serves. Where nothing is left of that, and a try to begin has
     `failed`, what was whole last. None where there is neither, or the goal is that already."""
-    unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
-    site = running_site(name, observed, tuple(c for c in containers if c.release not in unserved), names)
+    site = running_site(name, observed, have_served(name, containers, wishes), names)
     if site is None and failed:
         site = last_good(name, wishes)
     if site is None or goal.site is None or site.release == goal.site.release:

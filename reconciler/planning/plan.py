@@ -9,7 +9,7 @@ from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.foreign import Claim, claims
-from reconciler.planning.goal import Goal, Wishes, choose_goal, kept_for, kept_out, last_good, running_site
+from reconciler.planning.goal import Goal, Wishes, choose_goal, have_served, kept_for, kept_out, last_good, running_site
 from reconciler.planning.guarantee import MEND, Guarantee, guarantee
 from reconciler.planning.guard import Guard, removals
 from reconciler.planning.handover import Handover, Key, Move, awaited, handovers, intruders, keys_of, moves_of, owners, served, wanted
@@ -139,9 +139,7 @@ def _goals(
     takers = _takers(goals)
     owner = owners(holders, takers, observed.pins)
     for name, (rule, other) in intruders(takers, owner).items():
-        unserved = wishes.memory.sites.get(name, SiteMemory()).unserved
-        stays = tuple(c for c in rows[name] if c.release not in unserved)
-        runs = running_site(name, observed, stays, names)
+        runs = running_site(name, observed, have_served(name, rows[name], wishes), names)
         if runs is None and (last := last_good(name, wishes)) and all(owner.get(key, name) == name for key in keys_of(last.route)):
             runs = last
         goals[name] = kept_out(goals[name], runs, rule, other)
@@ -154,10 +152,11 @@ def _takers(goals: Mapping[str, Goal]) -> dict[Key, set[str]]:
 
 def _fit(sites: dict[str, SitePlan], remembered: dict[str, SiteMemory], scene: Scene, busy: frozenset[str]) -> Room:
     """Sites that the host cannot take are only kept whole, and wait."""
-    for name in _find_room(sites, scene, busy).waits:
-        if kept := kept_whole(name, scene, failed=True):
-            sites[name], remembered[name] = kept
     room = _find_room(sites, scene, busy)
+    if kept := {name: found for name in room.waits if (found := kept_whole(name, scene, failed=True))}:
+        for name, found in kept.items():
+            sites[name], remembered[name] = found
+        room = _find_room(sites, scene, busy)
     for name, why in room.waits.items():
         sites[name] = replace(sites[name], steps=(Wait("room", why),), message=why, look_at=scene.now + RETRY)
         remembered[name] = scene.wishes.memory.sites.get(name, SiteMemory())
