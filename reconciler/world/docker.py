@@ -33,6 +33,8 @@ GRACE = 5.0
 """Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
 PING = 3
 """Seconds in which an engine that is not on its way down takes a new connection and answers."""
+OVERTAKEN = object()
+"""The fingerprint of an inspection that is worth no second look."""
 ROTATING = ("json-file", "local")
 """Log drivers of the engine that take max-size and max-file."""
 START_INTERVAL_API = "1.44"
@@ -62,6 +64,8 @@ class DockerEngine:
         self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
         self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._inspecting: set[str] = set()
+        """Ids of containers that no event has named since their inspection began."""
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._ours: frozenset[str] = frozenset()
@@ -111,6 +115,7 @@ class DockerEngine:
         """Trust nothing that was remembered: events may have been missed."""
         with self._lock:
             self._inspected.clear()
+            self._inspecting.clear()
             self._network_there = False
             self._host = None
 
@@ -260,6 +265,7 @@ class DockerEngine:
                     continue
                 with self._lock:
                     self._inspected.pop(event.id, None)
+                    self._inspecting.discard(event.id)
                     if event.action == "network connect":
                         self._connected[event.id] = row.get("timeNano", 0) / 1e9
                     if event.kind == "network":
@@ -282,7 +288,9 @@ class DockerEngine:
         return known is None or known[0] != fingerprint(row)
 
     def _inspect(self, row: dict[str, Any]) -> bool:
-        """False when it is gone."""
+        """False when it is gone. What an event overtook holds for this pass, and is not remembered."""
+        with self._lock:
+            self._inspecting.add(row["Id"])
         try:
             with self._connection.call(f"inspect {row['Id'][:12]}"):
                 inspected: dict[str, Any] = self._connection.api.inspect_container(row["Id"])
@@ -290,7 +298,7 @@ class DockerEngine:
             return False
         row["State"] = inspected["State"]["Status"]  # newer than the list, and of one moment with the exit code
         with self._lock:
-            self._inspected[row["Id"]] = (fingerprint(row), inspected)
+            self._inspected[row["Id"]] = (fingerprint(row) if row["Id"] in self._inspecting else OVERTAKEN, inspected)
         return True
 
     def _live(self, inspected: dict[str, Any]) -> Live:

@@ -239,11 +239,17 @@ dir = "{self.state}"
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {"sites": {}}
 
     def converged(self, revision: str = "") -> bool:
-        """Every site as its newest commit says, and no pin left."""
-        status = self.status()
-        sites = status["sites"].values()
-        right = all(site["sync"] == "synced" and site["health"] == "healthy" for site in sites)
-        return bool(sites) and right and (not revision or status["revision"] == revision)
+        """Every site as its newest commit says, and no pin left. The daemon's page is asked first: that costs less than a command."""
+        told = self.page_status() if self._daemon else None
+        return (told is None or at_rest(told, revision)) and at_rest(self.status(), revision)
+
+    def page_status(self) -> dict[str, Any] | None:
+        """What status says, as the daemon's newest pass saw it; None where its page does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/api/status", timeout=5) as answer:
+                return dict(json.load(answer))
+        except OSError:
+            return None
 
     def get(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[int, str]:
         """(status, body) of one request through Traefik; (0, why) when there is no answer."""
@@ -275,6 +281,13 @@ dir = "{self.state}"
         """Leave the daemon running when this process ends; its pid."""
         process, self._daemon = self._daemon, None
         return process.pid if process else 0
+
+
+def at_rest(status: Mapping[str, Any], revision: str) -> bool:
+    """Every site as its newest commit says; that commit is `revision`, where one is named."""
+    sites = status["sites"].values()
+    right = all(site["sync"] == "synced" and site["health"] == "healthy" for site in sites)
+    return bool(sites) and right and (not revision or status["revision"] == revision)
 
 
 def take_away(api: docker.APIClient, instance: str, network: str) -> None:

@@ -8,7 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,23 +22,35 @@ CALLS = {
     "events": r"GET \S*/events",
 }
 """What a call is called here → how its request begins."""
+IN_THE_WAY = b'{"message": "the test stands in the way"}'
+SILENCE = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer on its way: the engine has `given` it, and it arrives once it may `go`."""
+
+    given: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
 class Harm:
-    """What one call gets: it is passed on `late` seconds later; or is answered `status`, after it was `done` or without."""
+    """What one call gets: it is passed on `late` seconds later; or is answered `status`, after it was `done` or without; or its answer is
+    `kept`."""
 
     status: int = 0
     done: bool = False
     late: float = 0.0
+    kept: Kept | None = None
 
 
 class EngineRelay:
     """`late`: seconds that every call waits. `harms`: what the next calls of each kind get, one after the other; `refused`: kinds of calls
-    that are all answered 500."""
+    that are all answered 500. `deaf`: who asks for events is answered, and nothing comes; `asked`: how often that was."""
 
     def __init__(self, path: Path, engine: str) -> None:
-        self.path, self.late = path, 0.0
+        self.path, self.late, self.deaf, self.asked = path, 0.0, False, 0
         self.harms: dict[str, list[Harm]] = defaultdict(list)
         self.refused: set[str] = set()
         self._engine = engine.removeprefix("unix://")
@@ -84,28 +96,37 @@ class EngineRelay:
             self._ends += [near, far]
             threading.Thread(target=pass_on, args=(far, near), daemon=True).start()
             while request := read_request(requests):
-                harm = self._harm(request)
-                time.sleep(harm.late)
-                if not harm.status:
-                    far.sendall(request)
+                call = call_of(request)
+                if call == "events" and self.deaf:
+                    self.asked += 1
+                    near.sendall(SILENCE)
                     continue
-                if harm.done:
-                    self._do(request)
-                near.sendall(answer_of(harm.status))
+                harm = self._harm(call)
+                time.sleep(harm.late)
+                if harm.kept:
+                    answer = self._do(request)
+                    harm.kept.given.set()
+                    harm.kept.go.wait()
+                    near.sendall(answer_of(200, answer))
+                elif harm.status:
+                    if harm.done:
+                        self._do(request)
+                    near.sendall(answer_of(harm.status, IN_THE_WAY))
+                else:
+                    far.sendall(request)
 
-    def _harm(self, request: bytes) -> Harm:
-        call = next((name for name, begins in CALLS.items() if re.match(begins + r"[ ?]", request.decode("latin-1"))), "")
+    def _harm(self, call: str) -> Harm:
         with self._lock:
             if call in self.refused:
                 return Harm(500)
             return self.harms[call].pop(0) if self.harms[call] else Harm(late=self.late)
 
-    def _do(self, request: bytes) -> None:
+    def _do(self, request: bytes) -> bytes:
         with self._engines() as far:
             far.sendall(request)
             answer = http.client.HTTPResponse(far)
             answer.begin()
-            answer.read()
+            return answer.read()
 
     def _engines(self) -> socket.socket:
         far = socket.socket(socket.AF_UNIX)
@@ -124,8 +145,11 @@ def read_request(stream: BinaryIO) -> bytes:
     return b""
 
 
-def answer_of(status: int) -> bytes:
-    body = b'{"message": "the test stands in the way"}'
+def call_of(request: bytes) -> str:
+    return next((name for name, begins in CALLS.items() if re.match(begins + r"[ ?]", request.decode("latin-1"))), "")
+
+
+def answer_of(status: int, body: bytes) -> bytes:
     return b"HTTP/1.1 %d Harm\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
 
 

@@ -3,11 +3,12 @@
 import itertools
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import docker
 from lab.host import Host, a_host, until
 
 from tests.faults.relay import Relay
@@ -22,6 +23,8 @@ class Shop:
     host: Host
     image: str
     version: str = ""
+    volume: str = ""
+    """Mounted by every release but the first."""
     _versions: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -32,9 +35,10 @@ class Shop:
     def release(self, extra: str = "", *, replicas: int = 2, rollout: str = ROLLOUT, boot: int = 150) -> str:
         """Commit a new version; the commit."""
         self.version = str(next(self._versions))
+        volumes = f"volumes: ['{self.volume}:/data:ro']\n" if self.volume else ""
         text = (
             f"image: {self.image}\nport: 80\nreplicas: {replicas}\nenvironment: {{V: '{self.version}', BOOT_MS: '{boot}', WORK_MS: '5'}}\n"
-            f"stop_grace_period: 1s\nrollout: {rollout}\n{extra}\n"
+            f"stop_grace_period: 1s\nrollout: {rollout}\n{volumes}{extra}\n"
         )
         return self.host.repository.commit({"sites/shop.yaml": text}, f"version {self.version}")
 
@@ -74,8 +78,9 @@ class Shop:
 
 
 @contextmanager
-def a_shop(folder: Path, engine: str, image: str, *, api: Relay | None = None) -> Iterator[Shop]:
-    """Its first release runs, and so does the daemon, which asks Traefik's API through `api`."""
+def a_shop(folder: Path, engine: str, image: str, *, api: Relay | None = None, volume: bool = False) -> Iterator[Shop]:
+    """Its first release runs, and so does the daemon, which asks Traefik's API through `api`. A `volume` that it mounts must outlive all
+    the rest."""
     instance = f"t{uuid.uuid4().hex[:8]}"
     with a_host(folder, engine, instance, poll="300ms") as host:
         if api is not None:
@@ -87,4 +92,10 @@ def a_shop(folder: Path, engine: str, image: str, *, api: Relay | None = None) -
         commit = shop.release()
         host.start_daemon()
         shop.settled(commit)
+        if volume:
+            shop.volume = f"{instance}-data"
+            shop.settled(shop.release())
         yield shop
+    if volume:
+        with closing(docker.APIClient(base_url=engine, version="auto")) as engine_itself:
+            engine_itself.remove_volume(shop.volume)  # raises if it is not there

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import docker
 import pytest
 from lab.host import until
 from lab.load import Load
@@ -45,29 +44,21 @@ class Busy:
     shop: Shop
     load: Load
 
-    @property
-    def volume(self) -> str:
-        return f"{self.shop.host.instance}-data"
-
     def release(self, replicas: int = 2) -> str:
-        return self.shop.release(f"volumes: ['{self.volume}:/data:ro']", replicas=replicas)
+        return self.shop.release(replicas=replicas)
 
     def settled(self, commit: str, replicas: int = 2) -> None:
         self.shop.settled(commit, replicas)
         assert self.load.seen.lost == []
-        assert [row["Name"] for row in self.shop.host.api.volumes(filters={"name": self.volume})["Volumes"]] == [self.volume]
+        assert [row["Name"] for row in self.shop.host.api.volumes(filters={"name": self.shop.volume})["Volumes"]] == [self.shop.volume]
 
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Busy]:
-    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as shop:
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image, volume=True) as shop:
         made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.01))
-        shop.settled(made.release())
         with made.load:
             yield made
-    api = docker.APIClient(base_url=docker_socket, version="auto")
-    api.remove_volume(made.volume)
-    api.close()
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

@@ -6,7 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-import docker
 import pytest
 from lab.host import until
 from lab.load import Load
@@ -37,24 +36,12 @@ def line(tmp_path_factory: pytest.TempPathFactory, docker_socket: str) -> Iterat
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str, line: EngineRelay) -> Iterator[Shop]:
-    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
-        made.settled(release(made))
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image, volume=True) as made:
         made.host.stop_daemon()
         made.host.daemon_under = WITHOUT_RIGHTS
         made.host.start_daemon(SHIPSTONE_ENGINE__SOCKET=line.url, SHIPSTONE_ENGINE__TIMEOUT=f"{TIMEOUT}s")
         until(lambda: readyz(made)[0] == 200, "it is ready", 20)
         yield made
-    api = docker.APIClient(base_url=docker_socket, version="auto")
-    api.remove_volume(volume_of(made))  # raises if it is not there
-    api.close()
-
-
-def volume_of(shop: Shop) -> str:
-    return f"{shop.host.instance}-data"
-
-
-def release(shop: Shop) -> str:
-    return shop.release(f"volumes: ['{volume_of(shop)}:/data:ro']")
 
 
 def readyz(shop: Shop) -> tuple[int, str]:
@@ -79,7 +66,7 @@ def not_ready(shop: Shop, why: str) -> None:
 def test_an_engine_whose_every_call_is_slow(shop: Shop, line: EngineRelay) -> None:
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         line.late = 0.2
-        commit = release(shop)
+        commit = shop.release()
         shop.settled(commit)
         line.late = 0.0
     assert load.seen.lost == []
@@ -89,7 +76,7 @@ def test_an_engine_that_is_slower_than_a_call_may_be(shop: Shop, line: EngineRel
     before, ids = shop.serves(), shop.ids(running=True)
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         line.late = TIMEOUT + 1
-        commit = release(shop)
+        commit = shop.release()
         not_ready(shop, "does not answer (")
         assert (shop.serves(), shop.ids(running=True)) == (before, ids)
         line.late = 0.0
@@ -105,7 +92,7 @@ def test_calls_that_fail_in_a_rollout_are_made_again(shop: Shop, line: EngineRel
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         for call in ("list", "inspect", "create", "start", "stop", "remove"):
             line.harms[call] = HARMS[how] * (2 if call == "remove" else 1)
-        commit = release(shop)
+        commit = shop.release()
         until(lambda: not any(line.harms.values()), "each of them failed", 60)
         shop.settled(commit)
     assert load.seen.lost == []
@@ -118,7 +105,7 @@ def test_an_engine_that_answers_every_list_with_500(shop: Shop, line: EngineRela
     before, ids = shop.serves(), shop.ids(running=True)
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         line.refused.add("list")
-        commit = release(shop)
+        commit = shop.release()
         not_ready(shop, "cannot list the containers: the test stands in the way")
         assert (shop.serves(), shop.ids(running=True)) == (before, ids)
         line.refused.clear()
@@ -147,7 +134,7 @@ def test_the_socket_is_denied_or_gone(shop: Shop, line: EngineRelay, how: str, w
             line.cut()
         else:
             line.close()
-        commit = release(shop)
+        commit = shop.release()
         not_ready(shop, why)
         assert (shop.serves(), shop.ids(running=True)) == (before, ids)
         if how == "denied":

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 from lab.host import Host, until
 from lab.load import Load
@@ -34,22 +33,15 @@ HANDS: dict[str, tuple[Hand, str, bool]] = {
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Shop]:
-    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
+    with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image, volume=True) as made:
         made.host.repository.commit({"shop.txt": "mounted"}, "a file to mount")
         made.settled(release(made))
         yield made
-    api = docker.APIClient(base_url=docker_socket, version="auto")
-    api.remove_volume(volume_of(made))  # raises if it is not there
-    api.close()
-
-
-def volume_of(shop: Shop) -> str:
-    return f"{shop.host.instance}-data"
 
 
 def release(shop: Shop, *, boot: int = 150) -> str:
-    """With a volume and a file of the repository."""
-    return shop.release(f"volumes: ['{volume_of(shop)}:/data:ro']\nfiles: {{/mounted.txt: shop.txt}}", boot=boot)
+    """With a file of the repository."""
+    return shop.release("files: {/mounted.txt: shop.txt}", boot=boot)
 
 
 @pytest.fixture

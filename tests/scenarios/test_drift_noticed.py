@@ -14,8 +14,8 @@ from reconciler import wiring
 from reconciler.daemon import Daemon
 from reconciler.followers.follower import Follower, Pass
 from reconciler.settings import load_settings
+from tests.faults.engine_relay import relayed
 from tests.faults.shop import Shop, a_shop
-from tests.scenarios.deaf import deaf
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("drift-noticed")]
 
@@ -144,14 +144,15 @@ def test_what_no_event_told_is_found_by_the_next_full_inspection(shop: Shop, tmp
     host = shop.host
     host.stop_daemon()
     seen = Seen()
-    with deaf(tmp_path / "engine.sock", host.engine) as relay:
-        settings = load_settings(host.config, {"engine": {"socket": relay.socket}})
+    with relayed(tmp_path / "engine.sock", host.engine) as line:
+        line.deaf = True
+        settings = load_settings(host.config, {"engine": {"socket": line.url}})
         reconciler = wiring.reconciler_of(settings, followers=[seen])
         daemon: Any = Daemon(reconciler, wiring.source_of(settings), 600.0, resync=0.2, reinspect=3.0)
         thread = threading.Thread(target=daemon.run, daemon=True)
         thread.start()
         try:
-            until(lambda: relay.asked and seen.passes > 1, "it listens, and looked", 30)
+            until(lambda: line.asked and seen.passes > 1, "it listens, and looked", 30)
             victim = sorted(shop.ids())[0]
             begun = time.monotonic()
             host.api.update_container(victim, mem_limit=64 << 20, memswap_limit=128 << 20)

@@ -63,13 +63,6 @@ def told(host: Host, why: str) -> None:
     assert why in host.shipstone("history").stdout
 
 
-def rests(host: Host, commit: str) -> bool:
-    """As host.converged() says it, asked of the daemon, which costs no process; sites are as its last pass saw them."""
-    status = json.loads(page(host, "api/status") or "{}")
-    sites = status.get("sites", {}).values()
-    return status.get("revision") == commit and bool(sites) and all((s["sync"], s["health"]) == ("synced", "healthy") for s in sites)
-
-
 def page(host: Host, path: str) -> str:
     """Empty where nothing answers."""
     try:
@@ -84,7 +77,7 @@ def test_a_commit_that_is_not_signed_is_held_and_the_next_signed_one_goes_live(h
     keys.take("ada")
     first = host.repository.commit({"sites/shop.yaml": site_text("one")}, "signed")
     host.start_daemon()
-    until(lambda: rests(host, first), "it runs", 40)
+    until(lambda: host.converged(first), "it runs", 40)
     before = ids(host)
     keys.take("")
     bare = host.repository.commit({"sites/shop.yaml": site_text("two"), "sites/new.yaml": site_text("new")}, "not signed")
@@ -104,7 +97,7 @@ def test_a_commit_that_is_not_signed_is_held_and_the_next_signed_one_goes_live(h
     live = [(200, "four"), (200, "new")]
     names = [f"{name}.{host.domain}" for name in ("shop", "new")]
     until(lambda: [host.get(name) for name in names] == live, "the next signed one is live, with what it builds on", 40)
-    until(lambda: rests(host, last), "and comes to rest", 40)
+    until(lambda: host.converged(last), "and comes to rest", 40)
     assert json.loads(page(host, "api/status"))["notices"] == []
 
 
@@ -113,7 +106,7 @@ def test_a_tag_that_somebody_else_signed_is_held_and_the_next_one_goes_live(host
     first = host.repository.commit({"sites/shop.yaml": site_text("one")}, "tagged")
     keys.tag("v1", "ada")
     host.start_daemon()
-    until(lambda: rests(host, first), "it runs", 40)
+    until(lambda: host.converged(first), "it runs", 40)
     before = ids(host)
     host.repository.commit({"sites/shop.yaml": site_text("two")}, "tagged by somebody else")
     keys.tag("v2", "eve")

@@ -1,13 +1,13 @@
 """One contract for both engines: what holds on the real one holds in memory, so that thousands of cases may run there."""
 
 import os
-import queue
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -22,6 +22,7 @@ from reconciler.planning.observed import Capacity, Container
 from reconciler.world.docker import DockerEngine
 from reconciler.world.engine import Engine, Event
 from reconciler.world.memory import Behaviour, MemoryEngine
+from tests.faults.engine_relay import Harm, Kept, relayed
 
 ABSENT = "127.0.0.1:1/none:1"
 
@@ -376,22 +377,26 @@ def test_logs(bench: Bench) -> None:
         bench.engine.logs("0" * 64, lines=5)
 
 
-def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
-    seen: queue.SimpleQueue[Event] = queue.SimpleQueue()
+def listening(engine: Engine) -> list[Event]:
+    """Grows by what the engine tells from now on."""
+    rows: list[Event] = []
 
     def listen() -> None:
         with suppress(EngineError):
-            for event in bench.engine.events():
-                seen.put(event)
+            for event in engine.events():
+                rows.append(event)  # noqa: PERF402  one by one, as they come
 
     threading.Thread(target=listen, daemon=True).start()
-    bench.engine.ensure_network()
-    rows: list[Event] = []
+    return rows
 
-    def heard(kind: str, action: str, **wanted: str) -> bool:
-        while not seen.empty():
-            rows.append(seen.get())
-        return any(e.kind == kind and e.action == action and all(getattr(e, key) == value for key, value in wanted.items()) for e in rows)
+
+def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
+    rows = listening(bench.engine)
+    bench.engine.ensure_network()
+
+    def heard(kind: str, action: str, **more: str) -> bool:
+        wanted = {"kind": kind, "action": action, **more}
+        return any(all(getattr(event, key) == value for key, value in wanted.items()) for event in rows[:])
 
     foreign = bench.foreign(f"{bench.instance}-z", {})
     made: list[str] = []
@@ -404,11 +409,32 @@ def test_events_tell_of_ours_and_of_the_network(bench: Bench) -> None:
     until(started, "the start of a container is heard", 30)
     bench.destroy(made[-1])
     until(lambda: heard("container", "destroy", id=made[-1], site="shop"), "its removal is heard", 30)
-    assert all(event.id != foreign for event in rows)
+    assert all(event.id != foreign for event in rows[:])
     stranger = bench.foreign(f"{bench.instance}-r", {"traefik.enable": "true"})
     until(lambda: heard("foreign", "start", id=stranger), "one that Traefik reads came", 30)
     bench.kill(stranger)
     until(lambda: heard("foreign", "die", id=stranger), "and ended", 30)
+
+
+@pytest.mark.docker
+def test_what_changes_during_an_inspection_is_inspected_again(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str) -> None:
+    """The answer is older than the event."""
+    with relayed(tmp_path / "engine.sock", docker_socket) as line, contextmanager(on_docker)(instance, line.url, abrupt_image) as bench:
+        rows = listening(bench.engine)
+        bench.engine.ensure_network()
+        made = bench.engine.create_and_start(bench.new())
+        until(lambda: any((e.action, e.id) == ("start", made) for e in rows[:]), "it is told", 30)
+        bench.engine.resync()
+        answer = Kept()
+        line.harms["inspect"] = [Harm(kept=answer)]
+        look = threading.Thread(target=bench.engine.containers)
+        look.start()
+        assert answer.given.wait(60)
+        bench.update(made, 64 << 20)
+        until(lambda: any((e.action, e.id) == ("update", made) for e in rows[:]), "it is told", 30)
+        answer.go.set()
+        look.join()
+        assert (bench.one().live or {})["mem_limit"] == 64 << 20
 
 
 @pytest.mark.docker
