@@ -1,6 +1,6 @@
 """What two sites cannot both have: a host name, a port of the host, a volume."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -49,12 +49,12 @@ def _hosts(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]
         paths = {name: claimants[name].site.route.path for name in names}
         alone = {name for name in names if not _shared(host, policy.of_site(name))}
         had = {name for name in names if host in _route_of(claimants[name].had).hosts}
-        had_path = {name for name in had if _route_of(claimants[name].had).path == paths[name]}
+        same_path = {name for name in had if _route_of(claimants[name].had).path == paths[name]}
+        whole = _Rivals([name for name in names if name in alone], had)
+        same, sharing = (_by_path(those, paths, same_path) for those in (names, [name for name in names if name not in alone]))
         for name in names:
-            others = [other for other in names if {name, other} <= alone and _loses(name, other, had)]
-            others += [
-                other for other in names if not {name, other} <= alone and paths[other] == paths[name] and _loses(name, other, had_path)
-            ]
+            beside = (sharing if name in alone else same).get(paths[name])
+            others = [*(whole.of(name) if name in alone else ()), *(beside.of(name) if beside else ())]
             if told := _told(name, others, claimants):
                 differ = any(paths[other] != paths[name] for other in others)
                 where = host if differ or paths[name] == "/" else host + paths[name]
@@ -62,8 +62,23 @@ def _hosts(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clash]
                 yield Clash(name, "hosts", "SS-N16", f"{where} is claimed by {told} too. {how}")
 
 
-def _loses(name: str, other: str, had: Collection[str]) -> bool:
-    return name != other and (name not in had or other in had)
+class _Rivals:
+    """Of `names` that claim one thing, which some of them `had`. Each is told of few: thousands may claim the same."""
+
+    def __init__(self, names: Sequence[str], had: Collection[str]) -> None:
+        self._all, self._had = names, had
+        self._kept = [name for name in names if name in had]
+
+    def of(self, name: str) -> list[str]:
+        """Because of whom a site of that name cannot have it: the first few."""
+        return list(islice((other for other in (self._kept if name in self._had else self._all) if other != name), FEW))
+
+
+def _by_path(names: Iterable[str], paths: Mapping[str, str], had: Collection[str]) -> dict[str, _Rivals]:
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(paths[name], []).append(name)
+    return {path: _Rivals(group, had) for path, group in groups.items()}
 
 
 def _route_of(site: DesiredSite | None) -> Route:
@@ -121,10 +136,9 @@ def _volumes(claimants: Mapping[str, Claimant], policy: Policy) -> Iterator[Clas
             if not matches(source, policy.of_site(name).shared_volumes):
                 owners.setdefault(source, set()).add(name)
     for source, names in sorted(owners.items()):
-        had = {name for name in names if source in _volumes_of(claimants[name].had)}
+        rivals = _Rivals(sorted(names), {name for name in names if source in _volumes_of(claimants[name].had)})
         for name in sorted(names):
-            others = [other for other in sorted(names) if _loses(name, other, had)]
-            if told := _told(name, others, claimants):
+            if told := _told(name, rivals.of(name), claimants):
                 how = f"Use a name of its own, as in {name}-{source}, or {ask('shared_volumes')}."
                 yield Clash(name, "volumes", "SS-C34", f"the volume {source} is mounted by {told} too. {how}")
 

@@ -1,11 +1,15 @@
 """What two sites cannot both have, where many claim much: said of each, in time that grows with what is written."""
 
 import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from reconciler.desired.claims import FEW, Claimant, Clash, clashes
 from reconciler.desired.desired import DesiredService, DesiredSite
 from reconciler.desired.policy import Policy
-from reconciler.desired.spec import ContainerSpec, Port, Route
+from reconciler.desired.spec import ContainerSpec, Port, Route, Volume
 
 MOST_SECONDS = 2.0
 """Of the processor; by comparing each with each it took a minute."""
@@ -19,7 +23,7 @@ def site(name: str, *ports: Port) -> DesiredSite:
 def found(sites: list[DesiredSite], had: list[DesiredSite]) -> list[Clash]:
     before = {each.name: each for each in had}
     claimants = {each.name: Claimant(each, f"sites/{each.name}.yaml", before.get(each.name)) for each in sites}
-    return list(clashes(claimants, Policy()))
+    return list(clashes(claimants, Policy(shared_hosts=("shared.test",))))
 
 
 def told(clash: Clash) -> str:
@@ -36,8 +40,19 @@ def test_thousands_of_ports() -> None:
     assert {told(row) for row in rows} == {f"evil: port {1 + m} sites/s0.yaml" for m in range(PORTS)}
 
 
-def test_where_all_claim_one_only_few_are_named() -> None:
-    everyone = [site(f"s{n:04}", Port(80, 80)) for n in range(2000)]
+def one(name: str, host: str, path: str = "/", **asked: Any) -> DesiredSite:
+    return DesiredSite(name, "r", Route((host,), path), (DesiredService("app", ContainerSpec("app:1", 80, **asked)),))
+
+
+@pytest.mark.parametrize("what", ["port", "host name", "path of a shared name", "volume"])
+def test_where_all_claim_one_only_few_are_named(what: str) -> None:
+    made: dict[str, Callable[[str], DesiredSite]] = {
+        "port": lambda name: one(name, f"{name}.test", ports=(Port(80, 80),)),
+        "host name": lambda name: one(name, "all.test"),
+        "path of a shared name": lambda name: one(name, "shared.test", "/same"),
+        "volume": lambda name: one(name, f"{name}.test", volumes=(Volume("volume", "data", "/data", read_only=False),)),
+    }
+    everyone = [made[what](f"s{n:04}") for n in range(2000)]
     began = time.process_time()
     rows = found(everyone, [])
     assert time.process_time() - began < MOST_SECONDS
