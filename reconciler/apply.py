@@ -5,7 +5,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -15,14 +15,15 @@ from reconciler.desired.revision import Revision
 from reconciler.desired.spec import SecretRef, SecretValue
 from reconciler.errors import EngineError, ShipstoneError
 from reconciler.failpoints import failpoint
-from reconciler.images import Images
 from reconciler.mounting import Mounting
+from reconciler.outcome import Outcome, Report, said
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
 from reconciler.planning.question import Answer, Question, verdict
-from reconciler.planning.steps import Ask, Create, GiveUp, Pull, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.planning.steps import Ask, Create, GiveUp, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
+from reconciler.pulling import Pulling, pulls_in, without_pulls
 from reconciler.turns import Turns
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
@@ -30,30 +31,10 @@ from reconciler.world.files import FileStore
 from reconciler.world.pins import PinFile
 
 LOG_LINES = 20
-PULLS = 32
-"""Sites that pull at the same time at the most: many, because a registry that hangs holds all of them, and the engine bounds downloads."""
 STOPPERS = 32
 """Sites whose containers are stopped at the same time at the most: each may take its whole grace."""
 STOPS = 8
 """Containers of one site that are stopped side by side: each may take its whole grace."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line, and `stopped`
-    the step that it came from, with its seconds;
-    `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so.
-    `release` is what the site is brought to, by the revision `commit`."""
-
-    site: str
-    done: tuple[tuple[Step, float], ...] = ()
-    error: str = ""
-    images: Mapping[tuple[str, str], str] = field(default_factory=dict, hash=False)
-    failed: FailedRelease | None = None
-    asked: tuple[str, str] | None = None
-    release: str = ""
-    commit: str = ""
-    stopped: tuple[Step, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +47,6 @@ class Queue:
     stops: int = 0
 
 
-Report = Callable[[Outcome], None]
 AskBoth = Callable[[Question], tuple[Answer | None, Answer | None]]
 """What Traefik answers, and the container itself."""
 
@@ -114,10 +94,9 @@ class Apply:
         self._secrets = secrets or NoSecrets()
         self._mounting = Mounting(engine, files, policy)
         self._ask = ask
-        self._images = Images(engine, clock, pull_timeout)
-        self._workers = Workers(parallel, "steps")
-        self._pullers, self._stoppers, self._pinner = Workers(PULLS, "pull"), Workers(STOPPERS, "stop"), Workers(1, "pin")
-        self._turns, self._pulls = Turns(clock, chance), Turns(clock, chance)
+        self._workers, self._stoppers, self._pinner = Workers(parallel, "steps"), Workers(STOPPERS, "stop"), Workers(1, "pin")
+        self._turns = Turns(clock, chance)
+        self._pulling = Pulling(engine, clock, pull_timeout, Turns(clock, chance), self._workers, self._secrets.hide)
         self._ended = threading.Event()
         self.revision: Revision | None = None
 
@@ -129,22 +108,22 @@ class Apply:
     @property
     def pulling(self) -> frozenset[str]:
         """Sites whose images are being pulled."""
-        return self._pulls.at_work
+        return self._pulling.turns.at_work
 
     @property
     def queue(self) -> Queue:
-        backing_off = self._turns.backing_off + self._pulls.backing_off
-        return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pullers.waiting, self._stoppers.waiting)
+        backing_off = self._turns.backing_off + self._pulling.turns.backing_off
+        return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
-        return min((at for turns in (self._turns, self._pulls) if (at := turns.next_try()) is not None), default=None)
+        return min((at for turns in (self._turns, self._pulling.turns) if (at := turns.next_try()) is not None), default=None)
 
     def take(self, revision: Revision) -> None:
         """Mounted content is read from it from now on. Another commit is a reason to try at once what backs off."""
         if self.revision is None or self.revision.id != revision.id:
             self._turns.all_at_once()
-            self._pulls.all_at_once()
+            self._pulling.turns.all_at_once()
         self.revision = revision
 
     def submit(self, plan: Plan, desired: Desired, report: Report, pulling: frozenset[str] = frozenset()) -> None:
@@ -156,9 +135,9 @@ class Apply:
             failpoint("drain")
         self._ended.clear()
         for name, steps in found.items():
-            if (pulls := _pulls_in(steps)) and name not in pulling and self._pulls.begin({name}, waiting=False):
-                self._workers.submit(partial(self._pull, plan.sites[name], pulls, desired, report))
-        others = {name: _without_pulls(steps) for name, steps in found.items()}
+            if (pulls := pulls_in(steps)) and name not in pulling:
+                self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, turns=self._pulling.turns))
+        others = {name: without_pulls(steps) for name, steps in found.items()}
         found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
         pins = {name: step for name, (step, *more) in found.items() if isinstance(step, SetPin) and not more and not step.also}
         if pins:
@@ -176,7 +155,7 @@ class Apply:
         """Sites that back off do so no longer."""
         sites = tuple(sites)
         self._turns.forgive(sites)
-        self._pulls.forgive(sites)
+        self._pulling.turns.forgive(sites)
 
     def rest(self, seconds: float) -> None:
         """Sleep; no longer than until the last of the steps that were under way since the last submit has ended."""
@@ -186,7 +165,7 @@ class Apply:
         """No new steps; those under way are finished, if `timeout` seconds are enough. Pulls are let go."""
         deadline = self._clock() + timeout
         pools = self._pinner, self._workers, self._stoppers
-        for pool in (self._pullers, *pools):
+        for pool in (self._pulling.pullers, *pools):
             pool.close(0)
         return all(pool.close(max(0.0, deadline - self._clock())) for pool in pools)
 
@@ -207,30 +186,6 @@ class Apply:
         if all(isinstance(step, SetPin) for step in steps):
             return self._pinner
         return self._stoppers if any(isinstance(step, Stop) for step in steps) else self._workers
-
-    def _pull(self, site: SitePlan, pulls: tuple[Pull, ...], desired: Desired, report: Report) -> None:
-        """What has to be pulled goes on in a pool of its own."""
-        if all(self._images.present(step.target) for step in pulls):
-            self._resolve(site, pulls, desired, report)
-        else:
-            self._pullers.submit(partial(self._resolve, site, pulls, desired, report))
-
-    def _resolve(self, site: SitePlan, pulls: tuple[Pull, ...], desired: Desired, report: Report) -> None:
-        done: list[tuple[Step, float]] = []
-        images: dict[tuple[str, str], str] = {}
-        stopped: tuple[Step, float] | None = None
-        error = ""
-        for step in pulls:
-            begun = self._clock()
-            try:
-                images[step.release, step.target] = self._images.resolve(step.target)
-            except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site without images for ever
-                error, stopped = _said(problem, site.name), (step, self._clock() - begun)
-                break
-            done.append((step, self._clock() - begun))
-        error = self._secrets.hide(error)
-        outcome = Outcome(site.name, tuple(done), error, images, release=pulls[0].release, commit=desired.revision, stopped=stopped)
-        self._end(outcome, report, turns=self._pulls)
 
     def _site(self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report) -> None:
         done: list[tuple[Step, float]] = []
@@ -257,7 +212,7 @@ class Apply:
                         continue
                 done.append((step, self._clock() - begun))
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
-            error = _said(problem, site.name)
+            error = said(problem, site.name)
             stopped = step, self._clock() - begun
         outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), {}, failed, asked, site.release, desired.revision, stopped)
         self._end(outcome, report, touched(steps))
@@ -271,7 +226,7 @@ class Apply:
         self._told(outcome)
 
     def _look_whether_ended(self) -> None:
-        if not (self._turns.at_work or self._pulls.at_work):
+        if not (self._turns.at_work or self._pulling.turns.at_work):
             self._ended.set()
 
     def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> list[tuple[Step, float, Exception | None]]:
@@ -325,24 +280,9 @@ class Apply:
                 log += self._engine.logs(container, lines=LOG_LINES)
             except EngineError:
                 continue
-        said = [text for text in log if text.strip()][-LOG_LINES:]
-        said = [self._secrets.hide(text) for text in said]
-        reason = "\n".join([f"{step.reason}: {said[-1].strip()}" if said else step.reason, *said])
+        lines = [self._secrets.hide(text) for text in [text for text in log if text.strip()][-LOG_LINES:]]
+        reason = "\n".join([f"{step.reason}: {lines[-1].strip()}" if lines else step.reason, *lines])
         return FailedRelease(site.name, step.release, reason, self._wall())
-
-
-def _said(problem: Exception, site: str) -> str:
-    """One line; a surprise with its type."""
-    known = isinstance(problem, ShipstoneError)
-    return str(problem) if known else f"cannot finish the steps of {site}: {type(problem).__name__}: {problem}"
-
-
-def _pulls_in(steps: Iterable[Step]) -> tuple[Pull, ...]:
-    return tuple(step for step in steps if isinstance(step, Pull))
-
-
-def _without_pulls(steps: Iterable[Step]) -> tuple[Step, ...]:
-    return tuple(step for step in steps if not isinstance(step, Pull))
 
 
 def touched(steps: Iterable[Step]) -> frozenset[str]:

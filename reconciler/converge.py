@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reconciler.apply import Outcome
 from reconciler.listening import breath, listen
+from reconciler.outcome import Outcome
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import line
 from reconciler.reconcile import Reconciler

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from reconciler.apply import Apply, Outcome, Queue
+from reconciler.apply import Apply, Queue
 from reconciler.beside import Beside
 from reconciler.desired.compile import Compiler
 from reconciler.desired.desired import Desired
@@ -24,6 +24,7 @@ from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
+from reconciler.outcome import Outcome
 from reconciler.planning.guard import Guard
 from reconciler.planning.handover import not_alone
 from reconciler.planning.labels import applied_of, sites_from_labels

@@ -9,8 +9,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired, DesiredSite
+from reconciler.outcome import Outcome
 from reconciler.planning.first_seen import FirstSeen, dated, first_seen
 from reconciler.planning.images import Digests, Ran, ran, surplus
 from reconciler.planning.intents import Intents, intents_of

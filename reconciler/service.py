@@ -7,11 +7,11 @@ from contextlib import closing, contextmanager, nullcontext
 from starlette.routing import Route
 
 from reconciler import wiring
-from reconciler.apply import Outcome
 from reconciler.daemon import Daemon
 from reconciler.followers.journal import Journal
 from reconciler.followers.metrics import Metrics
 from reconciler.followers.supervised import Supervised
+from reconciler.outcome import Outcome
 from reconciler.reports.drift import drift_summary
 from reconciler.settings import Settings
 from reconciler.web.actions import Actions

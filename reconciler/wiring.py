@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from reconciler.apply import Apply, Report
+from reconciler.apply import Apply
 from reconciler.desired.compile import Compiler
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.desired.policy import Grant, Limits, Policy
@@ -20,6 +20,7 @@ from reconciler.followers.commit_status import CommitStatus
 from reconciler.followers.follower import Follower
 from reconciler.followers.history import History
 from reconciler.followers.telling import Heartbeat, Schedule, Summary, Teller
+from reconciler.outcome import Report
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World

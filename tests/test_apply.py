@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 from lab.host import until
 
-from reconciler.apply import PULLS, Apply, Outcome, Queue
+from reconciler.apply import Apply, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, Remove, SetPin, Step, Stop
+from reconciler.pulling import PULLS
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
 from reconciler.world.pins import PinFile

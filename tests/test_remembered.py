@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import DesiredSite
+from reconciler.outcome import Outcome
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.foreign import Claim
 from reconciler.planning.intents import Said, restart

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
 

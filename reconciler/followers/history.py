@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from reconciler.apply import Outcome, groups
+from reconciler.apply import groups
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
+from reconciler.outcome import Outcome
 from reconciler.planning.actions import WAITS
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import PHASE, Event, word

@@ -2,10 +2,10 @@
 
 import structlog
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass
+from reconciler.outcome import Outcome
 from reconciler.planning.events import word
 
 log = structlog.get_logger()

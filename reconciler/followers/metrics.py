@@ -11,10 +11,11 @@ from prometheus_client.metrics_core import GaugeMetricFamily, InfoMetricFamily, 
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from reconciler.apply import Outcome, Queue
+from reconciler.apply import Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import word
 from reconciler.planning.plan import Plan

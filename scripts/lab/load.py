@@ -14,7 +14,7 @@ SLOW_MS = 500
 SIZES = (256, 256, 256, 20_000)
 """Bytes of a POST's body, in turns: what fits into one packet and what does not."""
 TIMEOUT = 15
-"""Seconds after which an answer is given up."""
+"""Seconds after which an answer is given up, beside those that it is asked to take."""
 
 
 class Lost(NamedTuple):
@@ -71,6 +71,7 @@ class Load:
         expect: Collection[str] = (),
     ) -> None:
         self._port, self._host, self._pause, self._expect = port, host, pause, expect
+        self._timeout = TIMEOUT + slow_ms / 1000
         self._stop, self._lock = threading.Event(), threading.Lock()
         self.seen = Seen()
         methods = [method] if method else ["GET", "POST"]
@@ -86,7 +87,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(20)
+            thread.join(self._timeout + 5)
 
     def _ask(self, number: int, client: Client) -> None:
         connection: http.client.HTTPConnection | None = None
@@ -97,7 +98,7 @@ class Load:
             count += 1
             answer, why, begun = (0, ""), "", time.time()
             try:
-                connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+                connection = connection or http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout)
                 connection.request(client.method, client.path, body=body, headers=headers)
                 response = connection.getresponse()
                 answer = (response.status, response.read().decode("utf-8", "replace"))

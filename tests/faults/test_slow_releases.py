@@ -14,7 +14,7 @@ from tests.faults.shop import Shop, a_shop
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("slow-releases")]
 
 DEAF = "command: [/faulty, deaf, /srv]"
-IN_FLIGHT = 2.5
+IN_FLIGHT = 25.0
 """Seconds that the slowest requests take: longer than the grace, less than the drain."""
 
 BOOT = 8000
@@ -32,10 +32,10 @@ def test_who_hears_no_sigterm_ends_its_requests_and_is_killed(shop: Shop) -> Non
     old, version = shop.ids(), shop.version
     rollout = f"{{min_healthy: 200ms, drain: {IN_FLIGHT + 1:g}s, deadline: 60s}}"
     slow = Load(shop.host.web, shop.name, clients=0, slow=4, slow_ms=round(IN_FLIGHT * 1000))
-    with signals(shop, old) as sent, Load(shop.host.web, shop.name, clients=4, pause=0.01) as load, slow:
-        until(lambda: slow.seen.answers[200, version] >= 4, "slow requests are answered", 20)
+    with signals(shop, old) as sent, Load(shop.host.web, shop.name, clients=4, pause=0.1) as load, slow:
+        until(lambda: slow.seen.answers[200, version] >= 4, "slow requests are answered", 40)
         shop.settled(shop.release(DEAF, rollout=rollout))
-        until(lambda: slow.seen.answers[200, shop.version] >= 4, "and by the new release", 20)
+        until(lambda: slow.seen.answers[200, shop.version] >= 4, "and by the new release", 40)
         until(lambda: sent == {each: ["15", "9"] for each in old}, "asked to end, and killed", 10)
     assert load.seen.lost == slow.seen.lost == []
     assert slow.seen.last[version] + IN_FLIGHT > load.seen.first[shop.version], "some were in flight at the switch"

@@ -1,7 +1,7 @@
 """Telling others: each hears of everything, and one that fails stops nobody."""
 
-from reconciler.apply import Outcome
 from reconciler.followers.follower import Follower, Followers
+from reconciler.outcome import Outcome
 
 
 class Deaf(Follower):

@@ -4,11 +4,11 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Pass
 from reconciler.followers.history import TIDY, History
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import Event, newest_first

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from reconciler.apply import Outcome, Queue
+from reconciler.apply import Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Pass
 from reconciler.followers.metrics import Metrics
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.failed import FailedRelease

@@ -9,11 +9,11 @@ from typing import NamedTuple, get_args
 import yaml
 from prometheus_client import generate_latest
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Pass
 from reconciler.followers.metrics import Metrics
+from reconciler.outcome import Outcome
 from reconciler.planning.describe import Health, SitePlan, Sync
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory

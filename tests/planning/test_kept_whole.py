@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.apply import Outcome
 from reconciler.desired.desired import DesiredSite
+from reconciler.outcome import Outcome
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Intents, Rollback
 from reconciler.planning.memory import Memory, SiteMemory
