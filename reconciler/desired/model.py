@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Model(BaseModel):
     """Unknown keys are refused, `x-*` is left alone; scalars arrive as text and take their type here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"patternProperties": {"^x-": True}})
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, json_schema_extra={"patternProperties": {"^x-": True}})
 
     @model_validator(mode="before")
     @classmethod

@@ -251,6 +251,10 @@ dir = "{self.state}"
         except OSError:
             return None
 
+    def told(self, site: str) -> dict[str, Any]:
+        """What the daemon's page says of a site, which costs less than a command; nothing before it knows of it."""
+        return dict((self.page_status() or {"sites": {}})["sites"].get(site, {}))
+
     def get(self, host: str, path: str = "/", *, tls: bool = False) -> tuple[int, str]:
         """(status, body) of one request through Traefik; (0, why) when there is no answer."""
         status, body, _ = self.ask(host, path, tls=tls)

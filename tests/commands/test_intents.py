@@ -100,7 +100,7 @@ def test_what_is_suspended_is_left_alone_until_resumed(host: Host, site_text: Si
     with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
         commit = host.repository.commit({"sites/shop.yaml": site_text("three", replicas=2, extra="suspend: true")}, "asleep")
         host.shipstone("retry", "shop", check=True)  # which makes the daemon fetch
-        until(lambda: host.status()["sites"]["shop"]["message"].startswith("suspended by its file"), "its file says so", 20)
+        until(lambda: host.told("shop").get("message", "").startswith("suspended by its file"), "its file says so", 20)
         until(lambda: any(row.get("sync") == "suspended" and row.get("commit") == commit for row in host.log()), "it was looked at", 20)
         assert {row["Id"] for row in host.containers("shop")} == kept
         commit = host.repository.commit({"sites/shop.yaml": site_text("three", replicas=2)}, "awake")

@@ -76,6 +76,10 @@ class Shop:
         """What status says of it."""
         return str(self.host.status()["sites"]["shop"]["message"])
 
+    def told(self) -> str:
+        """The same from the daemon, as its newest pass saw it."""
+        return str(self.host.told("shop").get("message", ""))
+
 
 @contextmanager
 def a_shop(folder: Path, engine: str, image: str, *, api: Relay | None = None, volume: bool = False) -> Iterator[Shop]:

@@ -86,7 +86,7 @@ def test_the_disk_of_the_engine_gets_full_in_a_pull(tmp_path: Path, abrupt_image
         with a_shop(tmp_path, engine.socket, abrupt_image) as shop, Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
             before, ids = shop.serves(), shop.ids()
             shop.host.repository.commit({"sites/shop.yaml": f"image: {image}\nport: 80\n"}, "a huge image")
-            full = until(lambda: text if "no space left on device" in (text := shop.message()) else "", "it says so", 30)
+            full = until(lambda: text if "no space left on device" in (text := shop.told()) else "", "it says so", 30)
             assert full.startswith(f"cannot pull {image}: ")
             assert (shop.serves(), shop.ids(), shop.pinned()) == (before, ids, False)
             shop.settled(shop.release())

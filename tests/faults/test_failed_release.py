@@ -51,7 +51,7 @@ class Old:
         """Waits until one more than `failures` releases failed and only this one is there; the whole reason."""
         until(lambda: len(self.shop.said("release failed")) > failures, "given up", 40)
         until(lambda: self.shop.ids() == self.ids, "only the old release is there", 30)
-        until(lambda: self.shop.host.status()["sites"]["shop"]["health"] == "healthy", "it is at rest", 30)
+        until(lambda: self.shop.host.told("shop").get("health") == "healthy", "it is at rest", 30)
         assert self.shop.serves() == self.version
         return str(self.shop.said("release failed")[-1]["reason"])
 
@@ -149,7 +149,7 @@ def test_what_serves_is_kept_whole_while_the_newest_release_cannot_be_had(old: O
         text = f"image: 127.0.0.1:1/none:1\nport: 80\nreplicas: 2\nenvironment: {{V: none}}\nrollout: {ROLLOUT}\n"
         shop.host.repository.commit({"sites/shop.yaml": text}, "an image that is nowhere")
     why = "exited with 3" if how == "it failed" else "cannot pull 127.0.0.1:1/none:1"
-    until(lambda: why in shop.message(), "why it cannot be had is said", 40)
+    until(lambda: why in shop.told(), "why it cannot be had is said", 40)
     until(lambda: len(shop.ids()) == 2 and shop.serves() == old.version, "the old release serves alone", 40)
     daemon = shop.host._daemon
     assert daemon is not None
@@ -163,7 +163,7 @@ def test_what_serves_is_kept_whole_while_the_newest_release_cannot_be_had(old: O
         until(lambda gone={*victims}: len(shop.ids(running=True) - gone) == 2 and not shop.pinned(), "both are there", 40)
         until(lambda: shop.serves() == old.version, "the old release answers", 30)
         assert stayed <= shop.ids()
-    until(lambda: not shop.pinned() and why in shop.message(), "it is at rest, and why is still said", 30)
+    until(lambda: not shop.pinned() and why in shop.told(), "it is at rest, and why is still said", 30)
 
 
 def file_named(name: str) -> bytes:

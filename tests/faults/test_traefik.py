@@ -105,7 +105,7 @@ def test_a_neighbours_broken_file_freezes_the_pins(shop: Shop) -> None:
     with Load(shop.host.web, shop.name, clients=4, pause=0.01) as load:
         broken.write_text("[[[ not toml\n")
         commit = shop.release()
-        until(lambda: shop.message().startswith("Traefik does not read its pins: nothing is changed before it does."), "status says so", 30)
+        until(lambda: shop.told().startswith("Traefik does not read its pins: nothing is changed before it does."), "status says so", 30)
         assert (shop.serves(), shop.ids(running=True)) == (before, ids)
         broken.unlink()
         shop.settled(commit)

@@ -389,7 +389,7 @@ def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> 
     wrong = abrupt("two", middlewares=[header("two"), {"stripPrefixRegex": {"regex": ["/api("]}}])
     with Load(host.web, site.domain, clients=4, pause=0.01) as load:
         host.repository.commit({"sites/refused.yaml": yaml.safe_dump(wrong)}, "wrong")
-        until(lambda: "Traefik refuses its router" in host.status()["sites"]["refused"]["message"], "Traefik's reason is said", 40)
+        until(lambda: "Traefik refuses its router" in host.told("refused").get("message", ""), "Traefik's reason is said", 40)
         until(lambda: {row["Id"] for row in site.containers()} == before, "only the old release is there", 20)
         commit = host.repository.commit({"sites/refused.yaml": yaml.safe_dump(abrupt("three"))}, "right again")
         until(lambda: host.converged(commit), "it is as written", 40)

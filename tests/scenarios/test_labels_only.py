@@ -138,7 +138,7 @@ def test_a_release_that_fails_is_taken_away_and_the_old_one_serves_on(host: Host
     before = ids(host)
     with load(host) as asked:
         host.repository.commit({"sites/shop.yaml": text("eight", check=check, more=more)}, "a bad one")
-        until(lambda: "failed" in host.status()["sites"]["shop"]["message"], "it is given up", 120)
+        until(lambda: "failed" in host.told("shop").get("message", ""), "it is given up", 120)
         until(lambda: ids(host) == before, "only the old release is there", 120)
     assert asked.seen.lost == []
     assert asked.seen.answers.keys() == {(200, "seven")}

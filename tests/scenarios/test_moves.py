@@ -47,7 +47,7 @@ def test_a_renamed_file_that_cannot_be_had_takes_no_name_away(host: Host, site_t
         never = site_text("two", replicas=2, boot=3_600_000, extra=f"hosts: [{HOST}]\n").replace("deadline: 60s", "deadline: 2s")
         broken = {"fails": never, "has errors": f"{store}portt: 80\n"}[how]
         host.repository.commit({"sites/shop.yaml": None, "sites/store.yaml": broken}, "renamed, and broken")
-        until(lambda: BROKEN[how] in host.status()["sites"].get("shop", {}).get("message", ""), "it says why it stays", 60)
+        until(lambda: BROKEN[how] in host.told("shop").get("message", ""), "it says why it stays", 60)
         until(lambda: not host.containers("store") and len(host.containers("shop", running=True)) == 2, "it runs as before", 60)
         assert {body for _, body in load.seen.answers} == {"one"}
         commit = host.repository.commit({"sites/store.yaml": store}, "corrected")
