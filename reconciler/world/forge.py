@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote, urlsplit
-
-import httpx
 
 from reconciler.errors import SettingsError, ShipstoneError
 from reconciler.world.git_address import printable
+
+if TYPE_CHECKING:
+    import httpx
 
 Kind = Literal["github", "gitlab", "gitea", "forgejo"]
 State = Literal["pending", "success", "failure", "superseded"]
@@ -94,11 +95,15 @@ class Forge:
     """Sends statuses to one repository."""
 
     def __init__(self, place: ForgePlace, timeout: float = 10.0) -> None:
+        import httpx  # most have no forge, and it takes its time
+
         self._place = place
         self._client = httpx.Client(timeout=timeout, headers={"User-Agent": "shipstone", **_login(place)}, follow_redirects=False)
 
     def send(self, status: Status) -> None:
         """Raises ForgeAwayError where it is worth another try, ForgeError where it is not. Neither names the token."""
+        import httpx
+
         what = f"cannot tell {self._place.kind} of commit {status.commit[:12]}"
         try:
             answer = self._client.post(path_of(self._place, status.commit), json=body_of(self._place, status))
@@ -145,12 +150,12 @@ def _login(place: ForgePlace) -> dict[str, str]:
     return {"Authorization": f"token {place.token}", "Accept": "application/json"}
 
 
-def _already(kind: Kind, state: State, answer: httpx.Response) -> bool:
+def _already(kind: Kind, state: State, answer: "httpx.Response") -> bool:
     """GitLab refuses what is pending to become pending."""
     return kind == "gitlab" and state == "pending" and answer.status_code == 400 and "Cannot transition status" in answer.text
 
 
-def _reason(answer: httpx.Response) -> str:
+def _reason(answer: "httpx.Response") -> str:
     try:
         data = answer.json()
         text = str(data.get("message") or data.get("error") or "") if isinstance(data, dict) else ""

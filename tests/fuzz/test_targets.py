@@ -68,7 +68,7 @@ def takes_much(_: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("target", "seconds", "why"),
-    [(never_ends, 0.3, "does not end"), (swallows_its_end, 0.3, "took more than 0.3 s"), (takes_much, 10.0, "MiB more")],
+    [(never_ends, 0.3, "does not end"), (swallows_its_end, 0.3, "took more than [0-9.]+ s"), (takes_much, 10.0, "MiB more")],
 )
 def test_what_costs_too_much_is_seen(target: Callable[[bytes], None], seconds: float, why: str) -> None:
     with pytest.raises(AssertionError, match=why):
