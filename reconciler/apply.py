@@ -106,6 +106,11 @@ class Apply:
         return self._turns.busy
 
     @property
+    def at_work(self) -> int:
+        """How many sites' steps are being done."""
+        return len(self._turns.at_work)
+
+    @property
     def pulling(self) -> frozenset[str]:
         """Sites whose images are being pulled."""
         return self._pulling.turns.at_work

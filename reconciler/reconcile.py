@@ -211,8 +211,8 @@ class Reconciler:
 
     @property
     def busy(self) -> int:
-        """How many sites are worked on, or wait before their next try."""
-        return len(self._apply.busy)
+        """How many sites' steps are being done."""
+        return self._apply.at_work
 
     @property
     def queue(self) -> Queue:

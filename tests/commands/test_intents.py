@@ -36,7 +36,7 @@ def at_rest(host: Host, wanted: str) -> bool:
 def test_restart_rollback_and_resume_lose_nothing(host: Host, site_text: SiteText) -> None:
     """A restart is the same content again; a rollback goes back at once and stays; resume goes forward."""
     first = deployed(host, site_text("one", replicas=2))
-    with Load(host.web, "shop.test.local", clients=6, pause=0.005) as load:
+    with Load(host.web, "shop.test.local", clients=6, pause=0.01) as load:
         assert host.shipstone("restart", "shop", check=True).stdout == "shop: is restarted\n"
         until(lambda: at_rest(host, f"{first}r1"), "restarted", 40)
         host.repository.commit({"sites/shop.yaml": site_text("two", replicas=2)}, "replace")
@@ -97,7 +97,7 @@ def test_what_is_suspended_is_left_alone_until_resumed(host: Host, site_text: Si
     host.shipstone("resume", "--all", check=True)
     until(lambda: host.converged(commit) and len(host.containers("shop")) == 2, "deployed at last", 40)
     kept = {row["Id"] for row in host.containers("shop")}
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
         commit = host.repository.commit({"sites/shop.yaml": site_text("three", replicas=2, extra="suspend: true")}, "asleep")
         host.shipstone("retry", "shop", check=True)  # which makes the daemon fetch
         until(lambda: host.told("shop").get("message", "").startswith("suspended by its file"), "its file says so", 20)
@@ -114,7 +114,7 @@ def test_a_failed_release_is_tried_again_when_a_person_says_so(host: Host, site_
     """It failed for want of time; the same content gets another chance, and fails again: remembered anew."""
     deployed(host, site_text("one"))
     never = site_text("two", boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
         host.repository.commit({"sites/shop.yaml": never}, "never ready")
         host.shipstone("retry", "shop", check=True)  # which also makes the daemon fetch
         until(lambda: sum(row.get("event") == "release failed" for row in host.log()) == 1, "given up", 40)

@@ -51,8 +51,8 @@ def start(tmp_path: Path, receiver: Receiver, now: list[float]) -> Iterator[Make
     def start(schedule: Schedule | None = None, summary: Summary = drift_summary) -> Teller:
         while made:
             made.pop().close()
-        outbox = Outbox(Services([receiver.url]), pause=0.01)
-        made.append(Teller(outbox, Store(tmp_path / "shipstone.db"), "web-1", schedule, summary, lambda: now[0], pause=0.01))
+        outbox = Outbox(Services([receiver.url]), pause=0.02)
+        made.append(Teller(outbox, Store(tmp_path / "shipstone.db"), "web-1", schedule, summary, lambda: now[0], pause=0.02))
         made[0].fetched(Revision("c1", {}, lambda _: b""), Desired("c1", {}))
         return made[0]
 

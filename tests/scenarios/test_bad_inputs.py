@@ -38,7 +38,7 @@ def test_bad_files_of_all_kinds_change_nothing(host: Host, site_text: SiteText, 
         (sites / f"{name}.yaml").write_bytes(text)
     (host.repository.tree / "link").symlink_to("/etc/passwd")
     texts = {"linked.yaml": good + "files: {/a: link}\n", "doubled.yml": good.replace("V: one", "V: two"), **dict.fromkeys(NAMES, good)}
-    with Load(host.web, f"shop.{DOMAIN}", clients=2, pause=0.01) as load:
+    with Load(host.web, f"shop.{DOMAIN}", clients=2, pause=0.02) as load:
         second = host.repository.commit({f"sites/{name}": text for name, text in texts.items()}, "all that is bad")
         until(lambda: any(row.get("site") == "linked" and row.get("sync") == "held" for row in host.log()), "the commit is looked at", 40)
         status = host.status()

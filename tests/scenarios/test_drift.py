@@ -321,7 +321,7 @@ def test_every_kind_is_named_left_and_healed(fleet: Fleet) -> None:
     assert {row["action"] for name, kind in KINDS.items() if kind.stays for row in fleet.drift()[name]} == {HEALED}
     serving = [name for name, kind in KINDS.items() if kind.serves and kind.rows]
     with contextlib.ExitStack() as stack:
-        loads = {name: stack.enter_context(Load(host.web, f"{name}.{host.domain}", clients=1, pause=0.05)) for name in serving}
+        loads = {name: stack.enter_context(Load(host.web, f"{name}.{host.domain}", clients=1, pause=0.1)) for name in serving}
         told = host.shipstone("apply", check=True).stdout
     assert f"{host.hosts} hosts: nothing, should be {line} (drift): written again" in told
     assert {name: load.seen.lost for name, load in loads.items() if load.seen.lost} == {}

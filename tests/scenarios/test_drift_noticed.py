@@ -53,7 +53,7 @@ def test_a_network_that_was_connected_again_is_no_more_known_to_traefik(shop: Sh
     until(lambda: victim not in shop.ids() and len(shop.ids()) == 2, "another one in its place", SOON)
     assert any("networks: " in text for text in drift(shop, told))
     shop.settled(commit)
-    with Load(shop.host.web, shop.name, clients=4) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
         until(lambda: load.seen.sent > 100, "requests", 30)
     assert load.seen.lost == []
 

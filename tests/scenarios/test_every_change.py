@@ -216,7 +216,7 @@ def asked(site: Site, change: Change) -> Iterator[list[object]]:
     lost: list[object] = []
     if change.path == "/" and not change.tls:
         method = "GET" if change.before["image"] == NGINX else ""
-        with Load(site.host.web, site.domain, clients=4, pause=0.01, method=method) as load:
+        with Load(site.host.web, site.domain, clients=4, pause=0.02, method=method) as load:
             yield load.seen.lost
         assert load.seen.sent > 20
         return
@@ -313,7 +313,7 @@ def test_a_site_that_has_a_port_of_the_host_is_replaced_stop_first(host: Host) -
     ports = [f"127.0.0.1:{port}:80"]
     commit = host.repository.commit({"sites/ported.yaml": yaml.safe_dump(abrupt())}, "without")
     until(lambda: host.converged(commit), "it runs", 40)
-    with Load(host.web, site.domain, clients=4, pause=0.01) as load:
+    with Load(host.web, site.domain, clients=4, pause=0.02) as load:
         commit = host.repository.commit({"sites/ported.yaml": yaml.safe_dump(abrupt(ports=ports))}, "with a port")
         until(lambda: host.converged(commit), "it has the port", 40)
         assert load.seen.lost == []
@@ -387,7 +387,7 @@ def test_a_middleware_that_traefik_refuses_never_takes_a_request(host: Host) -> 
     until(lambda: host.converged(commit), "it is as written", 40)
     before = {row["Id"] for row in site.containers()}
     wrong = abrupt("two", middlewares=[header("two"), {"stripPrefixRegex": {"regex": ["/api("]}}])
-    with Load(host.web, site.domain, clients=4, pause=0.01) as load:
+    with Load(host.web, site.domain, clients=4, pause=0.02) as load:
         host.repository.commit({"sites/refused.yaml": yaml.safe_dump(wrong)}, "wrong")
         until(lambda: "Traefik refuses its router" in host.told("refused").get("message", ""), "Traefik's reason is said", 40)
         until(lambda: {row["Id"] for row in site.containers()} == before, "only the old release is there", 20)

@@ -37,7 +37,7 @@ def test_an_unrelated_history_is_held_until_approved(host: Host, site_text: Site
     """Every command says so; the approval is of that commit, and the daemon takes it at once."""
     first = deployed(host, site_text)
     before = ids(host)
-    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.02) as load:
         second = host.repository.replace({"sites/shop.yaml": site_text("two"), "sites/other.yaml": None})
         notice = f"the branch main was replaced by an unrelated history ({first[:12]} → {second[:12]}): nothing is changed."
         until(lambda: said(host, "message", notice), "the daemon says so", 40)
@@ -76,7 +76,7 @@ def test_without_the_branch_everything_stays(host: Host, site_text: SiteText, ha
     """Also what the next daemon finds; with the branch back it goes on."""
     first = deployed(host, site_text)
     before = ids(host)
-    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.02) as load:
         harm(host)
         until(lambda: said(host, "error", why), "the daemon says so", 40)
         host.stop_daemon()
@@ -98,7 +98,7 @@ def test_an_emptied_or_renamed_folder_of_sites_is_held_until_approved(host: Host
     deployed(host, site_text, f"volumes: ['{volume}:/data:ro']\n")
     before, folder = ids(host), host.repository.tree / "sites"
     why = "its removal waits: every site would go (other, shop). `shipstone approve` lets them; nothing is removed before."
-    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.02) as load:
         folder.rename(folder.with_name("pages"))
         renamed = host.repository.push("another folder")
         until(lambda: waiting(host, renamed) == {why}, "both wait", 40)

@@ -66,7 +66,7 @@ def deploy(host: Host, text: str, site: str = "shop") -> None:
 
 
 def load(host: Host) -> Load:
-    return Load(host.web, "shop.test.local", clients=6, pause=0.01)
+    return Load(host.web, "shop.test.local", clients=6, pause=0.02)
 
 
 def test_nothing_is_written_or_asked_of_a_file_provider(host: Host) -> None:

@@ -84,7 +84,7 @@ def test_a_changed_secret_is_rolled_out_without_a_loss_and_a_lost_key_rolls_noth
     host.start_daemon()
     until(lambda: host.converged(commit), "it runs", 40)
     assert host.get(f"shop.{host.domain}") == (200, "one")
-    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.01) as load:
+    with Load(host.web, f"shop.{host.domain}", clients=4, pause=0.02) as load:
         secret.write_text("two\n")
         until(lambda: host.get(f"shop.{host.domain}") == (200, "two"), "without a commit", 40)
         until(lambda: host.converged(commit), "at rest", 40)

@@ -33,7 +33,7 @@ def test_what_is_not_taken_is_tried_again(receiver: Receiver) -> None:
     """Only by the service that did not take it."""
     with a_receiver() as other:
         receiver.answers = [500, 503]
-        outbox = Outbox(Services([receiver.url, other.url]), pause=0.01)
+        outbox = Outbox(Services([receiver.url, other.url]), pause=0.02)
         outbox.post(NOTICE)
         receiver.until(1)
         outbox.close(10)
@@ -44,7 +44,7 @@ def test_what_nobody_takes_is_dropped_with_one_line_and_the_next_one_goes(receiv
     """No part of the address is in that line."""
     receiver.answers = [401] * 3
     with capture_logs() as lines:
-        outbox = Outbox(Services([receiver.url]), tries=3, pause=0.01)
+        outbox = Outbox(Services([receiver.url]), tries=3, pause=0.02)
         outbox.post(NOTICE)
         outbox.post(Notice("second"))
         receiver.until(1)
