@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from lab.registry import Registry, a_registry
 
 from reconciler.errors import EngineError
+from reconciler.images import Images
 from reconciler.world.docker import DockerEngine
 from reconciler.world.registry_logins import Login, Logins
+from tests.scenarios.test_images import nothing
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("registry")]
 
@@ -47,6 +50,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where Docker's configuration lies; nothing is there yet."""
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     return tmp_path
+
+
+def test_an_image_that_is_pulled_is_looked_at_for_labels_of_its_own(registry: Registry, docker_socket: str) -> None:
+    """With these it would route, or be another site's."""
+    name, login = f"{registry.name}/team/routes", {"username": registry.username, "password": registry.password}
+    with contextlib.closing(docker.APIClient(base_url=docker_socket, version="auto")) as api:
+        api.import_image_from_data(nothing(), repository=name, tag="1", changes=['LABEL Traefik.enable="true"'])
+        assert "error" not in api.push(name, tag="1", auth_config=login)
+        api.remove_image(f"{name}:1")
+        engine = DockerEngine(docker_socket, "t", "t_net", str, logins=Logins({registry.name: Login(**login)}))
+        with pytest.raises(EngineError, match=f"cannot run {name}:1: the image itself has the label Traefik.enable. Build it without"):
+            Images(engine, time.monotonic, 30).resolve(f"{name}:1")
+        assert api.images(name), "it was pulled"
+        api.remove_image(api.images(name)[0]["Id"])
 
 
 def refused(socket: str, image: str, logins: Logins) -> str:
