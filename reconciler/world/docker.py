@@ -91,6 +91,7 @@ class DockerEngine:
         with self._lock:
             self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
             self._connected = {key: at for key, at in self._connected.items() if key in ours}
+            self._inspecting.intersection_update(ours)
             known = dict(self._inspected)
         found = tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
         if not any(comes_back(c) for c in found):

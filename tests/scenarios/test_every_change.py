@@ -65,7 +65,12 @@ class Site:
         return self.host.ask(self.domain, self.path)[2]
 
     def containers(self) -> list[dict[str, Any]]:
-        return [self.host.api.inspect_container(row["Id"]) for row in self.host.containers(self.name)]
+        """Without what goes while it is looked at."""
+        found = []
+        for row in self.host.containers(self.name):
+            with contextlib.suppress(docker.errors.NotFound):
+                found.append(self.host.api.inspect_container(row["Id"]))
+        return found
 
     def spec(self) -> dict[str, Any]:
         return dict(json.loads(self.containers()[0]["Config"]["Labels"]["shipstone.spec"])["spec"])
