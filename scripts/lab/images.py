@@ -15,8 +15,8 @@ from lab.engine import LabError, install, lab_lock
 
 NGINX = "nginx:1.27-alpine"
 TRAEFIK = "traefik:v3.7"
-ABRUPT = "shipstone-test/abrupt:2"
-FAULTY = "shipstone-test/faulty:7"
+ABRUPT = "shipstone-test/abrupt:3"
+FAULTY = "shipstone-test/faulty:8"
 PULL_SECONDS = 12
 """So long a registry may take to begin to answer."""
 

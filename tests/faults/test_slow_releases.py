@@ -60,7 +60,7 @@ def signals(shop: Shop, containers: Collection[str]) -> Iterator[dict[str, list[
 
 def test_a_start_that_is_slow_is_allowed_where_it_is_declared(shop: Shop) -> None:
     """Without that it is given up; with it other sites go live meanwhile."""
-    before = shop.serves()
+    before = shop.version
     other = f"image: {shop.image}\nport: 80\nenvironment: {{V: other, BOOT_MS: '100'}}\nrollout: {{min_healthy: 200ms, drain: 200ms}}\n"
     with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
         shop.release(rollout="{deadline: 2s}", boot=BOOT)
