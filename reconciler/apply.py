@@ -98,6 +98,8 @@ class Apply:
         self._turns = Turns(clock, chance)
         self._pulling = Pulling(engine, clock, pull_timeout, Turns(clock, chance), self._workers, self._secrets.hide)
         self._ended = threading.Event()
+        self._hanging: frozenset[str] = frozenset()
+        """Whose images were being pulled before the last submit already."""
         self.revision: Revision | None = None
 
     @property
@@ -139,6 +141,7 @@ class Apply:
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")
         self._ended.clear()
+        self._hanging = self._pulling.turns.at_work
         for name, steps in found.items():
             if (pulls := pulls_in(steps)) and name not in pulling:
                 self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, turns=self._pulling.turns))
@@ -163,7 +166,8 @@ class Apply:
         self._pulling.turns.forgive(sites)
 
     def rest(self, seconds: float) -> None:
-        """Sleep; no longer than until the last of the steps that were under way since the last submit has ended."""
+        """Sleep; no longer than until the last of the steps that are under way since the last submit has ended, and of the pulls that it
+        began: an older one may hang."""
         self._ended.wait(seconds)
 
     def close(self, timeout: float) -> bool:
@@ -231,7 +235,7 @@ class Apply:
         self._told(outcome)
 
     def _look_whether_ended(self) -> None:
-        if not (self._turns.at_work or self._pulling.turns.at_work):
+        if not (self._turns.at_work or self._pulling.turns.at_work - self._hanging):
             self._ended.set()
 
     def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> list[tuple[Step, float, Exception | None]]:

@@ -132,6 +132,19 @@ def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None
     until(lambda: len(ended) == 41, "the others failed", 30)
 
 
+def test_a_rest_does_not_last_because_of_a_pull_that_hung_before(tmp_path: Path) -> None:
+    engine = FullRegistry()
+    engine.images["here"] = Behaviour()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=2, clock=time.monotonic, wall=time.time)
+    for sites in ({"hangs": pulling("hangs", "absent")}, {"hangs": pulling("hangs", "absent"), "z": pulling("z", "here")}):
+        apply.submit(Plan(sites, Memory(), network=True), Desired("", {}), lambda _outcome: None)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(apply.rest, 60).result(10)
+    assert apply.pulling == {"hangs"}
+    engine.here.set()
+    assert apply.close(1)
+
+
 def test_a_pull_that_hangs_or_fails_does_not_hold_its_sites_other_steps(tmp_path: Path) -> None:
     """What serves is healed meanwhile; the pull is begun once, and tried again at its own time."""
     engine, pins = FullRegistry(), PinFile(tmp_path / "dynamic", "test", ("web",))
