@@ -43,7 +43,7 @@ def backoff(failures: int) -> float:
 def breath(cpu_seconds: float, moving: int, busy: int) -> float:
     """Seconds to the next pass, after one that took so much CPU with `moving` sites in motion, `busy` of them worked on.
 
-    Passes leave two thirds of one core to the rest. With many sites in motion the pins of several change together, because each
+    Passes leave half of one core to the rest. With many sites in motion the pins of several change together, because each
     change costs Traefik a whole new configuration. With many worked on, a pass has little to decide before their steps end.
     """
-    return min(max(0.01, 2 * cpu_seconds, 0.001 * moving, 0.0003 * busy**2), 2.0)
+    return min(max(0.01, cpu_seconds, 0.001 * moving, 0.0003 * busy**2), 2.0)

@@ -71,10 +71,17 @@ def neighbours(host: Host, daemon: "subprocess.Popen[bytes]", n: int) -> Iterato
         asked, _ = registry.accept()
         with asked:
             until(lambda: len(host.containers("slow", running=True)) > 1, "the slow one was started beside the old one", PATIENCE)
+            until(lambda: known(host, "slow") > 1, "and Traefik, too, knows both", PATIENCE)
             yield
     commit = host.repository.commit(at_rest(n + 1), "no trouble")
     daemon.send_signal(signal.SIGHUP)
     until(lambda: host.converged(commit), "the neighbours are at rest again", PATIENCE)
+
+
+def known(host: Host, site: str) -> int:
+    """How many replicas of a site Traefik has heard of."""
+    names = [str(row["name"]) for row in host.traefik("http/services") or ()]
+    return sum(f"-{site}-" in name and name.endswith("-1@docker") for name in names)
 
 
 def at_rest(n: int) -> dict[str, str]:
