@@ -108,9 +108,9 @@ class Apply:
         return self._turns.busy
 
     @property
-    def at_work(self) -> int:
-        """How many sites' steps are being done."""
-        return len(self._turns.at_work)
+    def at_work(self) -> frozenset[str]:
+        """Sites whose steps are being done."""
+        return self._turns.at_work
 
     @property
     def pulling(self) -> frozenset[str]:

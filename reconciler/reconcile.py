@@ -212,7 +212,7 @@ class Reconciler:
     @property
     def busy(self) -> int:
         """How many sites' steps are being done."""
-        return self._apply.at_work
+        return len(self._apply.at_work)
 
     @property
     def queue(self) -> Queue:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 import urllib3
 
-from reconciler.errors import TraefikError
+from reconciler.errors import SettingsError, TraefikError
 from reconciler.planning.observed import TraefikView
 from reconciler.planning.pin_file import HEADER, read_pins, sentinel_name
 
@@ -22,10 +22,14 @@ class TraefikApi:
 
     def __init__(self, url: str, instance: str, timeout: float = 3.0) -> None:
         self._instance = instance
-        parts = urlsplit(url.rstrip("/"))
+        try:
+            parts = urlsplit(url.rstrip("/"))
+        except ValueError as error:
+            raise SettingsError(f"cannot use [traefik] api: {error}. Write http://HOST:PORT.") from None
         self._url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
-        self._pool = urllib3.PoolManager(headers=urllib3.make_headers(basic_auth=login), timeout=timeout, retries=False)
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else ""
+        headers = urllib3.make_headers(basic_auth=login.encode().decode("latin-1") or None)  # it takes one character for one byte
+        self._pool = urllib3.PoolManager(headers=headers, timeout=timeout, retries=False)
 
     def view(self, moving: Collection[str]) -> TraefikView:
         """What Traefik holds of the sites in `moving`. Never raises."""
@@ -87,26 +91,26 @@ class TraefikApi:
 
     def _page(self, kind: str, search: str, page: int) -> tuple[list[dict[str, Any]], int]:
         """One page, and the number of the next one; 0 after the last."""
-        answer = self._ask(f"/api/http/{kind}", {"search": search, "per_page": str(PAGE), "page": str(page)})
-        following = int(answer.headers.get("X-Next-Page", "1"))
-        return list(answer.json()), following if following > page else 0
+        rows, headers = self._ask(f"/api/http/{kind}", {"search": search, "per_page": str(PAGE), "page": str(page)})
+        following = int(headers.get("X-Next-Page", "1"))
+        return list(rows), following if following > page else 0
 
     def _get(self, path: str) -> Any:
         """The answer, or None where Traefik knows no such thing."""
-        answer = self._ask(path, {}, missing_is_fine=True)
-        return None if answer.status == 404 else answer.json()
+        return self._ask(path, {}, missing_is_fine=True)[0]
 
-    def _ask(self, path: str, query: Mapping[str, str], *, missing_is_fine: bool = False) -> urllib3.BaseHTTPResponse:
+    def _ask(self, path: str, query: Mapping[str, str], *, missing_is_fine: bool = False) -> tuple[Any, Mapping[str, str]]:
+        """What it answers, and its headers; None for what Traefik does not know, where `missing_is_fine`. Raises TraefikError."""
         try:
             answer = self._pool.request("GET", self._url + path, fields=dict(query))
             if answer.status == 200:
-                answer.json()
-            why = "" if answer.status == 200 or (missing_is_fine and answer.status == 404) else f"it answers {answer.status}"
+                return answer.json(), answer.headers
+            if missing_is_fine and answer.status == 404:
+                return None, answer.headers
+            why = f"it answers {answer.status}"
         except (urllib3.exceptions.HTTPError, ValueError) as error:
             why = re.sub(r"^HTTPS?Connection\(.*?\): ", "", str(error)) or type(error).__name__
-        if why:
-            raise TraefikError(f"cannot ask Traefik at {self._url}: {why}. Start Traefik, or correct [traefik] api.")
-        return answer
+        raise TraefikError(f"cannot ask Traefik at {self._url}: {why}. Start Traefik, or correct [traefik] api.")
 
 
 def _of_file(rows: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

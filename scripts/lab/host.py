@@ -242,9 +242,9 @@ dir = "{self.state}"
         """Every site as its newest commit says, and no pin left. The daemon's page is asked first: that costs less than a command, and what
         it says of a revision is the end of the matter."""
         told = self.page_status() if self._daemon else None
-        if told is not None and (revision or not at_rest(told, revision)):
+        if told is not None and revision:
             return at_rest(told, revision)
-        return at_rest(self.status(), revision)
+        return (told is None or at_rest(told, revision)) and at_rest(self.status(), revision)
 
     def page_status(self) -> dict[str, Any] | None:
         """What status says, as the daemon's newest pass saw it; None where its page does not answer."""

@@ -1,11 +1,9 @@
 """Faults: the git server accepts and never answers; it sends 1 kB a second; the mirror of it is corrupt, or locked by a fetch that was
 killed. Healing goes on; then the newest is live."""
 
-import json
 import os
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -104,8 +102,7 @@ def test_a_corrupt_mirror_is_made_anew(shop: Shop, daemon: str) -> None:
 
 def claimed(shop: Shop) -> str:
     """The revision that the daemon says it runs."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{shop.host.page}/api/status", timeout=10) as answer:
-        return str(json.load(answer)["revision"])
+    return str((shop.host.page_status() or {})["revision"])
 
 
 def heal(shop: Shop) -> None:

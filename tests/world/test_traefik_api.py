@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from lab.ports import Ports
 
-from reconciler.errors import TraefikError
+from reconciler.errors import SettingsError, TraefikError
 from reconciler.world.traefik_api import TraefikApi
 
 
@@ -66,8 +66,13 @@ def test_nobody_answers() -> None:
 
 
 def test_its_password_is_sent_and_never_told() -> None:
-    with answering(500, b"") as (port, logins), closing(TraefikApi(f"http://me:pass%2Fword@127.0.0.1:{port}", "one")) as api:
+    with answering(500, b"") as (port, logins), closing(TraefikApi(f"http://me:p%2Fss€@127.0.0.1:{port}", "one")) as api:
         with pytest.raises(TraefikError) as told:
             api.version()
-        assert base64.b64decode(logins[0].removeprefix("Basic ")) == b"me:pass/word"
+        assert base64.b64decode(logins[0].removeprefix("Basic ")) == "me:p/ss€".encode()
         assert str(told.value).startswith(f"cannot ask Traefik at http://127.0.0.1:{port}: it answers 500.")
+
+
+def test_what_is_no_address_is_said() -> None:
+    with pytest.raises(SettingsError, match=r"^cannot use \[traefik\] api: .* Write http://HOST:PORT\.$"):
+        TraefikApi("http://[::1", "one")
