@@ -33,9 +33,15 @@ def _action(row: Difference, seen: Seen, motion: Motion, *, parked: bool) -> str
     return "counted right again" if row.field == "replicas" else "healed: another one takes its place"
 
 
+def ill_in(c: Container, goal: DesiredSite | None) -> float | None:
+    """Seconds that it still has to get well, for after a reboot all are slow; 0 or less: it had its time. None: it is not unhealthy."""
+    return goal.timing.deadline - c.up if goal is not None and c.state == "running" and c.health == "unhealthy" else None
+
+
 def is_ill(c: Container, goal: DesiredSite | None) -> bool:
-    """It is unhealthy, and has run for so long that it had its time to get well: after a reboot all are slow."""
-    return goal is not None and c.state == "running" and c.health == "unhealthy" and c.up >= goal.timing.deadline
+    """It is unhealthy, and had its time to get well."""
+    left = ill_in(c, goal)
+    return left is not None and left <= 0
 
 
 def _mended_anyway(row: Difference) -> bool:

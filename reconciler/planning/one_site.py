@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.planning import labels_only
-from reconciler.planning.actions import is_ill
+from reconciler.planning.actions import ill_in, is_ill
 from reconciler.planning.describe import SitePlan, describe, sync_of
 from reconciler.planning.drift import drifted
 from reconciler.planning.goal import Goal, Wishes, as_counted, meanwhile
@@ -95,6 +95,9 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
     at_rest = seen.pin is None and not before.pinned
     plan_motion = plan_site if names.pins else labels_only.plan_site
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
+    if not motion.steps and heal and not chosen.parked:
+        times = [scene.now + left for c in containers if (left := ill_in(c, goal)) is not None and left > 0]
+        motion = replace(motion, look_at=min(times, default=motion.look_at))
     known = wishes.memory.whole.get((name, goal.release)) if goal else None
     return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, known), motion.memory
 

@@ -36,8 +36,16 @@ def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[
     and did not answer in time, for the machine may have stalled, serves better than nobody."""
     there = tuple(c for c in containers if alive(c))
     silent = tuple(c for c in there if c.state == "running" and c.health == "none" and c.address and c.release not in unserved)
-    listed = tuple(c for c in silent if alone_name(seen, c) in seen.traefik.services or not seen.traefik.reachable)
-    return tuple(c for c in there if c.id in seen.ready) or listed
+    return tuple(c for c in there if c.id in seen.ready) or _listed(seen, silent)
+
+
+def joining(seen: Seen, serving: tuple[Container, ...]) -> tuple[Container, ...]:
+    """Who takes requests next. After nobody those whom Traefik lists: it refuses a pin to others, and would answer 404 in place of 503."""
+    return _listed(seen, serving) if seen.pin is not None and not seen.pin.services else serving
+
+
+def _listed(seen: Seen, containers: Iterable[Container]) -> tuple[Container, ...]:
+    return tuple(c for c in containers if alone_name(seen, c) in seen.traefik.services or not seen.traefik.reachable)
 
 
 def pin_of(seen: Seen, serving: Iterable[Container], routes: Iterable[Route], growing: str = "", *, take: bool = False) -> Pin | None:

@@ -14,7 +14,7 @@ from reconciler.planning.failure import failure
 from reconciler.planning.handover import NOTHING
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
-from reconciler.planning.pinning import answering, confirmed, drained, lingering, pin_of, remember_pin, serving_now
+from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
 from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
 from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
@@ -58,7 +58,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     """Pin to those that serve, start what is missing, wait until all of it is ready and Traefik lists it; then the switch, foreseen."""
     goal = seen.goal
     assert goal is not None
-    serving = answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved)
+    serving = joining(seen, answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved))
     images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
     steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
     if steps:

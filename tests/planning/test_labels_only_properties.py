@@ -143,10 +143,10 @@ class LabelsOnly(RuleBasedStateMachine):
     def settle(self) -> None:
         for _ in range(400):
             plan = self.plan()
-            if plan.quiet:
+            if plan.quiet and plan.look_at is None:
                 break
             self.do(plan)
-            self.wait(0.5)
+            self.wait(max(0.5, (plan.look_at or 0.0) - self.now if plan.quiet else 0.0))
             self.traefik_learns()
         self.traefik_learns()
         plan = self.plan()

@@ -68,8 +68,10 @@ def test_an_unhealthy_replica_is_replaced_once_it_had_its_time() -> None:
     deadline = shop.timing.deadline
     for up, heal, steps in ((deadline - 1, True, False), (deadline + 1, True, True), (deadline + 1, False, False)):
         written = replace(shop, heal=heal)
-        found = plan(desired(written), running(written, health="unhealthy", up=up)).sites["shop"]
+        whole = plan(desired(written), running(written, health="unhealthy", up=up))
+        found = whole.sites["shop"]
         assert bool(found.steps) is steps
+        assert steps or whole.look_at == (101.0 if heal else None)
         (row,) = found.differences
         assert (row.field, row.actual, row.cause) == ("health", "unhealthy", "drift")
         assert ("get well" in row.action) is (heal and not steps)

@@ -269,8 +269,9 @@ class Motion(RuleBasedStateMachine):
                 self.engine.set_health(c.id, "healthy")
         for _ in range(400):
             plan = self.plan()
-            if plan.quiet:
+            if plan.quiet and plan.look_at is None:
                 break
+            self.now = max(self.now, plan.look_at or 0.0) if plan.quiet else self.now
             self.do(plan)
             self.traefik.refresh()
             self.now += 0.5

@@ -6,6 +6,7 @@ from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import fingerprint
 from reconciler.desired.spec import ContainerSpec, Port, Volume
 from reconciler.planning.memory import SiteMemory
+from reconciler.planning.observed import TraefikView
 from reconciler.planning.rollout import plan_site
 from reconciler.planning.steps import SetPin, StartAgain, Stop, due
 from tests.planning.test_rollout import ROUTE, TO_NOBODY, container, seen, to, words
@@ -49,6 +50,16 @@ def test_the_old_one_is_removed_only_after_the_new_one_was_healthy_for_a_while()
     serves = plan_site(seen(NEW, HALTED, NEW_ONE, pin=pin, now=100), switch.memory)
     assert words(serves) == []
     assert words(plan_site(seen(NEW, HALTED, NEW_ONE, pin=pin, now=101), serves.memory)) == [f"remove {HALTED.name}"]
+
+
+def test_the_new_one_takes_requests_when_traefik_lists_it_and_not_before() -> None:
+    """A pin to whom Traefik does not list is refused: 404 in place of 503."""
+    unlisted = TraefikView(reachable=True, pins={"blog": TO_NOBODY})
+    for halted in ((HALTED,), ()):
+        waits = plan_site(replace(seen(NEW, *halted, NEW_ONE, pin=TO_NOBODY), traefik=unlisted), SiteMemory())
+        assert words(waits) == []
+    fallback = replace(seen(OLD, OLD_ONE, pin=TO_NOBODY, fallback=True), traefik=unlisted)
+    assert words(plan_site(fallback, SiteMemory())) == []
 
 
 def test_when_the_new_one_fails_the_old_one_is_started_again() -> None:
