@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ import docker
 from lab.engine import LabError
 from lab.images import traefik_binary
 from lab.ports import Ports
+from lab.warm import Started, warm
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
+Process = subprocess.Popen[bytes] | Started
+WARM = "LAB_WARM" in os.environ
+"""Whether starts are quick, see warm.py: scripts/test says so."""
 LINES = 40
 """Of the daemon's log, for who looks why a test failed."""
 PATIENCE = 3
@@ -36,6 +40,16 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any
             raise TimeoutError(f"not within {PATIENCE * seconds:g} s: {what}")
         time.sleep(0.02)
     return value
+
+
+def shipstone(
+    arguments: Sequence[str], environment: Mapping[str, str], timeout: float = 60.0, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in `folder` (else in this process's), until it has ended. Raises subprocess.TimeoutExpired."""
+    command = [str(SHIPSTONE), *arguments]
+    if WARM:
+        return warm().run(command, environment, timeout, folder)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=timeout, cwd=folder)
 
 
 class Repository:
@@ -117,7 +131,7 @@ class Host:
         self._file_provider = file_provider
         self.config.write_text(self._settings(manage, poll))
         self._traefik: subprocess.Popen[bytes] | None = None
-        self._daemon: subprocess.Popen[bytes] | None = None
+        self._daemon: Process | None = None
 
     def _settings(self, manage: bool, poll: str) -> str:
         return f"""instance = "{self.instance}"
@@ -157,8 +171,7 @@ dir = "{self.state}"
 
     def shipstone(self, *arguments: str, check: bool = False, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the command with this installation's settings."""
-        command = [str(SHIPSTONE), arguments[0], "--config", str(self.config), *arguments[1:]]
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=300)
+        done = shipstone((arguments[0], "--config", str(self.config), *arguments[1:]), {**os.environ, **environment}, 300)
         if check and done.returncode:
             raise LabError(f"shipstone {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
@@ -189,11 +202,15 @@ dir = "{self.state}"
         except OSError:
             return None
 
-    def start_daemon(self, **environment: str) -> subprocess.Popen[bytes]:
+    def start_daemon(self, **environment: str) -> Process:
+        """In full where a test says under what it runs, or at which failpoint it ends: that is read when modules are loaded."""
         with self.log_file.open("ab") as log:
             command = [*self.daemon_under, str(SHIPSTONE), "run", "--config", str(self.config)]
             whole = {**os.environ, "SHIPSTONE_LOG": "json", **environment}
-            self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
+            if WARM and not self.daemon_under and "SHIPSTONE_FAILPOINT" not in environment:
+                self._daemon = warm().start(command, whole, log.fileno(), log.fileno())
+            else:
+                self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
         return self._daemon
 
     @property

@@ -35,7 +35,7 @@ def long_fuzz(arguments: list[str]) -> bool:
 def pytest(arguments: list[str], socket: str) -> int:
     """Its exit code. Interrupted or terminated, it ends its tests first: only then may their engine be stopped."""
     command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
-    process = subprocess.Popen(command, env={**os.environ, "DOCKER_HOST": socket})
+    process = subprocess.Popen(command, env={**os.environ, "DOCKER_HOST": socket, "LAB_WARM": "1"})
     signal.signal(signal.SIGTERM, lambda *_: interrupt(process.pid))
     while True:
         try:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from lab.host import SHIPSTONE
+from lab.host import shipstone
 from lab.ports import Ports
 
 from tests.world.test_lock import HOLD
@@ -26,10 +26,8 @@ def said(tmp_path: Path) -> Said:
             f'[state]\ndir = "{state}"\n[traefik]\ndynamic_dir = "{tmp_path}/dynamic"\n[http]\nlisten = ""\n{text}'
         )
         environment = {name: value for name, value in os.environ.items() if not name.startswith("SHIPSTONE_")}
-        done = subprocess.run(
-            [SHIPSTONE, *(command or ("validate",)), "--config", str(tmp_path / config)],
-            cwd=tmp_path, env={**environment, "COLUMNS": "100", **variables}, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        arguments = [*(command or ("validate",)), "--config", str(tmp_path / config)]
+        done = shipstone(arguments, {**environment, "COLUMNS": "100", **variables}, folder=tmp_path)
         assert done.returncode == 1, done
         assert done.stdout == ""
         lines = done.stderr.splitlines()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab.host import SHIPSTONE
+from lab.host import shipstone
 
 from tests.receiver import Receiver, a_receiver
 
@@ -24,9 +24,7 @@ def receiver() -> Iterator[Receiver]:
 def run(tmp_path: Path) -> Run:
     def run(**notify: str) -> subprocess.CompletedProcess[str]:
         environment = {f"SHIPSTONE_NOTIFY__{key.upper()}": value for key, value in notify.items()}
-        done = subprocess.run(
-            [SHIPSTONE, "notify-test"], cwd=tmp_path, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60
-        )
+        done = shipstone(("notify-test",), {**os.environ, **environment}, folder=tmp_path)
         assert "secret" not in done.stdout + done.stderr
         return done
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from lab.host import SHIPSTONE, Host, Repository
+from lab.host import SHIPSTONE, Host, Repository, shipstone
 
 from reconciler.desired.desired import Desired
 from reconciler.planning.describe import SitePlan
@@ -41,7 +41,7 @@ def plan(repository: Repository, *arguments: str, code: int | None = None, **env
     """Run in the checkout, as a person or a CI would; nothing of this machine's settings plays a part."""
     outside = {key: value for key, value in os.environ.items() if not key.startswith(("SHIPSTONE_", "GIT_"))}
     known = {**outside, "SHIPSTONE_ENGINE__SOCKET": NOWHERE, "SHIPSTONE_STATE__DIR": str(repository.tree.parent / "state"), **environment}
-    done = subprocess.run([str(SHIPSTONE), "plan", *arguments], cwd=repository.tree, env=known, capture_output=True, text=True, timeout=60)
+    done = shipstone(("plan", *arguments), known, folder=repository.tree)
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
 

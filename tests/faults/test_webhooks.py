@@ -1,12 +1,11 @@
 """A daemon that is told of pushes, and one that is flooded by requests that nobody signed."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 from lab.flood import flooding
 from lab.forge import TOKEN, a_forge
-from lab.host import Host, a_host, until
+from lab.host import Host, Process, a_host, until
 from lab.load import Load
 from lab.push import tell
 
@@ -26,14 +25,14 @@ def host(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str): 
         yield made
 
 
-def deployed(host: Host, text: str) -> "subprocess.Popen[bytes]":
+def deployed(host: Host, text: str) -> Process:
     host.repository.commit({"sites/shop.yaml": text}, "create")
     daemon = host.start_daemon(SHIPSTONE_WEBHOOKS__SECRET=SECRET)
     until(lambda: host.get("shop.test.local") == (200, "one"), "the first release is live", 60)
     return daemon
 
 
-def memory(process: "subprocess.Popen[bytes]", row: str) -> float:
+def memory(process: Process, row: str) -> float:
     """MiB."""
     lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{row}:")) / 1024
