@@ -89,7 +89,7 @@ def test_a_rest_ends_when_the_last_step_under_way_has(tmp_path: Path, sites: int
         resting.result(10)
     assert len(ended) == sites
     assert all(outcome.images == {("r", "slow"): "sha256:slow"} for outcome in ended)
-    assert apply.close(1)
+    assert apply.close(30)
 
 
 class FullRegistry(MemoryEngine):
@@ -116,7 +116,7 @@ def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path
     until(lambda: apply.queue == Queue(pulls=2), "two pulls wait for a thread", 30)
     engine.here.set()
     until(lambda: apply.queue == Queue(backing_off=PULLS + 2), "all of them failed, and back off", 30)
-    assert apply.close(1)
+    assert apply.close(30)
 
 
 def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_rest_does_not_last_because_of_a_pull_that_hung_before(tmp_path: Path)
         pool.submit(apply.rest, 60).result(10)
     assert apply.pulling == {"hangs"}
     engine.here.set()
-    assert apply.close(1)
+    assert apply.close(30)
 
 
 def test_a_pull_that_hangs_or_fails_does_not_hold_its_sites_other_steps(tmp_path: Path) -> None:

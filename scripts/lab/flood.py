@@ -37,7 +37,7 @@ def flood(port: int, rate: int, seconds: float) -> Flooded:
 def _ask(port: int, request: bytes) -> str:
     try:
         with socket.socket() as connection:  # create_connection would look the address up each time
-            connection.settimeout(5)
+            connection.settimeout(60)
             connection.connect(("127.0.0.1", port))
             connection.sendall(request)
             return connection.recv(4096)[9:12].decode() or "no answer"

@@ -26,6 +26,10 @@ SHIPSTONE = Path(sys.executable).parent / "shipstone"
 Process = subprocess.Popen[bytes] | Started
 WARM = "LAB_WARM" in os.environ
 """Whether starts are quick, see warm.py: scripts/test says so."""
+IN_FULL = {"SHIPSTONE_FAILPOINT", "LD_PRELOAD"}
+"""Variables that are read when a program or its modules are loaded."""
+ANSWER = 15
+"""Seconds for one answer, as in load.py: a machine that stalls has lost nothing."""
 LINES = 40
 """Of the daemon's log, for who looks why a test failed."""
 PATIENCE = 3
@@ -197,17 +201,17 @@ dir = "{self.state}"
     def traefik(self, path: str) -> Any:
         """What Traefik's API says; None where it does not answer or knows no such thing."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.console}/api/{path}", timeout=3) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.console}/api/{path}", timeout=ANSWER) as answer:
                 return json.load(answer)
         except OSError:
             return None
 
     def start_daemon(self, **environment: str) -> Process:
-        """In full where a test says under what it runs, or at which failpoint it ends: that is read when modules are loaded."""
+        """In full where a test says under what it runs, or what is read when it is loaded."""
         with self.log_file.open("ab") as log:
             command = [*self.daemon_under, str(SHIPSTONE), "run", "--config", str(self.config)]
             whole = {**os.environ, "SHIPSTONE_LOG": "json", **environment}
-            if WARM and not self.daemon_under and "SHIPSTONE_FAILPOINT" not in environment:
+            if WARM and not self.daemon_under and not IN_FULL & environment.keys():
                 self._daemon = warm().start(command, whole, log.fileno(), log.fileno())
             else:
                 self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
@@ -232,6 +236,10 @@ dir = "{self.state}"
     def tail(self) -> str:
         """The end of what it said, for people."""
         return "\n".join(self.said()[-LINES:])
+
+    def signal_daemon(self, number: int) -> None:
+        if self._daemon is not None:
+            self._daemon.send_signal(number)
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         process, self._daemon = self._daemon, None
@@ -266,7 +274,7 @@ dir = "{self.state}"
     def page_status(self) -> dict[str, Any] | None:
         """What status says, as the daemon's newest pass saw it; None where its page does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/api/status", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.page}/api/status", timeout=ANSWER) as answer:
                 return dict(json.load(answer))
         except OSError:
             return None
@@ -285,7 +293,7 @@ dir = "{self.state}"
         where = f"https://127.0.0.1:{self.tls}" if tls else f"http://127.0.0.1:{self.web}"
         request = urllib.request.Request(f"{where}{path}", headers={"Host": host})  # noqa: S310  http or https
         try:
-            with urllib.request.urlopen(request, timeout=5, context=ANY_CERTIFICATE) as answer:  # noqa: S310  from this host
+            with urllib.request.urlopen(request, timeout=ANSWER, context=ANY_CERTIFICATE) as answer:  # noqa: S310  from this host
                 return answer.status, answer.read().decode(), dict(answer.headers)
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(), dict(error.headers)
@@ -316,9 +324,16 @@ def at_rest(status: Mapping[str, Any], revision: str) -> bool:
 
 def take_away(api: docker.APIClient, instance: str, network: str) -> None:
     """Containers of an instance and its Traefik, by id, and the network that it made."""
-    for label in (f"shipstone.instance={instance}", f"shipstone.traefik={instance}"):
-        for row in api.containers(all=True, filters={"label": label}):
-            api.remove_container(row["Id"], force=True)
+
+    def gone() -> bool:
+        labels = f"shipstone.instance={instance}", f"shipstone.traefik={instance}"
+        rows = [row for label in labels for row in api.containers(all=True, filters={"label": label})]
+        for row in rows:
+            with contextlib.suppress(docker.errors.APIError):  # it goes already
+                api.remove_container(row["Id"], force=True)
+        return not rows
+
+    until(gone, "its containers are gone", 20)
     for row in api.networks(names=[network]):
         if (row.get("Labels") or {}).get("shipstone.network") == instance:
             api.remove_network(row["Id"])

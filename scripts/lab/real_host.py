@@ -176,7 +176,7 @@ def make_host_image(api: docker.APIClient, suite: str) -> None:
 def a_real_host(socket: str, name: str, suite: str = "bookworm") -> Iterator[RealHost]:
     """Booted, with its engine and the images that sites need; taken away with its volume."""
     need("mmdebstrap")
-    api = docker.APIClient(base_url=socket, version="auto", timeout=120)
+    api = docker.APIClient(base_url=socket, version="auto", timeout=900)
     CACHE.mkdir(parents=True, exist_ok=True)
     with lab_lock(CACHE):
         if not have(api, image_of(suite)):

@@ -12,7 +12,7 @@ import pytest
 from lab.host import until
 from lab.load import Load
 
-from tests.faults.shop import Shop, a_shop
+from tests.faults.shop import ROLLOUT, Shop, a_shop
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("crash")]
 
@@ -44,8 +44,8 @@ class Busy:
     shop: Shop
     load: Load
 
-    def release(self, replicas: int = 2) -> str:
-        return self.shop.release(replicas=replicas)
+    def release(self, replicas: int = 2, *, rollout: str = ROLLOUT, boot: int = 150) -> str:
+        return self.shop.release(replicas=replicas, rollout=rollout, boot=boot)
 
     def settled(self, commit: str, replicas: int = 2) -> None:
         self.shop.settled(commit, replicas)
@@ -56,7 +56,7 @@ class Busy:
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Busy]:
     with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image, volume=True) as shop:
-        made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.02))
+        made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.02, slow_ms=90_000))  # some wait for who is stopped
         with made.load:
             yield made
 
@@ -66,8 +66,9 @@ def test_killed_at_each_step_it_goes_on_at_the_next_start(busy: Busy, moment: st
     host = busy.shop.host
     for _ in range(min(rounds, 5)):
         host.stop_daemon(signal.SIGKILL)
-        commit = busy.release()
-        assert host.start_daemon(SHIPSTONE_FAILPOINT=MOMENTS[moment]).wait(60) == -signal.SIGKILL
+        drain = "3s" if moment == "drain" else "200ms"  # a pass has to fall into it
+        commit = busy.release(rollout=ROLLOUT.replace("drain: 200ms", f"drain: {drain}"))
+        assert host.start_daemon(SHIPSTONE_FAILPOINT=MOMENTS[moment]).wait(180) == -signal.SIGKILL
         assert busy.load.seen.lost == []
         host.start_daemon()
         busy.settled(commit)
@@ -79,7 +80,7 @@ def test_stopped_by_a_signal_in_mid_rollout(busy: Busy, then: str) -> None:
     shop, seen = busy.shop, busy.load.seen
     daemon = shop.host.start_daemon() if shop.host.stop_daemon() == 0 else None
     assert daemon is not None
-    commit = busy.release()
+    commit = busy.release(boot=1500)
     until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
     daemon.send_signal(signal.SIGSTOP)
     sent = seen.sent

@@ -15,7 +15,7 @@ from tests.faults.shop import Shop, a_shop
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("engine-calls")]
 
-TIMEOUT = 2
+TIMEOUT = 4
 """Seconds that the daemon gives one call."""
 HARMS = {
     "500, then 409": [Harm(500), Harm(409)],
@@ -81,7 +81,7 @@ def test_an_engine_that_is_slower_than_a_call_may_be(shop: Shop, line: EngineRel
         assert (shop.serves(), shop.ids(running=True)) == (before, ids)
         line.late = 0.0
         shop.settled(commit)
-        assert readyz(shop) == (200, "ready\n")
+        until(lambda: readyz(shop) == (200, "ready\n"), "ready again", 20)
     assert load.seen.lost == []
 
 

@@ -132,7 +132,7 @@ def test_why_it_failed_is_in_what_every_command_says(old: Old) -> None:
 def test_a_release_that_dies_once_it_serves_costs_what_came_until_the_old_one_was_reached(old: Old) -> None:
     shop, before = old.shop, len(old.shop.said("release failed"))
     with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
-        shop.release("command: [/faulty, lasts, '3000', /srv]", rollout=LONG)
+        shop.release("command: [/faulty, lasts, '8000', /srv]", rollout=LONG)  # both have to start and be switched to before
         until(lambda: shop.serves() == shop.version, "the new release serves", 30)
         assert "out of luck" in old.serves_alone(before)
     new, again = (datetime.fromisoformat(row["timestamp"]).timestamp() for row in shop.said("ask")[-2:])

@@ -29,7 +29,7 @@ def test_sites_whose_registry_hangs_hold_no_other(host: Host, site_text: SiteTex
         image = f"127.0.0.1:{registry.getsockname()[1]}/x:1"
         absent = site_text("two").replace(abrupt_image, image)
         host.repository.commit({f"sites/{name}.yaml": absent for name in ("shop", *SITES)}, "an image that nobody has")
-        registry.settimeout(30)
+        registry.settimeout(90)
         asked, _ = registry.accept()
         commit = host.repository.commit({"sites/other.yaml": site_text("two")}, "another site")
         until(lambda: host.get(f"other.{domain}") == (200, "two"), "the other site's commit is live", 20)
@@ -49,7 +49,7 @@ def test_a_managed_traefik_whose_image_does_not_come_holds_up_no_pass(tmp_path: 
         host.repository.commit({"shipstone.yaml": f"domain: {instance}.test\n"}, "begin")
         image = f"127.0.0.1:{registry.getsockname()[1]}/traefik:1"
         host.start_daemon(SHIPSTONE_TRAEFIK__IMAGE=image)
-        registry.settimeout(30)
+        registry.settimeout(90)
         asked, _ = registry.accept()
         host.api.remove_network(host.network)
         until(lambda: host.api.networks(names=[host.network]), "the network that a hand removed is there again", 20)

@@ -17,7 +17,7 @@ DEAF = "command: [/faulty, deaf, /srv]"
 IN_FLIGHT = 25.0
 """Seconds that the slowest requests take: longer than the grace, less than the drain."""
 
-BOOT = 8000
+BOOT = 15_000
 """Milliseconds until the slow one answers."""
 
 
@@ -30,7 +30,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, faulty_im
 def test_who_hears_no_sigterm_ends_its_requests_and_is_killed(shop: Shop) -> None:
     shop.settled(shop.release(DEAF))
     old, version = shop.ids(), shop.version
-    rollout = f"{{min_healthy: 200ms, drain: {IN_FLIGHT + 1:g}s, deadline: 60s}}"
+    rollout = f"{{min_healthy: 200ms, drain: {IN_FLIGHT + 5:g}s, deadline: 60s}}"
     slow = Load(shop.host.web, shop.name, clients=0, slow=4, slow_ms=round(IN_FLIGHT * 1000))
     with signals(shop, old) as sent, Load(shop.host.web, shop.name, clients=4, pause=0.1) as load, slow:
         until(lambda: slow.seen.answers[200, version] >= 4, "slow requests are answered", 40)

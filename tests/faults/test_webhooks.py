@@ -39,7 +39,7 @@ def memory(process: Process, row: str) -> float:
 
 
 def passed_at(host: Host) -> str:
-    return str((host.page_status() or {})["observed_at"])
+    return str((host.page_status() or {}).get("observed_at", ""))
 
 
 def test_a_push_is_live_long_before_the_next_poll(host: Host, site_text: SiteText) -> None:
@@ -69,7 +69,8 @@ def test_a_flood_costs_no_memory_no_request_and_no_pass(host: Host, site_text: S
     assert memory(daemon, "VmHWM") - before < 20
     assert load.seen.lost == []
     refused = [row for row in host.log() if row.get("event") == "webhook refused"]
-    assert sorted(row["status"] for row in refused) == [401, 413], "each reason is said once"
+    assert {row["status"] for row in refused} == {401, 413}
+    assert len(refused) <= 2 * (1 + flooded.seconds // 60), "each reason is said once a minute"
 
 
 @pytest.mark.parametrize(("kind", "failure"), [("github", "failure"), ("gitlab", "failed"), ("gitea", "failure")])

@@ -3,6 +3,7 @@ our name; the store deleted or broken, or the whole state folder. Each is named 
 nothing."""
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -20,7 +21,11 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("world")]
 
 Hand = Callable[[Host, str], Any]
 HANDS: dict[str, tuple[Hand, str, bool]] = {
-    "rm -f": (lambda host, c: host.api.remove_container(c, force=True), "replicas: 1, should be 2", False),
+    "rm -f": (
+        lambda host, c: host.api.remove_container(c, force=True),
+        "replicas: 1, should be 2|state: (removing|exited), should be running",
+        False,
+    ),
     "stop": (lambda host, c: host.api.stop(c, timeout=0), "state: exited, should be running", False),
     "kill": (lambda host, c: host.api.kill(c), "state: exited, should be running", False),
     "pause": (lambda host, c: host.api.pause(c), "state: paused, should be running", False),
@@ -63,7 +68,7 @@ def test_what_a_hand_does_to_a_replica_is_named_and_healed(fresh: Shop, how: str
         hand(shop.host, victim)
         until(lambda: len(shop.host.containers(running=True)) == 2 and victim not in shop.ids(), "another one in its place", 20)
         shop.settled(commit)
-        assert any(difference in row["difference"] for row in shop.said("drift")[logged:])
+        assert any(re.search(difference, row["difference"]) for row in shop.said("drift")[logged:])
         assert len(before & shop.ids()) == 1
     assert not serves_on or load.seen.lost == []
     with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
@@ -94,9 +99,11 @@ def test_a_network_that_was_removed_is_made_anew(fresh: Shop) -> None:
     """With new containers: Traefik does not see one that is connected later."""
     shop, before = fresh, fresh.ids()
     commit = shop.host.containers()[0]["Labels"]["shipstone.commit"]
+    shop.host.signal_daemon(signal.SIGSTOP)  # the hand is quicker
     for container in before:
         shop.host.api.disconnect_container_from_network(container, shop.host.network, force=True)
     shop.host.api.remove_network(shop.host.network)
+    shop.host.signal_daemon(signal.SIGCONT)
     until(lambda: shop.serves() == shop.version, "it serves again", 15)
     shop.settled(commit)
     assert before.isdisjoint(shop.ids())
@@ -128,7 +135,7 @@ def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daem
     """Also in mid-rollout: truth is in git, in the labels and in the pins."""
     store = shop.host.state / "shipstone.db"
     with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
-        commit = release(shop, boot=400)
+        commit = release(shop, boot=1500)
         until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
         if daemon == "is down":
             shop.host.stop_daemon(signal.SIGKILL)

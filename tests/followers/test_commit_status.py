@@ -103,7 +103,7 @@ def there() -> Iterator[TestForge]:
 @pytest.fixture
 def teller(there: TestForge) -> Iterator[CommitStatus]:
     forge = Forge(ForgePlace("gitea", there.url, "team/desired-state", "main", "shipstone", TOKEN))
-    told = CommitStatus(forge, "https://shipstone.example.com/", settle=0.05, pause=0.02)
+    told = CommitStatus(forge, "https://shipstone.example.com/", settle=0.5, pause=0.02)
     yield told
     told.close()
 

@@ -48,6 +48,8 @@ def test_a_dry_run_shows_what_is_to_do_and_does_nothing(real_host: RealHost) -> 
 
 
 def test_installing_again_changes_nothing(real_host: RealHost) -> None:
+    answers(real_host, "one")
+    helper_has_ended(real_host)
     real_host.run("echo '# mine' >> /etc/shipstone/config.toml")
     newer = "find /etc /var/lib/shipstone/hosts -newer /etc/shipstone/config.toml -type f -not -path '/etc/traefik/dynamic/*'"
     before = real_host.run(newer)
@@ -116,6 +118,7 @@ def test_what_the_hosts_helper_reads_is_believed_line_by_line(real_host: RealHos
     before = real_host.run("cat /etc/hosts")
     bad = "'/^::1 hello/a 192.0.2.66 deb.debian.org'"
     real_host.run("systemctl stop shipstone")  # it would write its own again
+    helper_has_ended(real_host)
     real_host.run(f"sed -i {bad} /var/lib/shipstone/hosts", user="shipstone")
     refusal = "/var/lib/shipstone/hosts:6: it is not one of 127.0.0.1, ::1 and one host name"
     until(lambda: refusal in real_host.run("journalctl -u shipstone-hosts -o cat"), "refused", 20)
@@ -148,7 +151,7 @@ def test_root_and_the_service_share_one_state(real_host: RealHost) -> None:
 def test_the_daily_report_runs_under_its_own_unit(real_host: RealHost) -> None:
     answers(real_host, "one")
     real_host.run("systemctl start shipstone-report")
-    assert "no drift" in real_host.run("journalctl -u shipstone-report -o cat")
+    until(lambda: "no drift" in real_host.run("journalctl -u shipstone-report -o cat"), "the report is in the journal", 20)
 
 
 def test_a_restart_of_the_service_touches_no_site(real_host: RealHost) -> None:
@@ -195,12 +198,12 @@ def test_a_daemon_that_hangs_is_killed_and_started_again(real_host: RealHost) ->
     """The watchdog, made impatient by a drop-in; the sites do not notice."""
     answers(real_host, "one")
     real_host.run("mkdir -p /run/systemd/system/shipstone.service.d")
-    real_host.put({"impatient.conf": "[Service]\nWatchdogSec=3\nRestartSec=100ms\n"}, "/root")
+    real_host.put({"impatient.conf": "[Service]\nWatchdogSec=10\nRestartSec=100ms\n"}, "/root")
     real_host.run(
         "cp /root/impatient.conf /run/systemd/system/shipstone.service.d/ && systemctl daemon-reload && systemctl restart shipstone"
     )
-    hung = main_pid(real_host)
     until(lambda: "1 of 1 sites" in real_host.unit("shipstone", "StatusText")["StatusText"], "it has looked", 20)
+    hung = main_pid(real_host)
     real_host.run(f"kill -STOP {hung}")
     until(lambda: main_pid(real_host) not in ("0", hung), "another process", 40)
     assert "Watchdog timeout" in real_host.run("journalctl -u shipstone -o cat")

@@ -130,7 +130,7 @@ def test_the_one_bad_answer_of_many_is_counted_with_its_reason(spoilt: Spoil, me
 def test_of_right_answers_none_is_lost_and_every_kind_of_client_asks() -> None:
     with served() as server:
         with Load(server.server_port, "shop.test", clients=4, slow=4, pause=0.001, expect=["one"]) as load:
-            until(lambda: load.seen.sent >= 80, "enough requests")
+            until(lambda: load.seen.sent >= 80 and len(set(server.seen)) == 8, "enough requests of each kind")
         assert load.seen.lost == []
         assert set(server.seen) == {
             (method, path, kept) for method in ("GET", "POST") for path in ("/", "/?ms=500") for kept in (True, False)

@@ -21,7 +21,8 @@ def test_two_builds_in_two_places_are_the_same_bytes(tmp_path: Path) -> None:
     elsewhere.mkdir()
     for name in ("pyproject.toml", "README.md", "LICENSE", "reconciler"):
         source = ROOT / name
-        shutil.copytree(source, elsewhere / name) if source.is_dir() else shutil.copy(source, elsewhere / name)
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(source, elsewhere / name, ignore=ignored) if source.is_dir() else shutil.copy(source, elsewhere / name)
     for path in elsewhere.rglob("*.py"):
         path.chmod(0o600)
     one = build_wheel(tmp_path / "one", epoch=EPOCH)

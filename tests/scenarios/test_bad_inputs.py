@@ -45,7 +45,8 @@ def test_bad_files_of_all_kinds_change_nothing(host: Host, site_text: SiteText, 
     assert load.seen.lost == []
     assert {row["Id"] for row in host.containers()} == before
     assert {path: path.read_bytes() for path in written} == written
-    assert {row["Name"] for row in host.api.volumes()["Volumes"] or []} - volumes == set()
+    fresh = {row["Name"] for row in host.api.volumes()["Volumes"] or []} - volumes  # other tests make some, too
+    assert {name for name in fresh if host.instance in name or any(name.encode() in text for text in BAD.values())} == set()
     assert status["revision"] == second
     messages = {name: site["message"] for name, site in status["sites"].items() if site["sync"] == "held"}
     assert messages.keys() == {*BAD, "linked", "doubled"}

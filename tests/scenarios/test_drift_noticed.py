@@ -1,7 +1,6 @@
 """How drift comes to the daemon's notice: by events of the engine, by a look at files, and without either by a full inspection."""
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,8 +49,8 @@ def test_a_network_that_was_connected_again_is_no_more_known_to_traefik(shop: Sh
     victim, commit, told = sorted(shop.ids())[0], commit_of(shop), len(drift(shop))
     shop.host.api.disconnect_container_from_network(victim, shop.host.network, force=True)
     shop.host.api.connect_container_to_network(victim, shop.host.network)
-    until(lambda: victim not in shop.ids() and len(shop.ids()) == 2, "another one in its place", SOON)
-    assert any("networks: " in text for text in drift(shop, told))
+    until(lambda: any("networks: " in text for text in drift(shop, told)), "it is noticed", SOON)
+    until(lambda: victim not in shop.ids() and len(shop.ids()) == 2, "another one in its place", 40)
     shop.settled(commit)
     with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
         until(lambda: load.seen.sent > 100, "requests", 30)
@@ -68,11 +67,13 @@ def test_generated_files_are_told_line_by_line_and_written_again(shop: Shop) -> 
     mine.write_text(f'[http.routers.mine]\nrule = "Host(`{shop.name}`)"\nservice = "api@internal"\npriority = 9999\n')
     mine.replace(pins)
     until(lambda: all(path.read_text() == text for path, text in right.items()), "all three are as they were", SOON)
-    said = drift(shop, told)
-    assert f"{host.hosts} hosts: nothing, should be 127.0.0.1 {shop.name} (drift)" in said
-    assert f"{host.hosts} hosts: 10.6.6.6 {shop.name}, should be nothing (drift)" in said
-    assert f"{host.static} traefik.toml: [accessLog], should be nothing (drift)" in said
-    assert f"{pins} pins: other routes than Shipstone wrote, should be the routes of sites in motion (drift)" in said
+    rows = {
+        f"{host.hosts} hosts: nothing, should be 127.0.0.1 {shop.name} (drift)",
+        f"{host.hosts} hosts: 10.6.6.6 {shop.name}, should be nothing (drift)",
+        f"{host.static} traefik.toml: [accessLog], should be nothing (drift)",
+        f"{pins} pins: other routes than Shipstone wrote, should be the routes of sites in motion (drift)",
+    }
+    until(lambda: rows <= {*drift(shop, told)}, "all of it is told", SOON)
     until(lambda: shop.serves() == shop.version, "Traefik has let go of the router", SOON)
     assert host.shipstone("drift").stdout.startswith("no drift") or "restart needed" in host.shipstone("drift").stdout
 
@@ -154,10 +155,8 @@ def test_what_no_event_told_is_found_by_the_next_full_inspection(shop: Shop, tmp
         try:
             until(lambda: line.asked and seen.passes > 1, "it listens, and looked", 30)
             victim = sorted(shop.ids())[0]
-            begun = time.monotonic()
             host.api.update_container(victim, mem_limit=64 << 20, memswap_limit=128 << 20)
             until(lambda: "mem_limit" in seen.fields, "the limit is seen", 20)
-            assert time.monotonic() - begun < 20
             until(lambda: victim not in shop.ids(), "another one took its place", 30)
         finally:
             daemon.stop()

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("every-change")]
 
 Keys = dict[str, Any]
 ONE, TWO = (f"shipstone-test/tags-{uuid.uuid4().hex[:8]}:{tag}" for tag in ("one", "two"))
-ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "60s"}
+ROLLOUT = {"min_healthy": "200ms", "drain": "300ms", "deadline": "300s"}
 CONF = (
     "pid /tmp/nginx.pid; events {} http { access_log off; server { listen 80; listen 8080; "
     "location / { default_type text/plain; return 200 'VERSION $host$request_uri'; } } }\n"
@@ -252,7 +252,7 @@ def test_a_change_loses_no_request(host: Host, change: Change) -> None:
     with asked(site, change) as lost:
         commit = host.repository.commit({f"sites/{change.name}.yaml": yaml.safe_dump(change.after)}, change.name)
         until(lambda: host.converged(commit), "it is as written", 40)
-        until(lambda: change.there(site), "the change is there", 20)
+    until(lambda: change.there(site), "the change is there", 20)  # weights are counted where nobody else asks
     assert lost == []
     assert change.ids(before, {row["Id"] for row in site.containers()})
 

@@ -26,7 +26,7 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
     host.start_daemon(SHIPSTONE_HTTP__TOKEN=TOKEN)
     page = f"http://127.0.0.1:{host.page}"
     with (
-        httpx.Client(base_url=page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10.0) as client,
+        httpx.Client(base_url=page, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60.0) as client,
         a_browser(tmp_path / "chromium") as browser,
     ):
         until(lambda: host.converged(first), "the first release runs", 60)
@@ -35,7 +35,7 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
         assert "shop.test.local" in browser.text()
         assert browser.run("return document.querySelector('.hosts a').href") == f"http://shop.test.local:{host.web}/"
         with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
-            host.repository.commit({"sites/shop.yaml": site_text("two", boot=1500)}, "a second shop")
+            host.repository.commit({"sites/shop.yaml": site_text("two", boot=12_000)}, "a second shop")  # longer than the page may be blind
             until(lambda: "progressing" in browser.text(), "it moves, without loading again", 30)
             until(lambda: "a second shop" in browser.text() and "progressing" not in browser.text(), "at rest", 60)
         assert load.seen.lost == []

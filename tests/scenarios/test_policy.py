@@ -48,7 +48,7 @@ def test_what_is_given_is_there_and_a_published_port_moves_to_the_next_release(h
 
 
 def answers(port: int) -> bool:
-    with socket.create_connection(("127.0.0.1", port), 5) as connection:
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         return connection.recv(100).startswith(b"HTTP/1.1 200")
 

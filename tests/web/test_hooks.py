@@ -309,14 +309,14 @@ def test_the_same_delivery_again_has_no_second_effect(desk: Desk) -> None:
 
 
 def test_many_pushes_are_few_fetches_and_the_last_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hooks, "EVERY", 0.3)
+    monkeypatch.setattr(hooks, "EVERY", 3.0)
     desk = Desk()
     with TestClient(desk.app) as client:
         for n in range(20):
             body = body_of({**GITHUB, "after": str(n)})
             assert client.post("/hooks/github", content=body, headers=github(body)).text == "accepted\n"
         assert desk.fetches == 1
-        desk.now += 0.3
+        desk.now += 3.0
         until(lambda: desk.fetches == 2, "the fetch after the last push", 10)
         desk.now += 10
         body = body_of({**GITHUB, "after": "later"})
@@ -424,7 +424,7 @@ def test_who_sends_on_after_the_answer_is_cut_off(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_head_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reconciler.web.connections.HEAD", 0.2)
+    monkeypatch.setattr("reconciler.web.connections.HEAD", 1.0)
     with served(Desk()) as port, socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"POST /hooks/github HTTP/1.1\r\nHost: x\r\n")
         connection.settimeout(10)
@@ -469,8 +469,9 @@ def healthy(port: int) -> bool:
         connection.close()
 
 
-def test_one_connection_serves_many_requests() -> None:
+def test_one_connection_serves_many_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept open, and what comes right after a refused request, is answered in its order."""
+    monkeypatch.setattr(hooks, "EVERY", 600.0)
     desk = Desk()
     with served(desk) as port:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

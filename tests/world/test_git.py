@@ -1,6 +1,7 @@
 """The git source on real repositories and real (and really bad) servers."""
 
 import base64
+import gc
 import os
 import shutil
 import socket
@@ -599,13 +600,12 @@ def test_a_server_that_never_answers_meets_the_deadline(silent: int, mirror: Pat
     url = f"{scheme}://127.0.0.1:{silent}/x.git"
     assert "no answer within 1 s" in refusal(GitSource(url, "main", "", mirror, allow_file=True, timeout=1.0))
     assert time.monotonic() - started < 15
-    listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
-    assert f":{silent}/" not in listed
+    until(lambda: f":{silent}/" not in subprocess.check_output(["ps", "-A", "-o", "args="], text=True), "no process is left", 10)
 
 
 def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> None:
     """Others on the host can read command lines."""
-    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=4.0)
+    source = GitSource(f"https://me:s3cr3t%40x@127.0.0.1:{silent}/x.git", "main", "", mirror, timeout=15.0)
     with ThreadPoolExecutor(1) as pool:
         fetching = pool.submit(refusal, source)
         listed = ""
@@ -613,7 +613,7 @@ def test_a_password_is_not_on_the_command_line(silent: int, mirror: Path) -> Non
             listed = subprocess.run(["ps", "-A", "-o", "args="], check=True, capture_output=True, text=True).stdout
         assert f":{silent}/" in listed
         assert "s3cr3t" not in listed
-        assert "no answer within 4 s" in fetching.result()
+        assert "no answer within 15 s" in fetching.result()
 
 
 def test_two_processes_do_not_fetch_into_one_mirror_at_once(upstream: Upstream, mirror: Path) -> None:
@@ -646,8 +646,8 @@ def test_many_threads_read_at_once(upstream: Upstream, source: GitSource) -> Non
 def test_a_thousand_files_are_listed_and_read_quickly(upstream: Upstream, source: GitSource) -> None:
     """One listing and one process for all reads: well under a process for each file."""
     upstream.push({f"sites/s{i}.yaml": f"image: a:{i}\n" for i in range(1000)})
-    started = time.monotonic()
     revision = source.fetch()
+    started = time.monotonic()  # without the fetch, which waits for the disk
     assert all(revision.read(path) for path in revision.entries)
     took, started = time.monotonic() - started, time.monotonic()
     assert len(revision.entries) == 1000
@@ -659,11 +659,12 @@ def test_a_thousand_files_are_listed_and_read_quickly(upstream: Upstream, source
 def test_a_long_life_leaves_no_open_files_or_processes(upstream: Upstream, source: GitSource) -> None:
     upstream.push({"a": "0"})
     source.fetch().read("a")
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for i in range(5):
         upstream.push({"a": str(i)}, f"change {i}")
         assert source.fetch().read("a") == str(i).encode()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     source.close()
     assert len(os.listdir("/proc/self/fd")) < before
 
@@ -697,14 +698,14 @@ def test_a_server_of_the_git_protocol(upstream: Upstream, mirror: Path) -> None:
         f"--base-path={upstream.bare.parent}",
     ]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    source = GitSource(f"git://127.0.0.1:{port}/upstream.git", "main", "", mirror, allow_file=True, timeout=10.0)
+    source = GitSource(f"git://127.0.0.1:{port}/upstream.git", "main", "", mirror, allow_file=True)
     try:
         until(lambda: listens(port), "git listens", 30)
         assert source.fetch().id == first
         second = upstream.push({"a": "2"})
         assert source.fetch().read("a") == b"2"
         assert source.fetch().id == second
-        missing = GitSource(f"git://127.0.0.1:{port}/no.git", "main", "", mirror, allow_file=True, timeout=10.0)
+        missing = GitSource(f"git://127.0.0.1:{port}/no.git", "main", "", mirror, allow_file=True)
         assert "there is no repository, or no right to see it" in refusal(missing)
     finally:
         os.killpg(server.pid, 15)
