@@ -7,6 +7,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import serving_now
 from reconciler.planning.seen import Cast, Seen, service_names
+from reconciler.planning.starts import FREE_TRIES
 
 RESTARTS = 3
 """A container of a new release that was restarted this often, and ended again, is not going to come up."""
@@ -25,7 +26,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
-    if why := refused(seen, goal) or unreached(seen, goal):
+    if why := refused(seen, goal) or unreached(seen, goal) or unstarted(seen, goal, cast, memory, others, mine):
         return why
     served = seen.pin is not None and any(seen.pin.services & set(service_names(seen, c)) for c in mine)
     served = served or not (seen.names.pins or goal.release in memory.unserved)
@@ -33,10 +34,20 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     for c in mine:
         if c.state not in surplus and (why := trouble(c, served=served)):
             return why
-    since = max(memory.begun_at, memory.tried_at)
+    since = memory.begun_at if seen.trouble else max(memory.begun_at, memory.tried_at)
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:
         return f"not ready within {goal.timing.deadline:g} s"
     return None
+
+
+def unstarted(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory, others: list[Container], mine: list[Container]) -> str | None:
+    """The engine starts none of it, again and again. While nobody serves, because the old one had to stop first, some tries are enough;
+    else it has its deadline, for what fails may be the engine."""
+    tried = memory.tries >= FREE_TRIES and memory.tried_at >= memory.begun_at
+    if not (seen.trouble and others and tried) or mine:
+        return None
+    over = cast.alone or seen.now >= memory.begun_at + goal.timing.deadline
+    return f"it could not be started, {memory.tries} times: {seen.trouble}" if over else None
 
 
 def trouble(c: Container, *, served: bool) -> str | None:

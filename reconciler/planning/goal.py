@@ -49,7 +49,8 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     asked = wanted.release if wanted else ""
 
     def kept(note: str, rows: tuple[Container, ...] = containers, *, parked: bool = False) -> Goal:
-        site = running_site(name, observed, rows, names)
+        last = wishes.memory.last.get(name)
+        site = running_site(name, observed, have_served(name, rows, wishes) or rows, names, last.release if last else "")
         if site is None and not parked:
             site = last_good(name, wishes, but=failed.release if failed else "")
         if site is not None and not names.pins and not parked:
@@ -107,8 +108,9 @@ def kept_for(goal: Goal, runs: DesiredSite | None, rule: str, taker: str) -> Goa
     return replace(goal, site=runs, note=note, fallback=True, held=True)
 
 
-def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
-    """The release that serves: of several the one with the most ready replicas, as its labels describe it."""
+def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names, last: str = "") -> DesiredSite | None:
+    """The release that serves, as its labels describe it: of several the one with the most ready replicas, else the one that was whole
+    `last`."""
     releases: dict[str, list[Container]] = {}
     for c in containers:
         releases.setdefault(c.release, []).append(c)
@@ -117,11 +119,11 @@ def running_site(name: str, observed: Observed, containers: tuple[Container, ...
     pin = observed.pins.get(name)
     pinned = pin.services if pin else frozenset()
 
-    def serves(release: str) -> tuple[bool, int, int, str]:
+    def serves(release: str) -> tuple[bool, int, bool, int, str]:
         rows = releases[release]
         whole = f"{names.instance}-{name}-{release}"
         named = any(target == whole or target.startswith(f"{whole}-") for target in pinned)
-        return named, sum(c.id in observed.answering for c in rows), sum(alive(c) for c in rows), release
+        return named, sum(c.id in observed.answering for c in rows), release == last, sum(alive(c) for c in rows), release
 
     return site_from_labels(name, releases[max(releases, key=serves)])
 

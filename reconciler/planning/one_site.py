@@ -76,6 +76,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
     wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
     wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused" and heal}
     wrong |= {c.id: f"{c.name} is unhealthy" for c in containers if heal and is_ill(c, goal) and c.release not in before.unserved}
+    release, trouble = wishes.memory.troubles.get(name, ("", ""))
     seen = Seen(
         name,
         goal,
@@ -90,6 +91,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         chosen.note.split("\n")[0] or "removed from the desired state",
         handover,
         asked=wishes.memory.asked.get(name),
+        trouble=trouble if goal is not None and release == goal.release else "",
         fallback=chosen.fallback,
     )
     at_rest = seen.pin is None and not before.pinned

@@ -20,7 +20,8 @@ OWN = re.compile(rf"{RELEASE}(?!.*-{RELEASE})")
 
 
 def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
-    """Who takes requests now: with a pin those it names, at rest everything that answers. `unserved`: releases that never took one."""
+    """Who takes requests now: with a pin those it names, at rest everything that answers. `unserved`: releases that never took one. Where
+    none of those is ready, another release is, or the same where it has served before."""
     if seen.pin is None:
         return answering(seen, seen.containers, unserved)
     named = tuple(c for c in seen.containers if seen.pin.services & set(service_names(seen, c)))
@@ -28,7 +29,8 @@ def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
     goals = tuple(c for c in ready if seen.goal is not None and c.release == seen.goal.release)
     others = tuple(c for c in ready if c not in goals)
     back = goals if seen.fallback else ()  # what the pin names may be the release that failed
-    return back or tuple(c for c in ready if c in named) or others or answering(seen, named, unserved)
+    again = _listed(seen, (c for c in goals if c.release not in unserved))
+    return back or tuple(c for c in ready if c in named) or others or again or answering(seen, named, unserved)
 
 
 def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[str]) -> tuple[Container, ...]:
@@ -40,8 +42,11 @@ def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[
 
 
 def joining(seen: Seen, serving: tuple[Container, ...]) -> tuple[Container, ...]:
-    """Who takes requests next. After nobody those whom Traefik lists: it refuses a pin to others, and would answer 404 in place of 503."""
-    return _listed(seen, serving) if seen.pin is not None and not seen.pin.services else serving
+    """Who takes requests next. After nobody only who is ready and listed by Traefik: it refuses a pin to others, and would answer 404 in
+    place of 503."""
+    if seen.pin is None or seen.pin.services:
+        return serving
+    return tuple(c for c in serving if c.id in seen.ready and alone_name(seen, c) in seen.traefik.services)
 
 
 def _listed(seen: Seen, containers: Iterable[Container]) -> tuple[Container, ...]:

@@ -63,7 +63,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
     if steps:
         steps.append(Wait("images", "until all are here; nothing is touched before"))
-    pin = pin_of(seen, serving, routes_of(seen), growing=goal.release if cast.missing else "")
+    pin = pin_of(seen, serving, routes_of(seen), growing=goal.release if cast.missing or cast.stopped else "")
     if seen.pin != pin:
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
@@ -141,7 +141,7 @@ def is_lost(seen: Seen, cast: Cast) -> bool:
 
 def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:
     """Another site will take over some of the routes: until it has, whoever serves them goes on."""
-    serving = serving_now(seen, memory.unserved)
+    serving = joining(seen, serving_now(seen, memory.unserved))
     pin = pin_of(seen, serving, routes_of(seen))
     steps: list[Step] = []
     if seen.pin != pin:

@@ -59,6 +59,8 @@ class Seen:
     """Routes that move to this site from another, or from it to another."""
     asked: tuple[str, str] | None = None
     """A release after whose switch Traefik was asked by host name, and why it cannot be reached; empty where it can."""
+    trouble: str = ""
+    """Why the last steps towards the goal's release were stopped, until steps of it end well."""
     fallback: bool = False
     """The goal is what ran before, because what is written cannot be had: it is healed, never given up."""
 

@@ -106,7 +106,8 @@ def due_starts(
     ]
     starts += starts_of(seen, goal, cast, healing=healing)
     waits: list[Step] = []
-    if any(name in seen.traefik.services for name in names_of(seen, goal, starts)):
+    names = {*names_of(seen, goal, starts), *(alone_name(seen, c) for c in cast.stopped)}
+    if names & seen.traefik.services.keys():
         waits.append(Wait("Traefik", "until it has forgotten earlier containers of the same names: it would seem to know the new ones"))
     again: float | None = None
     if starts and (at := next_start(memory)) > seen.now:

@@ -9,7 +9,7 @@ from reconciler.planning.rollout import plan_site
 from reconciler.planning.seen import Motion
 from reconciler.planning.steps import SetPin, Start, due
 from tests.planning.test_plan import desired, plan, running, site
-from tests.planning.test_rollout import NEW, OLD, OLD_TWO, TO_NOBODY, container, seen, traefik, words
+from tests.planning.test_rollout import NEW, OLD, OLD_TWO, TO_NOBODY, container, seen, to, traefik, words
 
 AT_REST = SiteMemory(served=OLD.release)
 
@@ -55,6 +55,19 @@ def test_while_one_serves_the_other_is_created_beside_the_pin_and_started_after_
     assert words(waits) == []
     confirmed = plan_site(seen(OLD, OLD_TWO[0], made, pin=pin, traefik=traefik(*OLD_TWO, pin=pin)), AT_REST)
     assert [text.split()[-1] for text in words(confirmed)] == [made.name]
+
+
+def test_one_that_is_back_serves_though_the_other_is_not() -> None:
+    """A release that has served: all of it is waited for only before its first request."""
+    one, other = OLD_TWO
+    alone = to(replica_name("t", "blog", OLD.release, "web", 1))
+    for pin in (TO_NOBODY, to(replica_name("t", "blog", OLD.release, "web", 2))):
+        there = seen(OLD, one, other, pin=pin, ready=frozenset({one.id}))
+        (step,) = due(plan_site(there, AT_REST).steps)
+        assert isinstance(step, SetPin)
+        assert step.pin == alone
+    never = replace(AT_REST, unserved=frozenset({OLD.release}))
+    assert words(plan_site(seen(OLD, one, other, pin=TO_NOBODY, ready=frozenset({one.id})), never)) == []
 
 
 def test_without_traefik_nothing_is_started() -> None:

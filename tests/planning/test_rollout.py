@@ -34,6 +34,8 @@ def container(of: DesiredSite, n: int, **changes: object) -> Container:
 
 
 def traefik(*containers: Container, pin: Pin | None = None) -> TraefikView:
+    """What it lists: those that run."""
+    containers = tuple(c for c in containers if c.state == "running")
     services: dict[str, int] = {}
     for c in containers:
         whole = release_name("t", "blog", c.release)

@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
-from reconciler.desired.release import fingerprint
+from reconciler.desired.release import fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Port, Volume
+from reconciler.planning.handover import Handover
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import TraefikView
 from reconciler.planning.rollout import plan_site
-from reconciler.planning.steps import SetPin, StartAgain, Stop, due
-from tests.planning.test_rollout import ROUTE, TO_NOBODY, container, seen, to, words
+from reconciler.planning.seen import Motion
+from reconciler.planning.steps import GiveUp, SetPin, StartAgain, Stop, due
+from tests.planning.test_rollout import ROUTE, RULE, TO_NOBODY, container, seen, to, traefik, words
 
 DATA = Volume("volume", "data", "/data")
 
@@ -54,12 +56,55 @@ def test_the_old_one_is_removed_only_after_the_new_one_was_healthy_for_a_while()
 
 def test_the_new_one_takes_requests_when_traefik_lists_it_and_not_before() -> None:
     """A pin to whom Traefik does not list is refused: 404 in place of 503."""
-    unlisted = TraefikView(reachable=True, pins={"blog": TO_NOBODY})
-    for halted in ((HALTED,), ()):
-        waits = plan_site(replace(seen(NEW, *halted, NEW_ONE, pin=TO_NOBODY), traefik=unlisted), SiteMemory())
-        assert words(waits) == []
-    fallback = replace(seen(OLD, OLD_ONE, pin=TO_NOBODY, fallback=True), traefik=unlisted)
-    assert words(plan_site(fallback, SiteMemory())) == []
+    for unlisted in (TraefikView(reachable=True, pins={"blog": TO_NOBODY}), TraefikView(reachable=False)):
+        for halted in ((HALTED,), ()):
+            waits = plan_site(replace(seen(NEW, *halted, NEW_ONE, pin=TO_NOBODY), traefik=unlisted), SiteMemory())
+            assert words(waits) == []
+        fallback = replace(seen(OLD, OLD_ONE, pin=TO_NOBODY, fallback=True), traefik=unlisted)
+        assert words(plan_site(fallback, SiteMemory())) == []
+        kept = replace(seen(None, OLD_ONE, pin=TO_NOBODY), handover=Handover(promised={(RULE, False): "shop"}), traefik=unlisted)
+        assert words(plan_site(kept, SiteMemory())) == []
+
+
+def test_after_a_restart_of_the_daemon_too_nobody_serves_before_the_new_one_is_ready() -> None:
+    """Whether it ever took a request is forgotten then."""
+    assert words(plan_site(seen(NEW, HALTED, NEW_ONE, pin=TO_NOBODY, ready=frozenset()), SiteMemory())) == []
+
+
+def test_who_is_started_again_waits_until_traefik_has_forgotten_its_old_address() -> None:
+    stale = traefik(OLD_ONE, pin=TO_NOBODY)
+    assert words(plan_site(seen(OLD, HALTED, pin=TO_NOBODY, fallback=True, traefik=stale), SiteMemory())) == []
+    assert words(plan_site(seen(OLD, HALTED, pin=TO_NOBODY, fallback=True), SiteMemory())) == [f"restart {OLD_ONE.name}"]
+
+
+def test_while_one_is_to_be_started_again_the_others_are_pinned_one_by_one() -> None:
+    """What is pinned as a whole takes requests for all of its replicas as soon as they run."""
+    two = replace(OLD, services=(replace(OLD.services[0], replicas=2),))
+    back = seen(two, OLD_ONE, container(OLD, 2, state="exited"), pin=TO_NOBODY, fallback=True)
+    (pin,) = (step.pin for step in due(plan_site(back, SiteMemory()).steps) if isinstance(step, SetPin))
+    assert pin == to(replica_name("t", "blog", OLD.release, "web", 1))
+
+
+def test_one_that_the_engine_does_not_start_is_given_up_and_the_old_one_is_started_again() -> None:
+    """After some tries where it had to stop first; else when its deadline is over, for it may be the engine."""
+    tried = SiteMemory(begun=NEW.release, begun_at=90, tried_at=99, tries=3, unserved=frozenset({NEW.release}))
+    why = "cannot start it: no such file"
+    down = seen(NEW, HALTED, pin=TO_NOBODY, trouble=why)
+    (gives_up,) = due(plan_site(down, tried).steps)
+    assert isinstance(gives_up, GiveUp)
+    assert gives_up.reason == f"it could not be started, 3 times: {why}"
+    assert not given_up(plan_site(down, replace(tried, tries=2)))
+    assert not given_up(plan_site(replace(down, trouble=""), tried))
+    beside = seen(site("2", order="start-first"), OLD_ONE, pin=to(release_name("t", "blog", OLD.release)), trouble=why)
+    assert beside.goal is not None
+    tried = replace(tried, begun=beside.goal.release)
+    assert [given_up(plan_site(replace(beside, now=now), tried)) for now in (149, 150)] == [False, True]
+    part = seen(beside.goal, OLD_ONE, container(beside.goal, 1), trouble=why, ready=frozenset({OLD_ONE.id}), now=151)
+    assert given_up(plan_site(part, replace(tried, tried_at=149)))
+
+
+def given_up(motion: Motion) -> bool:
+    return any(isinstance(step, GiveUp) for step in due(motion.steps))
 
 
 def test_when_the_new_one_fails_the_old_one_is_started_again() -> None:
