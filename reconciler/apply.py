@@ -13,7 +13,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
 from reconciler.desired.revision import Revision
 from reconciler.desired.spec import SecretRef, SecretValue
-from reconciler.errors import EngineError, ShipstoneError
+from reconciler.errors import EngineError, NotFoundError, ShipstoneError
 from reconciler.failpoints import failpoint
 from reconciler.mounting import Mounting
 from reconciler.outcome import Outcome, Report, said
@@ -201,7 +201,7 @@ class Apply:
         failed: FailedRelease | None = None
         asked: tuple[str, str] | None = None
         stopped: tuple[Step, float] | None = None
-        error = ""
+        error, missed = "", False
         step, begun = steps[0], self._clock()
         try:
             for group in groups(steps):
@@ -221,9 +221,10 @@ class Apply:
                         continue
                 done.append((step, self._clock() - begun))
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
-            error = said(problem, site.name)
+            error, missed = said(problem, site.name), isinstance(problem, NotFoundError)
             stopped = step, self._clock() - begun
-        outcome = Outcome(site.name, tuple(done), self._secrets.hide(error), {}, failed, asked, site.release, desired.revision, stopped)
+        error, revision = self._secrets.hide(error), desired.revision
+        outcome = Outcome(site.name, tuple(done), error, {}, failed, asked, site.release, revision, stopped, missed)
         self._end(outcome, report, touched(steps))
 
     def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset(), turns: Turns | None = None) -> None:

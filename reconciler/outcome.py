@@ -13,7 +13,7 @@ class Outcome:
     """What the steps of one site brought. `done` are the steps with their seconds, `error` what stopped them, in one line, and `stopped`
     the step that it came from, with its seconds;
     `images`: (release, image as written) → what it was resolved to; `asked`: a release, and why Traefik does not reach it, if so.
-    `release` is what the site is brought to, by the revision `commit`."""
+    `release` is what the site is brought to, by the revision `commit`. `missed`: what the step named is not on the engine."""
 
     site: str
     done: tuple[tuple[Step, float], ...] = ()
@@ -24,6 +24,7 @@ class Outcome:
     release: str = ""
     commit: str = ""
     stopped: tuple[Step, float] | None = None
+    missed: bool = False
 
 
 Report = Callable[[Outcome], None]

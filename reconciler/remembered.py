@@ -62,7 +62,7 @@ class Remembered:
         """What a site's steps brought: images resolved, a release given up."""
         with self._lock:
             memory = self.memory
-            if outcome.error:  # what was resolved may be gone: look again
+            if outcome.missed:  # what was resolved may be gone: look again
                 images = {name: rows for name, rows in memory.images.items() if name != outcome.site}
                 digests = {key: rows for key, rows in memory.digests.items() if key[0] != outcome.site}
                 memory = replace(memory, images=images, digests=digests)

@@ -15,6 +15,8 @@ from reconciler.planning.labels import Applied, applied_in, changed_labels
 from reconciler.planning.observed import Container, Live
 from reconciler.planning.seen import Names
 
+ALWAYS = "restart", "always", "unless-stopped"
+"""Field, as it is written, and what it is made of: see docker_config.py."""
 Rows = Iterator[tuple[str, str, str]]
 """Field, desired, actual."""
 
@@ -57,7 +59,7 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     image = live.get("image_defaults") or {}
     for field, wanted in _plain(applied.spec, image):
         if field in live:
-            yield field, wanted, _plain_text(live[field])
+            yield field, wanted, wanted if (field, wanted, live[field]) == ALWAYS else _plain_text(live[field])
     yield from _limits(applied.spec, live)
     if "environment" in live:
         yield from _environment(applied.spec, live["environment"], image)

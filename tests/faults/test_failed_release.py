@@ -32,6 +32,7 @@ FAILURES = {
         "is unhealthy",
     ),
     "is never ready": ("working_dir: /", "{deadline: 1500ms}", "not ready within 1.5 s"),
+    "cannot be started": ("entrypoint: [/nonexistent]", "{deadline: 3s}", "it could not be started, "),
     "is OOM-killed": ("command: [/faulty, oom]\nmem_limit: 8m", ROLLOUT, "exited with 137, killed"),
 }
 """What the site says, its rollout, and the reason that is given."""

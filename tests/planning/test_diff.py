@@ -192,6 +192,7 @@ HANDS: dict[str, tuple[Callable[[Row], None], set[tuple[str, str, str]]]] = {
     "pids": (host_config(PidsLimit=-1), {("pids_limit", "100", "")}),
     "ulimits": (host_config(Ulimits=[{"Name": "nofile", "Soft": 1, "Hard": 200}]), {("ulimits.nofile", "100:200", "1:200")}),
     "restart": (host_config(RestartPolicy={"Name": "on-failure", "MaximumRetryCount": 3}), {("restart", "always", "on-failure:3")}),
+    "restart, as it is written": (host_config(RestartPolicy={"Name": "always", "MaximumRetryCount": 0}), set()),
     "read_only": (host_config(ReadonlyRootfs=False), {("read_only", "True", "False")}),
     "init": (host_config(Init=None), {("init", "True", "")}),
     "cap_add": (host_config(CapAdd=None), {("cap_add", "NET_BIND_SERVICE", "")}),

@@ -59,6 +59,15 @@ def test_the_old_release_is_healed_after_the_new_one_failed() -> None:
     assert found.sites["shop"].message.startswith(f"release {NEW.release} failed")
 
 
+@pytest.mark.parametrize("third", ["app:3", "app:4", "app:5", "app:6"])
+def test_it_goes_back_to_what_was_whole_last_and_not_to_what_failed_before(third: str) -> None:
+    """Stop-first: both have stopped, and nothing else tells them apart. With the store, and without by who ever took a request."""
+    kept, failed = replace(ONE, state="exited"), replace(running(site("shop", third), 1), state="exited")
+    never = {"shop": SiteMemory(unserved=frozenset({failed.release}))}
+    for memory in (Memory(failed=FAILED, last=LAST), Memory(failed=FAILED, sites=never)):
+        assert plan(desired(NEW), kept, failed, memory=memory).sites["shop"].release == OLD.release
+
+
 def test_the_old_release_is_healed_while_the_image_of_the_new_one_is_not_here() -> None:
     """The pull goes on beside it, and why it does not come is said."""
     found = plan(desired(NEW), ONE, memory=Memory(whole=WHOLE, troubles=UNREACHED))
@@ -181,6 +190,17 @@ def test_what_was_whole_last_outlives_the_process_and_not_its_site(tmp_path: Pat
     assert (again.memory.last, Store(tmp_path / "s.db").last()) == ({}, {})
     assert [old.site.release for old in again.past["shop"]] == [OLD.release], "a person can still go back to it"
     assert rested(Store(tmp_path / "s.db"), *rows).memory.last.keys() == {"shop"}, "the same content again is good again"
+
+
+def test_images_are_looked_for_again_where_one_was_missed_and_not_after_every_error(tmp_path: Path) -> None:
+    """While they are looked for the old release may be brought back: with one that the engine never starts, that would go on for ever."""
+    remembered = Remembered(Store(tmp_path / "s.db"))
+    found = {(NEW.release, "app:2"): "sha256:2"}
+    remembered.outcome(Outcome("shop", images=found, release=NEW.release))
+    remembered.outcome(Outcome("shop", error="cannot start it", release=NEW.release))
+    assert remembered.memory.images == {"shop": found}
+    remembered.outcome(Outcome("shop", error="cannot create it: no such image", release=NEW.release, missed=True))
+    assert remembered.memory.images == {}
 
 
 def test_healing_does_not_hide_why_the_image_does_not_come(tmp_path: Path) -> None:

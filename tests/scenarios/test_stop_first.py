@@ -21,13 +21,14 @@ def test_two_releases_never_write_at_once(host: Host, site_text: SiteText) -> No
         assert host.get("shop.test.local") == (200, "two")
         kept = {row["Id"] for row in host.containers("shop")}
         never = site_text("three", boot=3_600_000, extra=extra).replace("deadline: 60s", "deadline: 2s")
-        host.repository.commit({"sites/shop.yaml": never}, "never ready")
-        until(lambda: any(row.get("event") == "release failed" for row in host.log()), "given up", 60)
-        until(lambda: host.get("shop.test.local") == (200, "two"), "the second one serves again", 30)
-        until(lambda: {row["Id"] for row in host.containers("shop")} == kept, "the same container as before", 30)
+        refused = site_text("four", extra=f"{extra}\nentrypoint: [/nonexistent]")
+        for failures, (text, why) in enumerate([(never, "never ready"), (refused, "the engine does not start it")], start=1):
+            host.repository.commit({"sites/shop.yaml": text}, why)
+            until(lambda n=failures: len([row for row in host.log() if row.get("event") == "release failed"]) == n, f"given up: {why}", 60)
+            until(lambda: host.get("shop.test.local") == (200, "two"), "the second one serves again", 30)
+            until(lambda: {row["Id"] for row in host.containers("shop")} == kept, "the same container as before", 30)
         assert overlaps(host) == []
-        why = [row for row in host.log() if "stop-first: both would write to" in row.get("reason", "")]
-        assert why, "the plan says why"
+        assert any("stop-first: both would write to" in row.get("reason", "") for row in host.log()), "the plan says why"
     finally:
         host.close()
         host.api.remove_volume(volume)  # raises if it is not there

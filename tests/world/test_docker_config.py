@@ -43,6 +43,13 @@ def test_a_healthcheck(check: Check | None, of_image: dict[str, Any] | None, mod
         assert container_config(new, str, of_image, start_interval=knows).get("Healthcheck") == wanted
 
 
+@pytest.mark.parametrize(("written", "made"), [("always", "unless-stopped"), ("unless-stopped", "unless-stopped"), ("no", "no")])
+def test_what_was_stopped_on_purpose_stays_so_when_the_engine_starts(written: str, made: str) -> None:
+    """Two releases would write to one volume."""
+    new = NewContainer("c", "i", ContainerSpec("i", 80, restart=written), (), "n")
+    assert container_config(new, str)["HostConfig"]["RestartPolicy"] == {"Name": made}
+
+
 def test_the_deadline_is_no_part_of_the_release() -> None:
     """Only the engine hears of it: the labels describe what is written."""
     assert replace(NEW, deadline=5.0).spec == NEW.spec
