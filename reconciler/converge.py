@@ -13,6 +13,8 @@ from reconciler.reconcile import Reconciler
 
 LOOK = 0.25
 """Seconds between two looks at the engine while nothing wakes us."""
+HEARING = 10.0
+"""Seconds that who does not answer at the first look is listened for, when there is nothing left to do."""
 
 
 @dataclass(frozen=True)
@@ -70,18 +72,24 @@ def converge(reconciler: Reconciler, progress: Progress, timeout: float) -> Resu
 
 
 def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan:
+    heard_by = min(deadline, time.monotonic() + HEARING)
     while True:
         progress.wake.clear()
         begun = time.thread_time()
         plan = reconciler.once()
         progress.looked(plan, len(reconciler.only or (reconciler.desired.sites if reconciler.desired else ())))
-        if plan.quiet and not progress.errors:
-            return plan
         if time.monotonic() > deadline:
+            return plan
+        if plan.quiet and not progress.errors and not (_unheard(plan) and time.monotonic() < heard_by):
             return plan
         soon = min([LOOK, *(max(0.02, at - time.monotonic()) for at in [plan.look_at] if at is not None)])
         reconciler.rest(breath(time.thread_time() - begun, reconciler.moving, reconciler.busy))
         progress.wake.wait(soon)
+
+
+def _unheard(plan: Plan) -> bool:
+    """Somebody runs as it should, and has not said so yet."""
+    return any(site.sync == "synced" and site.health in ("degraded", "missing") for site in plan.sites.values())
 
 
 def _failed(reconciler: Reconciler, plan: Plan) -> dict[str, str]:

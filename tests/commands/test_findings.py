@@ -53,6 +53,14 @@ def test_apply_does_it_once_and_then_nothing(host: Host, site_text: SiteText) ->
     assert {row["Id"] for row in host.containers()} == ids
 
 
+def test_apply_listens_for_who_answers_slowly(host: Host, site_text: SiteText) -> None:
+    """A look waits a second for an answer; who runs as it should and takes longer is no failure."""
+    host.repository.commit({"sites/shop.yaml": site_text("one").replace("WORK_MS: '5'", "WORK_MS: '2500'")}, "create")
+    host.shipstone("apply", check=True)
+    again = host.shipstone("apply")
+    assert (again.returncode, again.stderr) == (0, "")
+
+
 def test_status_says_how_each_site_stands(host: Host, site_text: SiteText) -> None:
     commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2)}, "create")
     host.shipstone("apply", check=True)
