@@ -216,8 +216,8 @@ def test_a_pin_goes_before_labels(stage: Stage) -> None:
     stage.start(NEW, 1)
     stage.start(NEW, 2)
     stage.pin(stage.release(OLD))
+    assert stage.settles(lambda: stage.view().pins == {"shop": pin_to(stage.release(OLD))}, "the pin is followed")
     assert stage.settles(lambda: stage.route("shop.test") == {f"{OLD}-1"}, "only the old release")
-    assert stage.view().pins == {"shop": pin_to(stage.release(OLD))}
     stage.pin(stage.alone(NEW, 2), stage.alone(OLD, 1))
     assert stage.settles(lambda: stage.route("shop.test") == {f"{NEW}-2", f"{OLD}-1"}, "only these two replicas")
     stage.set_pins({"shop": replace(pin_to(), targets=((RULE, ()),))})
