@@ -122,6 +122,12 @@ class ContainerSpec:
     ports: tuple[Port, ...] = ()
     secrets: tuple[SecretRef, ...] = ()
 
+    @property
+    def restart_policy(self) -> str:
+        """What the engine is told: what is to run always it brings back at its start, also what was stopped so that another release can
+        write to its volume."""
+        return "unless-stopped" if self.restart == "always" else self.restart
+
 
 @dataclass(frozen=True)
 class Cookie:

@@ -15,8 +15,6 @@ from reconciler.planning.labels import Applied, applied_in, changed_labels
 from reconciler.planning.observed import Container, Live
 from reconciler.planning.seen import Names
 
-ALWAYS = "restart", "always", "unless-stopped"
-"""Field, as it is written, and what it is made of: see docker_config.py."""
 Rows = Iterator[tuple[str, str, str]]
 """Field, desired, actual."""
 
@@ -59,7 +57,8 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     image = live.get("image_defaults") or {}
     for field, wanted in _plain(applied.spec, image):
         if field in live:
-            yield field, wanted, wanted if (field, wanted, live[field]) == ALWAYS else _plain_text(live[field])
+            as_told = field == "restart" and live[field] == applied.spec.restart_policy
+            yield field, wanted, wanted if as_told else _plain_text(live[field])
     yield from _limits(applied.spec, live)
     if "environment" in live:
         yield from _environment(applied.spec, live["environment"], image)

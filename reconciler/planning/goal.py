@@ -49,8 +49,7 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
     asked = wanted.release if wanted else ""
 
     def kept(note: str, rows: tuple[Container, ...] = containers, *, parked: bool = False) -> Goal:
-        last = wishes.memory.last.get(name)
-        site = running_site(name, observed, have_served(name, rows, wishes) or rows, names, last.release if last else "")
+        site = running_site(name, wishes, observed, have_served(name, rows, wishes) or rows, names)
         if site is None and not parked:
             site = last_good(name, wishes, but=failed.release if failed else "")
         if site is not None and not names.pins and not parked:
@@ -88,7 +87,7 @@ def meanwhile(
 ) -> Goal | None:
     """What the site is kept whole at while its goal cannot be begun: what serves. Where nothing is left of that, and a try to begin has
     `failed`, what was whole last. None where there is neither, or the goal is that already."""
-    site = running_site(name, observed, have_served(name, containers, wishes), names)
+    site = running_site(name, wishes, observed, have_served(name, containers, wishes), names)
     if site is None and failed:
         site = last_good(name, wishes)
     if site is None or goal.site is None or site.release == goal.site.release:
@@ -108,9 +107,9 @@ def kept_for(goal: Goal, runs: DesiredSite | None, rule: str, taker: str) -> Goa
     return replace(goal, site=runs, note=note, fallback=True, held=True)
 
 
-def running_site(name: str, observed: Observed, containers: tuple[Container, ...], names: Names, last: str = "") -> DesiredSite | None:
+def running_site(name: str, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
     """The release that serves, as its labels describe it: of several the one with the most ready replicas, else the one that was whole
-    `last`."""
+    last."""
     releases: dict[str, list[Container]] = {}
     for c in containers:
         releases.setdefault(c.release, []).append(c)
@@ -118,6 +117,8 @@ def running_site(name: str, observed: Observed, containers: tuple[Container, ...
         return None
     pin = observed.pins.get(name)
     pinned = pin.services if pin else frozenset()
+    good = last_good(name, wishes)
+    last = good.release if good else ""
 
     def serves(release: str) -> tuple[bool, int, bool, int, str]:
         rows = releases[release]

@@ -7,6 +7,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.planning import labels_only
 from reconciler.planning.actions import ill_in, is_ill
 from reconciler.planning.describe import SitePlan, describe, sync_of
+from reconciler.planning.diff import Difference
 from reconciler.planning.drift import drifted
 from reconciler.planning.goal import Goal, Wishes, as_counted, meanwhile
 from reconciler.planning.handover import NOTHING, Handover
@@ -73,9 +74,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         return SitePlan(name, sync, "missing", "", "", (), 0, 0, message=chosen.note, asked=chosen.asked), before
     heal = goal.heal if goal else True
     drift = tuple(row for c in containers for row in drifted(c, names))
-    wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name and heal}
-    wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused" and heal}
-    wrong |= {c.id: f"{c.name} is unhealthy" for c in containers if heal and is_ill(c, goal) and c.release not in before.unserved}
+    wrong = _wrong(containers, goal, drift, before.unserved) if heal else {}
     release, trouble = wishes.memory.troubles.get(name, ("", ""))
     seen = Seen(
         name,
@@ -102,6 +101,15 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         motion = replace(motion, look_at=min(times, default=motion.look_at))
     known = wishes.memory.whole.get((name, goal.release)) if goal else None
     return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, known), motion.memory
+
+
+def _wrong(
+    containers: tuple[Container, ...], goal: DesiredSite | None, drift: tuple[Difference, ...], unserved: frozenset[str]
+) -> dict[str, str]:
+    """Ids of containers that are to be replaced, and why. A release that never served fails instead."""
+    wrong = {c.id: str(row) for c in containers for row in drift if row.container == c.name}
+    wrong |= {c.id: f"{c.name} is {c.state}" for c in containers if c.state == "paused"}
+    return wrong | {c.id: f"{c.name} is unhealthy" for c in containers if is_ill(c, goal) and c.release not in unserved}
 
 
 def _troubled(site: SitePlan, memory: Memory) -> SitePlan:

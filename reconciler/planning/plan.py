@@ -135,11 +135,11 @@ def _goals(
     goals = {name: choose_goal(name, wishes, observed, containers, names) for name, containers in rows.items()}
     holders = served(rows)
     for (rule, _), (name, other) in awaited(wishes.desired.sites.values(), holders, _takers(goals)).items():
-        goals[name] = kept_for(goals[name], running_site(name, observed, rows[name], names), rule, other)
+        goals[name] = kept_for(goals[name], running_site(name, wishes, observed, rows[name], names), rule, other)
     takers = _takers(goals)
     owner = owners(holders, takers, observed.pins)
     for name, (rule, other) in intruders(takers, owner).items():
-        runs = running_site(name, observed, have_served(name, rows[name], wishes), names)
+        runs = running_site(name, wishes, observed, have_served(name, rows[name], wishes), names)
         if runs is None and (last := last_good(name, wishes)) and all(owner.get(key, name) == name for key in keys_of(last.route)):
             runs = last
         goals[name] = kept_out(goals[name], runs, rule, other)

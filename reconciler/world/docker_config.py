@@ -12,8 +12,6 @@ START_INTERVAL = 0.5
 """Seconds between two checks while a container starts: a check costs about 60 ms of CPU."""
 PIDS_LABEL = "shipstone.pids"
 """The pids limit that the host gave, where the site wrote none: what is live is compared with it."""
-KEPT_STOPPED = {"always": "unless-stopped"}
-"""An engine that starts brings back all that is to run always, also what was stopped so that another release can write to its volume."""
 INTERVAL = 2.0
 """Seconds between two checks where the engine knows no start interval and nobody asked for another."""
 
@@ -78,7 +76,7 @@ def _host_config(spec: ContainerSpec, network: str, file_path: Callable[[str], s
     mounts += [{"Type": "bind", "Source": file_path(f.digest), "Target": f.target, "ReadOnly": True} for f in spec.files]
     config: dict[str, Any] = {
         "NetworkMode": network,
-        "RestartPolicy": {"Name": KEPT_STOPPED.get(spec.restart, spec.restart)},
+        "RestartPolicy": {"Name": spec.restart_policy},
         "ReadonlyRootfs": spec.read_only,
         "Mounts": mounts,
         "Tmpfs": dict(_tmpfs(text) for text in spec.tmpfs),
