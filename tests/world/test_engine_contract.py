@@ -12,7 +12,7 @@ from typing import Any
 
 import docker
 import pytest
-from lab.host import until
+from lab.host import remove_network, until
 from lab.images import FAULTY, make_faulty, make_image, provide
 
 from reconciler.desired.spec import Check, ContainerSpec, FileMount, NewContainer, Volume
@@ -124,8 +124,7 @@ def on_docker(instance: str, socket: str, image: str) -> Iterator[Bench]:
             api.remove_image(name)
     for row in api.volumes(filters={"name": instance})["Volumes"] or ():
         api.remove_volume(row["Name"])
-    for row in api.networks(names=[f"{instance}_net"]):
-        api.remove_network(row["Id"])
+    remove_network(api, instance, f"{instance}_net")
     api.close()
 
 
