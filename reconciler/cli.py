@@ -1,5 +1,7 @@
 """The command line. Heavy modules are imported where they are used, so that `shipstone --help` is quick."""
 
+import contextlib
+import gc
 import logging
 import os
 import sys
@@ -15,6 +17,9 @@ from reconciler.commands.options import Config, Source, settings_of
 from reconciler.commands.plan import plans
 from reconciler.commands.secrets import secrets
 from reconciler.errors import ShipstoneError
+
+OBJECTS = 50_000
+"""New ones after which Python looks for garbage: loading makes twice as many that stay, and a look after every 700 is a tenth of it."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -99,6 +104,7 @@ app.add_typer(secrets, name="secrets")
 
 def main() -> NoReturn:
     """The console script: errors are one line, never a traceback."""
+    gc.set_threshold(OBJECTS)
     code = 1
     try:
         code = app(standalone_mode=False) or 0
@@ -115,5 +121,7 @@ def main() -> NoReturn:
             raise
         else:
             print(f"cannot go on: {type(error).__name__}: {error}. Set SHIPSTONE_DEBUG=1 to see where, and report it.", file=sys.stderr)
-    sys.stdout.flush()
-    raise SystemExit(code)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read it may have gone
+            stream.flush()
+    os._exit(code)  # to take the interpreter apart first costs 0.2 s, and gives nothing back

@@ -1,5 +1,7 @@
 """Why a release will not come up, in one line. Pure."""
 
+from dataclasses import replace
+
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import release_name
 from reconciler.planning.cast import MOMENT, is_whole
@@ -11,6 +13,8 @@ from reconciler.planning.starts import FREE_TRIES
 
 RESTARTS = 3
 """A container of a new release that was restarted this often, and ended again, is not going to come up."""
+REFUSING = 5.0
+"""Seconds for which Traefik has to refuse a router: while it starts, a middleware of another of its providers comes a moment later."""
 KILLED = 137
 """The exit code of a process that SIGKILL ended."""
 
@@ -26,7 +30,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
         return None
     if goal.release not in memory.unserved and not others:
         return None
-    if why := refused(seen, goal) or unreached(seen, goal) or unstarted(seen, goal, cast, memory, others, mine):
+    if why := lastingly_refused(seen, goal, memory) or unreached(seen, goal) or unstarted(seen, goal, cast, memory, others, mine):
         return why
     served = seen.pin is not None and any(seen.pin.services & set(service_names(seen, c)) for c in mine)
     served = served or not (seen.names.pins or goal.release in memory.unserved)
@@ -76,7 +80,25 @@ def unreached(seen: Seen, goal: DesiredSite) -> str | None:
 
 
 def refused(seen: Seen, goal: DesiredSite) -> str | None:
-    """What Traefik says of a router of the goal's release that it does not take; it will not take it later either."""
+    """What Traefik says of a router of the goal's release that it does not take."""
     start = f"{release_name(seen.names.instance, seen.site, goal.release)}-"
     rows = sorted((name, why) for name, why in seen.traefik.refused.items() if name.startswith(start) and name.endswith("@docker"))
     return f"Traefik refuses its router: {rows[0][1]}" if rows else None
+
+
+def lastingly_refused(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> str | None:
+    """What it has said for so long that it will not take it later either."""
+    return refused(seen, goal) if memory.refused_at is not None and not unsure(seen, memory) else None
+
+
+def unsure(seen: Seen, memory: SiteMemory) -> bool:
+    """It refuses a router of the goal's release, and may take it in a moment."""
+    return memory.refused_at is not None and seen.now < memory.refused_at + REFUSING
+
+
+def remember_refusal(seen: Seen, memory: SiteMemory) -> SiteMemory:
+    """Since when a router of the goal's release is refused, if one is."""
+    now = bool(seen.goal and refused(seen, seen.goal))
+    if now == (memory.refused_at is not None):
+        return memory
+    return replace(memory, refused_at=seen.now if now else None)

@@ -12,7 +12,7 @@ from reconciler.desired.release import content_of, counted
 from reconciler.desired.traefik_v3 import rules
 from reconciler.planning.cast import alone_because, assign, is_known, is_routed, is_whole
 from reconciler.planning.drift import drifted
-from reconciler.planning.failure import failure
+from reconciler.planning.failure import failure, remember_refusal
 from reconciler.planning.labels import route_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
@@ -73,7 +73,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     if goal is None:
         steps: list[Step] = [stop_of(c, seen.gone) for c in leaving]
         return Motion((*steps, *_removals(cast)), memory, "it is taken away", seen.now + POLL)
-    memory = remember(seen, cast, memory)
+    memory = remember_refusal(seen, remember(seen, cast, memory))
     listed = memory.listed is not None
     kept_for_undo = cast.alone and cast.leaving and memory.begun == goal.release
     if not cast.missing and not cast.stopped and not leaving and not kept_for_undo and (listed or not _is_begun(seen, cast, memory)):

@@ -18,6 +18,7 @@ class SiteMemory:
     `begun`, `begun_at`: the release being brought up, and since when. `served`: the release last seen at rest.
     `tries`, `tried_at`: how often in a row containers of it were started, and when last, so that what dies at once is not started for ever.
     `listed`: without pins the release that is ready and listed by Traefik, all of it, and since when.
+    `refused_at`: since when Traefik refuses a router of the release that is aimed at.
     `counts`: the release that was aimed at, and how many replicas of each service, for when its file says it no more.
     """
 
@@ -31,6 +32,7 @@ class SiteMemory:
     tries: int = 0
     tried_at: float = 0.0
     listed: tuple[str, float] | None = None
+    refused_at: float | None = None
     counts: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
 
 

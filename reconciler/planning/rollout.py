@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.planning.cast import assign, is_known, is_routed, is_whole
-from reconciler.planning.failure import failure
+from reconciler.planning.failure import REFUSING, failure, refused, remember_refusal, unsure
 from reconciler.planning.handover import NOTHING
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
@@ -28,7 +28,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     """The motion of one site; no steps when it is as it should be."""
     cast = assign(seen)
     alive_leaving = tuple(c for c in cast.leaving if alive(c))
-    memory = remember_pin(seen, memory)
+    memory = remember_refusal(seen, remember_pin(seen, memory))
     settled = not cast.missing and not cast.stopped and not alive_leaving and not limps(seen, cast)
     if settled and seen.pin is None and not seen.handover.takes:
         at_rest = memory
@@ -38,7 +38,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
         if memory.pinned:
             steps.append(Wait("Traefik", "until it has let go of the pin"))
         return Motion(tuple(steps), at_rest, "labels route again", seen.now + POLL if memory.pinned else None)
-    complete = not cast.missing and is_whole(seen, cast)
+    complete = not cast.missing and is_whole(seen, cast) and not unsure(seen, memory)
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
     if seen.goal is None or (complete and is_known(seen, cast)):
@@ -69,7 +69,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
     healing = is_healing(seen, memory)
     if not confirmed(seen, pin) and not (healing and is_lost(seen, cast)):
-        steps += creates_of(seen, goal, cast, memory, healing=healing) if seen.pin == pin or healing else ()
+        steps += creates_of(seen, goal, cast, memory, healing=healing)
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
@@ -81,6 +81,9 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps += starts
     look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
+    if memory.refused_at is not None:
+        steps.append(Wait("Traefik", f"until it takes what it refuses: {refused(seen, goal)}"))
+        look_at = min(look_at, max(memory.refused_at + REFUSING, seen.now + POLL))
     if rest:
         steps.append(SetPin(goal.name, pin_of(seen, cast.keep, routes_of(seen)), f"the switch: requests to {goal.release}"))
         steps.append(Wait("drain", f"{goal.timing.min_healthy + goal.timing.drain:g} s"))

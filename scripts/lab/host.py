@@ -38,12 +38,20 @@ PATIENCE = 3
 
 def until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Wait for a condition; its first true value. Raises TimeoutError that says what did not come, PATIENCE times `seconds` later."""
-    deadline = time.monotonic() + PATIENCE * seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
+    begun = time.monotonic()
+    while True:
+        asked = time.monotonic()
+        if value := condition():
+            return value
+        now = time.monotonic()
+        if now > begun + PATIENCE * seconds:
             raise TimeoutError(f"not within {PATIENCE * seconds:g} s: {what}")
-        time.sleep(0.02)
-    return value
+        time.sleep(pause(waited=now - begun, took=now - asked))
+
+
+def pause(waited: float, took: float) -> float:
+    """Seconds to the next look, after so many of waiting, where one look takes so long: they leave half of a core to who is waited for."""
+    return max(min(0.02 + waited / 50, 0.1), min(took, 0.5))
 
 
 def shipstone(

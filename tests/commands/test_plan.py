@@ -76,7 +76,9 @@ def test_json_keeps_its_keys_and_says_the_commit(repository: Repository) -> None
     assert [(row["field"], row["desired"], row["actual"], row["cause"]) for row in blog["differences"]] == [
         ("image", "nginx:2", "nginx:1", "commit")
     ]
-    assert [step["step"] for step in blog["steps"]] == ["pull", "wait", "pin", "wait", "start", "wait", "pin", "wait", "stop", "pin"]
+    assert [step["step"] for step in blog["steps"]] == [
+        *("pull", "wait", "pin", "create", "wait", "start", "wait", "pin", "wait", "stop", "pin")
+    ]
     assert found["sites"]["page"] == {**found["sites"]["page"], "state": "synced", "differences": [], "steps": []}
     plan(repository, "--source", ".", "--against", "HEAD", code=0)
 

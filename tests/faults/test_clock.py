@@ -46,7 +46,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_im
 def test_the_clock_jumps_while_the_old_release_drains(shop: Shop, clock: Path, jump: int) -> None:
     old = shop.ids()
     logged = len(shop.host.log())
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = shop.release(rollout=f"{{min_healthy: 0s, drain: {DRAIN:g}s, deadline: 60s}}")
         until(lambda: shop.serves() == shop.version, "it was switched to", 40)
         switched = time.monotonic()

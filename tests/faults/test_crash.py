@@ -56,7 +56,7 @@ class Busy:
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str) -> Iterator[Busy]:
     with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image, volume=True) as shop:
-        made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.02, slow_ms=90_000))  # some wait for who is stopped
+        made = Busy(shop, Load(shop.host.web, shop.name, clients=4, pause=0.05, slow_ms=90_000))  # some wait for who is stopped
         with made.load:
             yield made
 

@@ -42,7 +42,7 @@ def test_the_disk_of_the_state_folder_is_full(shop: Shop) -> None:
     filler, ids, before = shop.host.state / "filler", shop.ids(), shop.serves()
     files = ("traefik.toml", "hosts", f"dynamic/{shop.host.instance}.toml")
     whole = {name: (shop.host.folder / name).read_text() for name in files}
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         fill(filler)
         commit = shop.release()
         until(lambda: any("disk of the state folder is full" in row["error"] for row in shop.said("cannot fetch")), "it says so", 30)
@@ -59,7 +59,7 @@ def test_the_disk_of_the_state_folder_is_read_only(shop: Shop) -> None:
     """It does not start, and says why in one line; what runs serves on."""
     before, ids = shop.serves(), shop.ids()
     shop.host.stop_daemon()
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         subprocess.run(["mount", "-o", "remount,ro", str(shop.host.state)], check=True)
         try:
             done = shop.host.shipstone("apply")
@@ -83,7 +83,7 @@ def test_the_disk_of_the_engine_gets_full_in_a_pull(tmp_path: Path, abrupt_image
         api = docker.APIClient(base_url=engine.socket, version="auto")
         make_abrupt(api)
         api.close()
-        with a_shop(tmp_path, engine.socket, abrupt_image) as shop, Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+        with a_shop(tmp_path, engine.socket, abrupt_image) as shop, Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
             before, ids = shop.serves(), shop.ids()
             shop.host.repository.commit({"sites/shop.yaml": f"image: {image}\nport: 80\n"}, "a huge image")
             full = until(lambda: text if "no space left on device" in (text := shop.told()) else "", "it says so", 30)

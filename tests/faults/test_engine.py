@@ -38,7 +38,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, engine: OwnEngine, abrupt_ima
 def test_an_engine_that_lets_containers_live_is_restarted(shop: Shop, engine: OwnEngine) -> None:
     """Nothing is lost, nothing is touched, and the next commit goes live."""
     before, starts = shop.ids(), len(shop.said("start"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         engine.stop()
         until(lambda: shop.said("the pass failed"), "Shipstone says that the engine is gone", 40)
         engine.start(live_restore=True)
@@ -65,7 +65,7 @@ def test_an_engine_killed_in_mid_rollout(shop: Shop, engine: OwnEngine) -> None:
     """It comes back, what was half made is adopted or cleaned up, no request is lost, and a stranger on the engine is not touched."""
     name = f"{shop.host.instance}-stranger"
     stranger = shop.host.api.create_container(shop.image, name=name)["Id"]
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = shop.release(boot=1500)
         until(lambda: len(shop.host.containers()) > 2, "the new release is being started", 30)
         engine.stop(signal.SIGKILL)

@@ -64,7 +64,7 @@ def not_ready(shop: Shop, why: str) -> None:
 
 
 def test_an_engine_whose_every_call_is_slow(shop: Shop, line: EngineRelay) -> None:
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         line.late = 0.2
         commit = shop.release()
         shop.settled(commit)
@@ -74,7 +74,7 @@ def test_an_engine_whose_every_call_is_slow(shop: Shop, line: EngineRelay) -> No
 
 def test_an_engine_that_is_slower_than_a_call_may_be(shop: Shop, line: EngineRelay) -> None:
     before, ids = shop.serves(), shop.ids(running=True)
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         line.late = TIMEOUT + 1
         commit = shop.release()
         not_ready(shop, "does not answer (")
@@ -89,7 +89,7 @@ def test_an_engine_that_is_slower_than_a_call_may_be(shop: Shop, line: EngineRel
 def test_calls_that_fail_in_a_rollout_are_made_again(shop: Shop, line: EngineRelay, how: str) -> None:
     """Of each kind, and the removal of what did not start too: the site backs off, and nothing is made twice or left over."""
     logged = len(shop.host.log())
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         for call in ("list", "inspect", "create", "start", "stop", "remove"):
             line.harms[call] = HARMS[how] * (2 if call == "remove" else 1)
         commit = shop.release()
@@ -103,7 +103,7 @@ def test_calls_that_fail_in_a_rollout_are_made_again(shop: Shop, line: EngineRel
 
 def test_an_engine_that_answers_every_list_with_500(shop: Shop, line: EngineRelay) -> None:
     before, ids = shop.serves(), shop.ids(running=True)
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         line.refused.add("list")
         commit = shop.release()
         not_ready(shop, "cannot list the containers: the test stands in the way")
@@ -128,7 +128,7 @@ def test_events_that_break_off_are_made_up_for_by_a_look_at_everything(shop: Sho
 @pytest.mark.parametrize(("how", "why"), [("denied", "Permission denied"), ("gone", "No such file or directory")])
 def test_the_socket_is_denied_or_gone(shop: Shop, line: EngineRelay, how: str, why: str) -> None:
     before, ids = shop.serves(), shop.ids(running=True)
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         if how == "denied":
             os.chmod(line.path, 0)
             line.cut()

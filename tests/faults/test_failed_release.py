@@ -67,7 +67,7 @@ def old(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, faulty_ima
 def test_a_release_that_does_not_come_up_is_taken_away(old: Old, how: str) -> None:
     extra, rollout, why = FAILURES[how]
     shop, before = old.shop, len(old.shop.said("release failed"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         shop.release(extra, rollout=rollout, boot=3_600_000 if how in NEVER_READY else 150)
         reason = old.serves_alone(before)
         assert why in reason.splitlines()[0]
@@ -89,7 +89,7 @@ def test_a_release_that_does_not_come_up_is_taken_away(old: Old, how: str) -> No
 def test_a_release_that_turns_sick_once_it_serves_is_undone(old: Old) -> None:
     """Within min_healthy the old release still runs: the pin goes back to it, and nothing is lost."""
     shop, before = old.shop, len(old.shop.said("release failed"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         shop.release("healthcheck: {test: [CMD, /faulty, absent, /sick], interval: 200ms, retries: 1}", rollout=LONG)
         until(lambda: shop.serves() == shop.version, "the new release serves", 30)
         victim = next(iter(shop.ids() - old.ids))
@@ -102,7 +102,7 @@ def test_a_release_that_turns_sick_once_it_serves_is_undone(old: Old) -> None:
 def test_a_release_that_flaps_is_undone(old: Old) -> None:
     """It may be switched to in a good moment; in the next bad one requests go back."""
     shop, before = old.shop, len(old.shop.said("release failed"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         shop.release("healthcheck: {test: [CMD, /faulty, flaps, '2'], interval: 200ms, retries: 1, start_period: 3s}", rollout=LONG)
         assert "is unhealthy" in old.serves_alone(before).splitlines()[0]
     assert load.seen.lost == []
@@ -132,7 +132,7 @@ def test_why_it_failed_is_in_what_every_command_says(old: Old) -> None:
 
 def test_a_release_that_dies_once_it_serves_costs_what_came_until_the_old_one_was_reached(old: Old) -> None:
     shop, before = old.shop, len(old.shop.said("release failed"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         shop.release("command: [/faulty, lasts, '8000', /srv]", rollout=LONG)  # both have to start and be switched to before
         until(lambda: shop.serves() == shop.version, "the new release serves", 30)
         assert "out of luck" in old.serves_alone(before)

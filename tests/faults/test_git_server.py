@@ -56,7 +56,7 @@ def test_a_git_server_that_accepts_and_never_answers(shop: Shop, line: Relay) ->
     """Each fetch ends at its deadline; meanwhile what runs is healed, and no commit is claimed that was not seen."""
     before, logged = shop.version, len(shop.said("cannot fetch"))
     line.silent = True
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = shop.release()
         until(lambda: len(shop.said("cannot fetch")) > logged, "it says so", 30)
         assert f"no answer within {TIMEOUT} s" in shop.said("cannot fetch")[-1]["error"]
@@ -85,7 +85,7 @@ def test_a_corrupt_mirror_is_made_anew(shop: Shop, daemon: str) -> None:
     mirror, serves = shop.host.state / "mirror.git", shop.serves()
     if daemon == "is started":
         shop.host.stop_daemon(signal.SIGKILL)
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         for path in [path for path in (mirror / "objects").rglob("*") if path.is_file()]:
             with suppress(FileNotFoundError):  # it is made anew already
                 path.chmod(0o644)

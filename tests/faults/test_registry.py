@@ -25,7 +25,7 @@ def test_sites_whose_registry_hangs_hold_no_other(host: Host, site_text: SiteTex
     host.start_daemon(SHIPSTONE_ENGINE__PARALLEL="4")
     until(lambda: host.converged(first), "all of them run", 60)
     before = {row["Id"] for row in host.containers() if row["Labels"]["shipstone.site"] != "other"}
-    with socket.create_server(("127.0.0.1", 0)) as registry, Load(host.web, f"shop.{domain}", clients=4, pause=0.02) as load:
+    with socket.create_server(("127.0.0.1", 0)) as registry, Load(host.web, f"shop.{domain}", clients=4, pause=0.05) as load:
         image = f"127.0.0.1:{registry.getsockname()[1]}/x:1"
         absent = site_text("two").replace(abrupt_image, image)
         host.repository.commit({f"sites/{name}.yaml": absent for name in ("shop", *SITES)}, "an image that nobody has")

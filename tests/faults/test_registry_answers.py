@@ -95,7 +95,7 @@ def pulled(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_
 def test_a_registry_that_answers_429_is_asked_again_later(pulled: Pulled) -> None:
     host, front, before = pulled.host, pulled.front, pulled.images()
     pulled.push("2", "two")
-    with Load(host.web, pulled.name, clients=4, pause=0.02) as load:
+    with Load(host.web, pulled.name, clients=4, pause=0.05) as load:
         front.busy = True
         host.repository.commit({"sites/shop.yaml": pulled.site("2")}, "an image that cannot be had now")
         why = f"cannot pull {front.name}/team/app:2: "
@@ -115,7 +115,7 @@ def test_a_registry_that_answers_429_is_asked_again_later(pulled: Pulled) -> Non
 def test_a_registry_that_is_slow_holds_up_nobody_else(pulled: Pulled) -> None:
     host, front, before = pulled.host, pulled.front, pulled.images()
     pulled.push("3", "three")
-    with Load(host.web, pulled.name, clients=4, pause=0.02) as load:
+    with Load(host.web, pulled.name, clients=4, pause=0.05) as load:
         front.rate = 20
         host.repository.commit({"sites/shop.yaml": pulled.site("3")}, "a slow image")
         until(lambda: front.answering, "it is being pulled", 30)
@@ -132,7 +132,7 @@ def test_a_tag_that_moves_in_mid_rollout_moves_no_release(pulled: Pulled) -> Non
     """Not even when the new image comes to the host by a hand, nor for a replica that joins; a restart asks for it."""
     host, front = pulled.host, pulled.front
     pulled.push("4", "four")
-    with Load(host.web, pulled.name, clients=4, pause=0.02) as load:
+    with Load(host.web, pulled.name, clients=4, pause=0.05) as load:
         host.repository.commit({"sites/shop.yaml": pulled.site("4", replicas=2, boot=2500)}, "it starts slowly")
         until(lambda: len(host.containers("shop", running=True)) > 1, "the new release is being started", 30)
         pulled.push("4", "moved")

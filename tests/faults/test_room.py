@@ -14,7 +14,7 @@ def test_a_release_that_the_host_cannot_take_waits_and_holds_nobody(host: Host, 
     host.start_daemon()
     until(lambda: host.converged(commit), "the first release runs", 60)
     before = {row["Id"] for row in host.containers()}
-    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.05) as load:
         greedy = {"sites/shop.yaml": site_text("two", replicas=2, extra="mem_limit: 900g\n"), "sites/blog.yaml": site_text("blog")}
         host.repository.commit(greedy, "greedy")
         until(lambda: host.get("blog.test.local") == (200, "blog"), "the other site is live", 60)

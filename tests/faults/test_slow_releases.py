@@ -62,7 +62,7 @@ def test_a_start_that_is_slow_is_allowed_where_it_is_declared(shop: Shop) -> Non
     """Without that it is given up; with it other sites go live meanwhile."""
     before = shop.version
     other = f"image: {shop.image}\nport: 80\nenvironment: {{V: other, BOOT_MS: '100'}}\nrollout: {{min_healthy: 200ms, drain: 200ms}}\n"
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         shop.release(rollout="{deadline: 2s}", boot=BOOT)
         until(lambda: shop.said("release failed"), "given up", 40)
         assert shop.message().endswith("not ready within 2 s")

@@ -31,7 +31,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_im
 
 def test_traefik_is_restarted_in_mid_rollout(shop: Shop) -> None:
     """Nothing is lost beyond its own downtime."""
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = shop.release(boot=1500)
         until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
         down = time.time()
@@ -47,7 +47,7 @@ def test_traefik_is_restarted_in_mid_rollout(shop: Shop) -> None:
 def test_traefiks_api_is_gone_in_mid_rollout(shop: Shop, api: Relay) -> None:
     """The motion waits, the pin stands, the message says why; it goes on when the API is back."""
     before = shop.serves()
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = shop.release(boot=4000)
         until(lambda: len(shop.host.containers(running=True)) == 4, "the new release is started", 30)
         logged = len(shop.host.log())
@@ -66,7 +66,7 @@ def test_traefik_does_not_reach_the_new_release(shop: Shop) -> None:
     """It was switched to; asked once by its host name Traefik gives an error of its own, so the pin goes back. The test stands for it."""
     before, ids, port = shop.serves(), shop.ids(), Ports()
     answer = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 11\r\n\r\nBad Gateway"
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load, answering(port.take(), answer) as where:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load, answering(port.take(), answer) as where:
         shop.host.stop_daemon()
         shop.host.start_daemon(SHIPSTONE_TRAEFIK__ASK=where)
         shop.release()
@@ -102,7 +102,7 @@ def test_a_neighbours_broken_file_freezes_the_pins(shop: Shop) -> None:
     """Nothing starts while Traefik cannot take the pin; the old release serves; mended, it goes on."""
     before, ids = shop.serves(), shop.ids(running=True)
     broken = shop.host.dynamic / "neighbour.toml"
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         broken.write_text("[[[ not toml\n")
         commit = shop.release()
         until(lambda: shop.told().startswith("Traefik does not read its pins: nothing is changed before it does."), "status says so", 30)

@@ -58,7 +58,7 @@ def test_a_flood_costs_no_memory_no_request_and_no_pass(host: Host, site_text: S
     """Unsigned and oversized requests, 400 a second; a push among them is taken, and deployed."""
     daemon = deployed(host, site_text("one"))
     before, then = memory(daemon, "VmRSS"), passed_at(host)
-    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.05) as load:
         with flooding(host.page, 400, 4) as flooded:
             host.repository.commit({"sites/shop.yaml": site_text("two")}, "replace")
             assert tell(host, SECRET)[0] == 202

@@ -64,14 +64,14 @@ def test_what_a_hand_does_to_a_replica_is_named_and_healed(fresh: Shop, how: str
     before, victim = shop.ids(), next(iter(shop.ids()))
     commit = shop.host.containers()[0]["Labels"]["shipstone.commit"]
     logged = len(shop.said("drift"))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         hand(shop.host, victim)
         until(lambda: len(shop.host.containers(running=True)) == 2 and victim not in shop.ids(), "another one in its place", 20)
         shop.settled(commit)
         assert any(re.search(difference, row["difference"]) for row in shop.said("drift")[logged:])
         assert len(before & shop.ids()) == 1
     assert not serves_on or load.seen.lost == []
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         until(lambda: load.seen.sent > 100, "requests after it was healed", 30)
     assert load.seen.lost == []
 
@@ -83,7 +83,7 @@ def test_a_replica_that_crashes_takes_no_requests_before_it_answers_again(fresh:
     commit = release(shop, boot=5000)
     shop.settled(commit)
     victim = shop.host.api.inspect_container(min(shop.ids()))
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         os.kill(victim["State"]["Pid"], signal.SIGKILL)
         pin = f"{shop.host.instance}-shop-pin-"
         until(lambda: any(row["name"].startswith(pin) for row in shop.host.traefik("http/routers") or ()), "Traefik has a pin", 10)
@@ -134,7 +134,7 @@ def test_a_foreign_container_with_our_name_is_named_and_left_alone(shop: Shop) -
 def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daemon: str) -> None:
     """Also in mid-rollout: truth is in git, in the labels and in the pins."""
     store = shop.host.state / "shipstone.db"
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = release(shop, boot=1500)
         until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
         if daemon == "is down":
@@ -157,7 +157,7 @@ def test_without_the_store_only_history_is_forgotten(shop: Shop, harm: str, daem
 def test_without_its_state_folder_it_goes_on(shop: Shop) -> None:
     """Removed in mid-rollout, with the mirror, the store and what is mounted: all of it is there again, and the rollout ends."""
     state = shop.host.state
-    with Load(shop.host.web, shop.name, clients=4, pause=0.02) as load:
+    with Load(shop.host.web, shop.name, clients=4, pause=0.05) as load:
         commit = release(shop, boot=1500)
         until(lambda: len(shop.host.containers(running=True)) > 2, "the new release is started", 30)
         shop.host.stop_daemon(signal.SIGKILL)

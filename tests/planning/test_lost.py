@@ -41,8 +41,8 @@ def test_nothing_is_switched_before_traefik_knows_the_new_ones() -> None:
 
 def test_a_release_that_never_served_waits_for_its_pin() -> None:
     """Its first request must not reach it before all of it is ready."""
-    assert words(plan_site(seen(OLD), SiteMemory())) == ["pin blog"]
-    assert words(plan_site(seen(NEW), AT_REST)) == ["pin blog"]
+    assert words(plan_site(seen(OLD), SiteMemory())) == ["pin blog", *(f"create {c.name}" for c in OLD_TWO)]
+    assert words(plan_site(seen(NEW), AT_REST)) == ["pin blog", *(f"create {container(NEW, n).name}" for n in (1, 2))]
 
 
 def test_while_one_serves_the_other_is_created_beside_the_pin_and_started_after_it() -> None:

@@ -11,7 +11,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import rank_for, rank_of
 from reconciler.planning.rollout import plan_site
-from reconciler.planning.steps import SetPin, due
+from reconciler.planning.steps import Create, SetPin, due
 from tests.planning.test_rollout import RULE, container, seen, site
 
 TALLEST = rule_of("a" * 253, "/" + "b" * 200)
@@ -53,7 +53,8 @@ def test_a_replica_joins_with_the_rank_of_its_release() -> None:
 
 def test_with_pins_again_the_next_release_has_the_usual_priority_and_its_pin_outranks_the_old_one() -> None:
     old, new = of_rank(2), site("2", replicas=1)
-    (step,) = due(plan_site(seen(new, old), SiteMemory()).steps)
+    step, create = due(plan_site(seen(new, old), SiteMemory()).steps)
+    assert isinstance(create, Create)
     assert isinstance(step, SetPin)
     assert step.pin is not None
     assert dict(step.pin.priorities)[RULE] == rising_priority(RULE, 2) + 1

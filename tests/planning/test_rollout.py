@@ -15,7 +15,7 @@ from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.rollout import plan_site
 from reconciler.planning.seen import Motion, Names, Seen
 from reconciler.planning.starts import CALM, next_start
-from reconciler.planning.steps import GiveUp, SetPin, Start, Stop, due
+from reconciler.planning.steps import Create, GiveUp, SetPin, Start, Stop, due
 
 NAMES = Names("t", "net", "web")
 ROUTE = Route(("blog.test",))
@@ -73,7 +73,9 @@ def test_at_rest_there_is_nothing_to_do() -> None:
 
 def test_a_first_release_pins_its_host_to_nobody() -> None:
     motion = plan_site(seen(OLD), SiteMemory())
-    assert due(motion.steps) == (SetPin("blog", TO_NOBODY, f"requests only to nobody (503) while {OLD.release} starts"),)
+    pin, *creates = due(motion.steps)
+    assert pin == SetPin("blog", TO_NOBODY, f"requests only to nobody (503) while {OLD.release} starts")
+    assert [step.target for step in creates if isinstance(step, Create)] == [c.name for c in OLD_TWO]
 
 
 def test_images_come_before_anything_is_touched() -> None:

@@ -6,6 +6,7 @@ from reconciler.desired.desired import DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Cookie, Middleware, Route
 from reconciler.planning.diff import committed
+from reconciler.planning.failure import REFUSING
 from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
@@ -91,15 +92,36 @@ def test_from_plain_to_tls_the_old_serves_until_the_switch() -> None:
 
 
 def test_a_release_whose_router_traefik_refuses_is_given_up() -> None:
-    """Before the switch: no request ever comes to it."""
+    """Before the switch: no request ever comes to it. Not at once: while Traefik starts, a middleware of another of its providers comes
+    a moment later."""
     old, new = site(BLOG), site(replace(BLOG, middlewares=(Middleware("stripPrefixRegex", (("regex", "("),)),)))
     pin = Pin(((RULE, to(old)),), PRIORITIES)
     router = f"t-blog-{new.release}-0@docker"
     world = seen(new, container(old), container(new), pin=pin, refused={router: "error parsing regexp", "t-blog-x-0@docker": "other"})
     begun = SiteMemory(pin=pin, pin_since=0.0, unserved=frozenset({new.release}), begun=new.release, begun_at=99.0)
-    (step,) = plan_site(world, begun).steps
+    first = plan_site(world, begun)
+    assert not due(first.steps)
+    assert any("until it takes what it refuses: Traefik refuses its router: error parsing regexp" in str(step) for step in first.steps)
+    assert first.look_at is not None
+    before = plan_site(replace(world, now=world.now + REFUSING - 0.1), first.memory)
+    assert not due(before.steps)
+    (step,) = plan_site(replace(world, now=world.now + REFUSING), before.memory).steps
     assert isinstance(step, GiveUp)
     assert step.reason == "Traefik refuses its router: error parsing regexp"
+
+
+def test_a_router_that_traefik_refuses_for_a_moment_fails_nobody() -> None:
+    old, new = site(BLOG), site(replace(BLOG, middlewares=(Middleware("addPrefix", (("prefix", "/x"),)),)))
+    pin = Pin(((RULE, to(old)),), PRIORITIES)
+    begun = SiteMemory(pin=pin, pin_since=0.0, unserved=frozenset({new.release}), begun=new.release, begun_at=99.0)
+    world = seen(new, container(old), container(new), pin=pin)
+    refusing = seen(new, container(old), container(new), pin=pin, refused={f"t-blog-{new.release}-0@docker": "it does not exist"})
+    motion = plan_site(replace(refusing, traefik=replace(refusing.traefik, pins={"blog": pin})), begun)
+    motion = plan_site(replace(world, now=world.now + REFUSING + 1), motion.memory)
+    assert motion.memory.refused_at is None
+    assert isinstance(motion.steps[0], SetPin), "the switch"
+    again = plan_site(replace(refusing, now=world.now + REFUSING + 2), motion.memory)
+    assert not any(isinstance(step, GiveUp) for step in again.steps), "it is counted anew"
 
 
 def test_a_pin_that_traefik_refuses_is_waited_for_with_its_reason() -> None:

@@ -10,7 +10,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import TraefikView
 from reconciler.planning.rollout import plan_site
 from reconciler.planning.seen import Motion
-from reconciler.planning.steps import GiveUp, SetPin, StartAgain, Stop, due
+from reconciler.planning.steps import Create, GiveUp, SetPin, StartAgain, Stop, due
 from tests.planning.test_rollout import ROUTE, RULE, TO_NOBODY, container, seen, to, traefik, words
 
 DATA = Volume("volume", "data", "/data")
@@ -29,7 +29,8 @@ HALTED = container(OLD, 1, state="exited")
 
 def test_nobody_serves_before_the_old_one_is_stopped_and_the_plan_says_why() -> None:
     first = plan_site(seen(NEW, OLD_ONE), SiteMemory())
-    (step,) = due(first.steps)
+    step, create = due(first.steps)
+    assert isinstance(create, Create)
     assert isinstance(step, SetPin)
     assert (step.pin, step.reason) == (
         TO_NOBODY,
@@ -132,7 +133,8 @@ def test_it_is_chosen_only_where_both_would_write_and_the_file_may_say_otherwise
         (OLD, site("2", order="start-first"), False),
         (site("1", volume=replace(DATA, source="other")), site("2", order="stop-first"), True),
     ):
-        (step,) = due(plan_site(seen(new, container(old, 1)), SiteMemory()).steps)
+        step, create = due(plan_site(seen(new, container(old, 1)), SiteMemory()).steps)
+        assert isinstance(create, Create)
         assert ("stop-first: " in step.reason) is alone
 
 

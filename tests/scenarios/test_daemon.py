@@ -42,7 +42,7 @@ def stopping(host: Host) -> bool:
 def test_ended_in_mid_rollout_it_goes_on_at_the_next_start(host: Host, site_text: SiteText, number: int, moment: Moment) -> None:
     """Parked or killed, at whatever moment: no request is lost, and the next start finishes."""
     deployed(host, site_text("one", replicas=2))
-    with Load(host.web, "shop.test.local", clients=6, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=6, pause=0.02) as load:
         commit = host.repository.commit({"sites/shop.yaml": site_text("two", replicas=2, boot=800)}, "replace")
         until(lambda: moment(host), "the moment", 40)
         ended = host.stop_daemon(number)
@@ -85,7 +85,7 @@ def test_a_release_that_never_gets_ready_is_taken_away(host: Host, site_text: Si
     """The old one was never touched; why is said; it is not tried again until its content changes."""
     deployed(host, site_text("one"))
     before = {row["Id"] for row in host.containers("shop")}
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
         never = site_text("two", boot=3_600_000).replace("deadline: 60s", "deadline: 2s")
         host.repository.commit({"sites/shop.yaml": never}, "never ready")
         until(lambda: any(row.get("event") == "release failed" for row in host.log()), "given up", 40)
@@ -106,7 +106,7 @@ def test_a_release_that_never_gets_ready_is_taken_away(host: Host, site_text: Si
 def test_of_many_pushes_the_newest_wins(host: Host, site_text: SiteText) -> None:
     """What was superseded never takes a request if it was not ready, and is taken away; nobody says that it is there before it is."""
     deployed(host, site_text("0"))
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
         for n in range(1, 11):
             boot = 60_000 if n < 10 else 300
             commit = host.repository.commit({"sites/shop.yaml": site_text(str(n), boot=boot)}, f"version {n}")

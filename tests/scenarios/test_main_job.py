@@ -15,7 +15,7 @@ def test_sites_are_created_replaced_scaled_and_removed_by_commits(host: Host, si
     first = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2), "sites/other.yaml": site_text("other")}, "create")
     until(lambda: host.get("shop.test.local") == (200, "one"), "the new site answers", 40)
     until(lambda: host.converged(first), "converged on the first commit", 40)
-    with Load(host.web, "shop.test.local", clients=6, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=6, pause=0.02) as load:
         _replace(host, site_text)
         _scale(host, site_text)
         assert load.seen.lost == []
@@ -81,7 +81,7 @@ def test_a_sticky_site_is_replaced_without_a_loss(host: Host, site_text: SiteTex
     host.start_daemon()
     commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2, extra="sticky: true")}, "create")
     until(lambda: host.converged(commit), "the site runs", 40)
-    with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+    with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
         for version, replicas in (("two", 2), ("two", 3), ("two", 1)):
             text = site_text(version, replicas=replicas, extra="sticky: true")
             commit = host.repository.commit({"sites/shop.yaml": text}, f"{version} with {replicas} replicas")

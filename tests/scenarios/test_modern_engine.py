@@ -33,7 +33,7 @@ def test_a_site_is_deployed_replaced_under_load_and_removed(host: Host, site_tex
     first = host.repository.commit(files, "create")
     host.start_daemon()
     until(lambda: host.converged(first), "the first release runs", 40)
-    with Load(host.web, "shop.test.local", clients=4, slow=4, pause=0.01, expect=["one", "two"]) as load:
+    with Load(host.web, "shop.test.local", clients=4, slow=4, pause=0.02, expect=["one", "two"]) as load:
         second = host.repository.commit({"sites/shop.yaml": site_text("two", replicas=2, extra=file), "note.txt": "2"}, "replace")
         until(lambda: host.converged(second), "the second release runs", 40)
         assert load.seen.answers[200, "one"] > 0

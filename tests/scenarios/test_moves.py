@@ -17,7 +17,7 @@ def test_a_name_moves_with_a_renamed_file_and_to_a_site_that_runs(host: Host, si
     commit = host.repository.commit(first, "two sites")
     host.start_daemon()
     until(lambda: host.converged(commit), "both run", 60)
-    with Load(host.web, HOST, clients=6, pause=0.01) as load:
+    with Load(host.web, HOST, clients=6, pause=0.02) as load:
         renamed = {"sites/shop.yaml": None, "sites/store.yaml": site_text("one", replicas=2, extra=f"hosts: [{HOST}]")}
         commit = host.repository.commit(renamed, "a file is renamed")
         until(lambda: host.converged(commit) and not host.containers("shop"), "the renamed site has taken over", 90)
@@ -42,7 +42,7 @@ def test_a_renamed_file_that_cannot_be_had_takes_no_name_away(host: Host, site_t
     commit = host.repository.commit({"sites/shop.yaml": site_text("one", replicas=2, extra=f"hosts: [{HOST}]")}, "a site")
     host.start_daemon()
     until(lambda: host.converged(commit), "it runs", 60)
-    with Load(host.web, HOST, clients=6, pause=0.01) as load:
+    with Load(host.web, HOST, clients=6, pause=0.02) as load:
         store = site_text("two", replicas=2, extra=f"hosts: [{HOST}]\n")
         never = site_text("two", replicas=2, boot=3_600_000, extra=f"hosts: [{HOST}]\n").replace("deadline: 60s", "deadline: 2s")
         broken = {"fails": never, "has errors": f"{store}portt: 80\n"}[how]

@@ -34,7 +34,7 @@ def test_a_deploy_is_seen_as_it_goes_and_a_word_is_heard(host: Host, site_text: 
         until(lambda: "create the shop" in browser.text(), "the commit")
         assert "shop.test.local" in browser.text()
         assert browser.run("return document.querySelector('.hosts a').href") == f"http://shop.test.local:{host.web}/"
-        with Load(host.web, "shop.test.local", clients=4, pause=0.01) as load:
+        with Load(host.web, "shop.test.local", clients=4, pause=0.02) as load:
             host.repository.commit({"sites/shop.yaml": site_text("two", boot=12_000)}, "a second shop")  # longer than the page may be blind
             until(lambda: "progressing" in browser.text(), "it moves, without loading again", 30)
             until(lambda: "a second shop" in browser.text() and "progressing" not in browser.text(), "at rest", 60)
