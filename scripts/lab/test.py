@@ -10,8 +10,8 @@ from pathlib import Path
 from lab.engine import LabError, an_engine, need
 from lab.fuzz import soak
 
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadgroup")
-"""They mostly wait: three keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
+SIDE_BY_SIDE = ("-n", "4", "--dist", "loadgroup")
+"""They mostly wait: four keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
 
 
 def main() -> int:
