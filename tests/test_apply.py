@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -307,3 +308,58 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
     assert (outcome.error, outcome.stopped) == ("cannot stop bad: it is busy", (stops[names.index("bad")], 2.0))
     assert {step.target for step, _ in outcome.done} == {"first", *names} - {"bad"}
     assert apply.close(5)
+
+
+class Counting(PinFile):
+    """How many sites' pins each change was of."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "test", ("web",))
+        self.sizes: list[int] = []
+
+    def set(self, changes: Mapping[str, Pin | None]) -> None:
+        self.sizes.append(len(changes))
+        super().set(changes)
+
+
+def beside(engine: MemoryEngine, names: Sequence[str]) -> Plan:
+    """Of each site a pin, and then something else."""
+    pin = Pin((("Host(`shop.test`)", ()),), (("Host(`shop.test`)", 100),))
+    plans = {
+        name: SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (SetPin(name, pin, "nobody"), Stop(name, made, 1, "replaced")))
+        for name in names
+        for made in (engine.run(name, "app", {}),)
+    }
+    return Plan(plans, Memory(), network=True)
+
+
+def test_pins_of_many_sites_are_one_change_and_each_goes_on_after_it(tmp_path: Path) -> None:
+    engine, names = MemoryEngine("test", "test_net"), ("a", "b", "c")
+    ended: list[Outcome] = []
+    engine.images["app"] = Behaviour()
+    pins = Counting(tmp_path / "dynamic")
+    apply = Apply(engine, pins, FileStore(tmp_path / "files"), parallel=4, clock=time.monotonic, wall=time.time)
+    apply.submit(beside(engine, names), Desired("", {}), ended.append)
+    until(lambda: len(ended) == len(names), "all have ended", 10)
+    assert pins.sizes == [3]
+    assert [[step.step for step, _ in outcome.done] for outcome in ended] == [["pin", "stop"]] * 3
+    assert not apply.busy
+    assert apply.close(30)
+
+
+def test_where_a_pin_cannot_be_written_nothing_is_done_after_it(tmp_path: Path) -> None:
+    (tmp_path / "dynamic").write_text("no folder")
+    engine = MemoryEngine("test", "test_net")
+    ended: list[Outcome] = []
+    engine.images["app"] = Behaviour()
+    apply = Apply(engine, Counting(tmp_path / "dynamic"), FileStore(tmp_path), parallel=4, clock=time.monotonic, wall=time.time)
+    plan = beside(engine, ("a",))
+    apply.submit(plan, Desired("", {}), ended.append)
+    until(lambda: ended, "it has ended", 10)
+    (outcome,) = ended
+    assert outcome.error
+    pin, stop = plan.sites["a"].steps
+    assert (outcome.done, outcome.stopped and outcome.stopped[0]) == ((), pin)
+    assert isinstance(stop, Stop)
+    assert not gone(engine, stop.container_id)
+    assert apply.close(30)
