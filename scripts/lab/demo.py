@@ -172,13 +172,15 @@ def left(engine: Engine, folder: Path, network: str, images: list[str], daemon: 
 def clean(engine: str, folder: Path, images: list[str], network: str = "") -> None:
     """Only what the demo made."""
     api = docker.APIClient(base_url=engine, version="auto", timeout=60)
-    if network:
-        take_away(api, INSTANCE, network)
-    for image in images:
-        with contextlib.suppress(docker.errors.APIError):
-            api.remove_image(image)
-    api.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        if network:
+            take_away(api, INSTANCE, network)
+    finally:
+        for image in images:
+            with contextlib.suppress(docker.errors.APIError):
+                api.remove_image(image)
+        api.close()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop() -> int:

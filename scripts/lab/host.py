@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -313,7 +314,10 @@ dir = "{self.state}"
         for stop in (self.stop_daemon, self.stop_traefik):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 stop()
-        take_away(self.api, self.instance, self.network)
+        try:
+            take_away(self.api, self.instance, self.network)
+        except LabError as error:
+            warnings.warn(str(error), stacklevel=1)  # what was to be shown was shown
         self.api.close()
         self._ports.close()
 
@@ -346,20 +350,36 @@ def take_away(api: docker.APIClient, instance: str, network: str) -> None:
 
 
 def remove_network(api: docker.APIClient, instance: str, name: str) -> None:
-    """Where the instance made it. An engine lets go of a container that it removed a moment later, and of some never."""
+    """Where the instance made it. An engine lets go of a container that it removed a moment later; some it never lets go of, and then
+    LabError says whom."""
+    left: list[str] = []
 
     def gone() -> bool:
         rows = [row for row in api.networks(names=[name]) if (row.get("Labels") or {}).get("shipstone.network") == instance]
         for row in rows:
-            with contextlib.suppress(docker.errors.APIError):  # somebody is in it, or it went
+            try:
                 api.remove_network(row["Id"])
-                continue
-            with contextlib.suppress(docker.errors.APIError):
-                for left in api.inspect_network(row["Id"])["Containers"].values():
-                    api.disconnect_container_from_network(left["Name"], row["Id"], force=True)
+            except docker.errors.APIError as error:
+                left[:] = str(error.explanation), *_put_out(api, row["Id"])
         return not rows
 
-    until(gone, f"the network {name} is gone", 60)
+    try:
+        until(gone, f"the network {name} is gone", 5)
+    except TimeoutError:
+        raise LabError(
+            f"cannot remove the network {name}: {'; '.join(left)}. `docker network rm {name}` after the engine's next start."
+        ) from None
+
+
+def _put_out(api: docker.APIClient, network: str) -> list[str]:
+    """Whoever is still in a network leaves it; their names."""
+    names: list[str] = []
+    with contextlib.suppress(docker.errors.APIError):  # it went
+        for row in api.inspect_network(network)["Containers"].values():
+            names.append(row["Name"])
+            with contextlib.suppress(docker.errors.APIError):
+                api.disconnect_container_from_network(row["Name"], network, force=True)
+    return names
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ def test_apply_does_it_once_and_then_nothing(host: Host, site_text: SiteText) ->
     assert before["problems"] == before["foreign"] == []
     shop = before["sites"]["shop"]
     assert shop["state"] == "out-of-sync"
-    assert [step["step"] for step in shop["steps"]] == ["pull", "wait", "pin", "wait", "start", "wait", "pin"]
+    assert [step["step"] for step in shop["steps"]] == ["pull", "wait", "pin", "create", "wait", "start", "wait", "pin"]
     assert all(step.keys() == {"step", "target", "reason"} for step in shop["steps"])
     (difference,) = shop["differences"]
     assert difference.keys() == {"service", "container", "field", "desired", "actual", "cause", "since", "action"}
