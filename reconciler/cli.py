@@ -82,13 +82,15 @@ def apply(
         progress = Progress(console.line, show)
         store = wiring.store_of(settings)
         reconciler = wiring.reconciler_of(settings, progress.told, (wiring.history_of(settings, store),), store=store)
-        desired = reconciler.take(wiring.source_of(settings).fetch())
-        console.problems(desired.problems)
-        if sites:
-            reconciler.choose(sites)
-        wiring.write_generated(settings, reconciler)
-        result = converge(reconciler, progress, timeout)
-        reconciler.close(5.0)
+        try:
+            desired = reconciler.take(wiring.source_of(settings).fetch())
+            console.problems(desired.problems)
+            if sites:
+                reconciler.choose(sites)
+            wiring.write_generated(settings, reconciler)
+            result = converge(reconciler, progress, timeout)
+        finally:
+            reconciler.close(5.0)
     for site, why in sorted(result.failed.items()):
         console.error(f"{site}: {why}")
     console.notices(report.notices(result.plan, desired))

@@ -332,6 +332,16 @@ def reconciler_of(
     return Reconciler(world, Compiler(policy, secrets), names_of(settings), apply, guard, keep_images=keep, followers=followers)
 
 
+@contextlib.contextmanager
+def looking(settings: Settings) -> Iterator[Reconciler]:
+    """One that only observes and plans; it lets go of everything afterwards."""
+    reconciler = reconciler_of(settings)
+    try:
+        yield reconciler
+    finally:
+        reconciler.close(0.0)
+
+
 def parts_of(settings: Settings) -> tuple[Part, ...]:
     """The hosts block and traefik.toml, where the settings name a place for them."""
     parts = []

@@ -159,28 +159,29 @@ def _watch(settings: "Settings") -> None:
     from reconciler.reports import findings as report
 
     configure_log(logging.ERROR)  # its lines would stand across the picture
-    reconciler, source = wiring.reconciler_of(settings), wiring.source_of(settings)
-    wake, never = threading.Event(), threading.Event()
-    threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
-    desired, fetched = reconciler.take(source.fetch()), time.monotonic()
-    found, no_source, no_look = reconciler.plan(), "", ""
-    with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
-        while True:
-            wake.clear()
-            if time.monotonic() > fetched + settings.source.poll:
+    source = wiring.source_of(settings)
+    with wiring.looking(settings) as reconciler:
+        wake, never = threading.Event(), threading.Event()
+        threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
+        desired, fetched = reconciler.take(source.fetch()), time.monotonic()
+        found, no_source, no_look = reconciler.plan(), "", ""
+        with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
+            while True:
+                wake.clear()
+                if time.monotonic() > fetched + settings.source.poll:
+                    try:
+                        desired, no_source = reconciler.take(source.fetch()), ""
+                    except ShipstoneError as error:
+                        no_source = str(error)
+                    fetched = time.monotonic()
                 try:
-                    desired, no_source = reconciler.take(source.fetch()), ""
+                    found, no_look = reconciler.plan(), ""
                 except ShipstoneError as error:
-                    no_source = str(error)
-                fetched = time.monotonic()
-            try:
-                found, no_look = reconciler.plan(), ""
-            except ShipstoneError as error:
-                no_look = str(error)
-            away = tuple(text for text in (no_source, no_look) if text)
-            show(report.status_rows(found), desired.revision, (*away, *report.notices(found, desired)))
-            wake.wait(LOOK)
-            never.wait(BREATH)
+                    no_look = str(error)
+                away = tuple(text for text in (no_source, no_look) if text)
+                show(report.status_rows(found), desired.revision, (*away, *report.notices(found, desired)))
+                wake.wait(LOOK)
+                never.wait(BREATH)
 
 
 def _planned(config: Path | None, source: Path | None) -> "tuple[Plan, Desired]":
@@ -188,6 +189,6 @@ def _planned(config: Path | None, source: Path | None) -> "tuple[Plan, Desired]"
     from reconciler import wiring
 
     settings = settings_of(config, source)
-    reconciler = wiring.reconciler_of(settings)
-    desired = reconciler.take(wiring.source_of(settings).fetch())
-    return reconciler.plan(), desired
+    with wiring.looking(settings) as reconciler:
+        desired = reconciler.take(wiring.source_of(settings).fetch())
+        return reconciler.plan(), desired

@@ -167,12 +167,12 @@ class _Desk:
         """What would be done now."""
         from reconciler import wiring
 
-        reconciler = wiring.reconciler_of(self.settings)
-        revision = wiring.source_of(self.settings).fetch()
-        desired = reconciler.take(revision)
-        self.waits = revision.waits
-        self.contents = {name: site.release for name, site in desired.sites.items()}
-        return reconciler.plan()
+        with wiring.looking(self.settings) as reconciler:
+            revision = wiring.source_of(self.settings).fetch()
+            desired = reconciler.take(revision)
+            self.waits = revision.waits
+            self.contents = {name: site.release for name, site in desired.sites.items()}
+            return reconciler.plan()
 
     def known(self, site: str) -> None:
         """Refuse a name that is neither written nor runs."""

@@ -99,9 +99,9 @@ def _observed(settings: "Settings") -> _Planned:
     from reconciler import wiring
 
     wiring.engine_of(settings).network_exists()  # before anything is made on this host's disk
-    reconciler = wiring.reconciler_of(settings)
-    desired = reconciler.take(wiring.source_of(settings).fetch())
-    return _Planned(reconciler.plan(), desired, None, f"what runs on {platform.node()}")
+    with wiring.looking(settings) as reconciler:
+        desired = reconciler.take(wiring.source_of(settings).fetch())
+        return _Planned(reconciler.plan(), desired, None, f"what runs on {platform.node()}")
 
 
 def _compared(settings: "Settings", checkout: "Checkout", against: str) -> _Planned:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -34,6 +35,8 @@ CREATE TABLE IF NOT EXISTS last (site TEXT PRIMARY KEY, release TEXT NOT NULL) W
 CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 VERSION = 3
+BUSY = 10.0
+"""Seconds that another process may have it for itself."""
 RELEASES = 5
 """Past releases of each site; older ones go."""
 
@@ -53,16 +56,20 @@ class Store:
         self.history = HistoryStore(self._db, self._lock)
 
     def _open(self) -> sqlite3.Connection:
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
-            self._path.replace(self._path.with_suffix(".broken"))
-            return self._connect()
+        deadline = time.monotonic() + BUSY
+        while True:
+            try:
+                return self._connect()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)  # of two that make it at once SQLite turns one away without waiting
+            except sqlite3.DatabaseError:
+                self._path.replace(self._path.with_suffix(".broken"))
+                return self._connect()
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=10.0)
+        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=BUSY)
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file

@@ -1,5 +1,7 @@
 """The store: what is in it survives a restart; without it only that is lost."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from reconciler.planning.events import Event
@@ -36,3 +38,18 @@ def test_a_broken_file_is_put_aside(tmp_path: Path) -> None:
     assert store.failed() == {"shop": FAILED}
     store.close()
     assert (tmp_path / "shipstone.broken").read_bytes().startswith(b"this is no database")
+
+
+def test_many_open_it_at_once_before_it_is_there(tmp_path: Path) -> None:
+    """The daemon starts while somebody asks for its status: neither is told that it is locked."""
+    for n in range(60):
+        path, together = tmp_path / f"{n}.db", threading.Barrier(8)
+
+        def opened(path: Path = path, together: threading.Barrier = together) -> Store:
+            together.wait(30)
+            return Store(path)
+
+        with ThreadPoolExecutor(8) as pool:
+            stores = [each.result() for each in [pool.submit(opened) for _ in range(8)]]
+        for store in stores:
+            store.close()
