@@ -147,10 +147,9 @@ class Apply:
                 self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, turns=self._pulling.turns))
         others = {name: without_pulls(steps) for name, steps in found.items()}
         found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
-        pins = {name: step for name, (step, *_) in found.items() if isinstance(step, SetPin) and not step.also}
+        pins = {name: (step, tuple(more)) for name, (step, *more) in found.items() if isinstance(step, SetPin) and not step.also}
         if pins:
-            more = {name: steps[1:] for name, steps in found.items() if name in pins}
-            self._pinner.submit(partial(self._pin, pins, more, plan, desired, report))
+            self._pinner.submit(partial(self._pin, pins, plan, desired, report))
         for name, steps in found.items():
             if name not in pins:
                 self._pool_for(steps).submit(partial(self._site, plan.sites[name], steps, desired, report))
@@ -179,18 +178,18 @@ class Apply:
             pool.close(0)
         return all(pool.close(max(0.0, deadline - self._clock())) for pool in pools)
 
-    def _pin(self, pins: Mapping[str, SetPin], more: Mapping[str, tuple[Step, ...]], plan: Plan, desired: Desired, report: Report) -> None:
-        """All of them together; then each site's further steps."""
+    def _pin(self, pins: Mapping[str, tuple[SetPin, tuple[Step, ...]]], plan: Plan, desired: Desired, report: Report) -> None:
+        """All of them together; then each site's further steps, which come second in `pins`."""
         begun = self._clock()
         error = ""
         try:
-            self._pins.set({site: step.pin for site, step in pins.items()})
+            self._pins.set({site: step.pin for site, (step, _) in pins.items()})
         except ShipstoneError as problem:
             error = str(problem)
         seconds = self._clock() - begun
-        for site, step in pins.items():
-            if more[site] and not error:
-                self._pool_for(more[site]).submit(partial(self._site, plan.sites[site], more[site], desired, report, ((step, seconds),)))
+        for site, (step, more) in pins.items():
+            if more and not error:
+                self._pool_for(more).submit(partial(self._site, plan.sites[site], more, desired, report, ((step, seconds),)))
                 continue
             done, stopped = ((), (step, seconds)) if error else (((step, seconds),), None)
             self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision, stopped=stopped), report)

@@ -13,6 +13,7 @@ from reconciler.errors import ShipstoneError
 if TYPE_CHECKING:
     from reconciler.desired.desired import Desired
     from reconciler.planning.plan import Plan
+    from reconciler.reconcile import Reconciler
     from reconciler.settings import Settings
 
 findings = typer.Typer()
@@ -147,41 +148,50 @@ def render(
 
 
 def _watch(settings: "Settings") -> None:
+    """Until Ctrl-C."""
+    import logging
+
+    from reconciler import wiring
+    from reconciler.console import configure_log
+
+    configure_log(logging.ERROR)  # its lines would stand across the picture
+    with wiring.looking(settings) as reconciler:
+        _look_on(settings, reconciler)
+
+
+def _look_on(settings: "Settings", reconciler: "Reconciler") -> None:
     """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does.
     Whichever is away for a while is said below what was seen last."""
-    import logging
     import threading
     import time
 
     from reconciler import wiring
-    from reconciler.console import Console, configure_log
+    from reconciler.console import Console
     from reconciler.listening import listen
     from reconciler.reports import findings as report
 
-    configure_log(logging.ERROR)  # its lines would stand across the picture
     source = wiring.source_of(settings)
-    with wiring.looking(settings) as reconciler:
-        wake, never = threading.Event(), threading.Event()
-        threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
-        desired, fetched = reconciler.take(source.fetch()), time.monotonic()
-        found, no_source, no_look = reconciler.plan(), "", ""
-        with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
-            while True:
-                wake.clear()
-                if time.monotonic() > fetched + settings.source.poll:
-                    try:
-                        desired, no_source = reconciler.take(source.fetch()), ""
-                    except ShipstoneError as error:
-                        no_source = str(error)
-                    fetched = time.monotonic()
+    wake, never = threading.Event(), threading.Event()
+    threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
+    desired, fetched = reconciler.take(source.fetch()), time.monotonic()
+    found, no_source, no_look = reconciler.plan(), "", ""
+    with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
+        while True:
+            wake.clear()
+            if time.monotonic() > fetched + settings.source.poll:
                 try:
-                    found, no_look = reconciler.plan(), ""
+                    desired, no_source = reconciler.take(source.fetch()), ""
                 except ShipstoneError as error:
-                    no_look = str(error)
-                away = tuple(text for text in (no_source, no_look) if text)
-                show(report.status_rows(found), desired.revision, (*away, *report.notices(found, desired)))
-                wake.wait(LOOK)
-                never.wait(BREATH)
+                    no_source = str(error)
+                fetched = time.monotonic()
+            try:
+                found, no_look = reconciler.plan(), ""
+            except ShipstoneError as error:
+                no_look = str(error)
+            away = tuple(text for text in (no_source, no_look) if text)
+            show(report.status_rows(found), desired.revision, (*away, *report.notices(found, desired)))
+            wake.wait(LOOK)
+            never.wait(BREATH)
 
 
 def _planned(config: Path | None, source: Path | None) -> "tuple[Plan, Desired]":

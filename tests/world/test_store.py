@@ -1,7 +1,9 @@
 """The store: what is in it survives a restart; without it only that is lost."""
 
+import sqlite3
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 
 from reconciler.planning.events import Event
@@ -38,6 +40,19 @@ def test_a_broken_file_is_put_aside(tmp_path: Path) -> None:
     assert store.failed() == {"shop": FAILED}
     store.close()
     assert (tmp_path / "shipstone.broken").read_bytes().startswith(b"this is no database")
+
+
+def test_who_opens_it_while_another_makes_it_waits(tmp_path: Path) -> None:
+    """SQLite turns one away at once that wants to switch to its log meanwhile."""
+    path = tmp_path / "shipstone.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as another, ThreadPoolExecutor(1) as pool:
+        another.execute("BEGIN IMMEDIATE")
+        opening = pool.submit(Store, path)
+        done, _ = wait([opening], timeout=0.3)
+        assert not done
+        another.execute("ROLLBACK")
+        with closing(opening.result(30)) as store:
+            assert store.failed() == {}
 
 
 def test_many_open_it_at_once_before_it_is_there(tmp_path: Path) -> None:
