@@ -1,5 +1,6 @@
 """A real engine for the tests that need one, with images of the tests' own."""
 
+import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import docker
 import pytest
 from lab.engine import an_engine
+from lab.engines import engine_of
 from lab.host import Host, a_host
 from lab.images import ABRUPT, FAULTY, make_abrupt, make_faulty, provide
 from lab.modern_engine import a_modern_engine
@@ -14,6 +16,12 @@ from lab.modern_engine import a_modern_engine
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="kill the daemon ten times as often, try more hosts")
+
+
+def pytest_configure() -> None:
+    """Each worker has an engine of its own, where scripts/test started them."""
+    if url := engine_of(os.environ.get("PYTEST_XDIST_WORKER", "")):
+        os.environ["DOCKER_HOST"] = url
 
 
 @pytest.hookimpl(wrapper=True)

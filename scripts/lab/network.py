@@ -39,6 +39,26 @@ def a_network() -> Iterator[Network]:
         yield Network(name, f"{start}.128.0/17", f"{start}.0.1")
 
 
+@contextlib.contextmanager
+def a_bridge() -> Iterator[tuple[str, str]]:
+    """A bridge's name, and the addresses of whoever has it: an engine's default network, where docker0 is another's. Between these
+    addresses the firewall lets everything pass: another engine's drops what it does not know."""
+    need("ip", "iptables")
+    name = f"ship{secrets.token_hex(4)}"
+    with contextlib.ExitStack() as undo:
+        with lab_lock():
+            start = _free()
+            run("ip", "link", "add", name, "type", "bridge")
+            undo.callback(run, "ip", "link", "delete", name)
+            run("ip", "address", "add", f"{start}.0.1/24", "dev", name)
+        run("ip", "link", "set", name, "up")
+        pool = f"{start}.0.0/16"
+        rule = ("FORWARD", "--source", pool, "--destination", pool, "--jump", "ACCEPT")
+        run("iptables", "--wait", "--insert", *rule)
+        undo.callback(run, "iptables", "--wait", "--delete", *rule)
+        yield name, pool
+
+
 def _free() -> str:
     """The first half of addresses that nothing on this host has."""
     taken = run("ip", "-4", "-o", "address") + run("ip", "-4", "route")

@@ -1,5 +1,6 @@
-"""scripts/test: one engine for the whole run, and pytest on it, several tests side by side. Arguments are pytest's."""
+"""scripts/test: pytest, several tests side by side, with an engine for each of its workers. Arguments are pytest's."""
 
+import argparse
 import contextlib
 import os
 import signal
@@ -7,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.engine import LabError, an_engine, need
+from lab.engine import LabError, need
+from lab.engines import ENGINES, engines
 from lab.fuzz import soak
 
-SIDE_BY_SIDE = ("-n", "4", "--dist", "loadgroup")
+WORKERS = 4
 """They mostly wait: four keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
 
 
@@ -18,8 +20,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored, and so has pytest
     try:
         need("git", "openssl", "ps")
-        with an_engine() as engine:
-            code = pytest(sys.argv[1:], engine.socket)
+        with engines(workers(sys.argv[1:])) as urls:
+            code = pytest(sys.argv[1:], urls)
         return code or (soak([]) if long_fuzz(sys.argv[1:]) else 0)
     except LabError as error:
         print(f"test: {error}", file=sys.stderr)
@@ -32,10 +34,17 @@ def long_fuzz(arguments: list[str]) -> bool:
     return "--soak" in arguments and (not paths or any("fuzz" in path for path in paths))
 
 
-def pytest(arguments: list[str], socket: str) -> int:
-    """Its exit code. Interrupted or terminated, it ends its tests first: only then may their engine be stopped."""
-    command = [sys.executable, "-m", "pytest", *SIDE_BY_SIDE, *arguments]
-    process = subprocess.Popen(command, env={**os.environ, "DOCKER_HOST": socket, "LAB_WARM": "1"})
+def workers(arguments: list[str]) -> int:
+    """How many processes pytest is to run tests in; one by one is one, too."""
+    given = argparse.ArgumentParser(add_help=False)
+    given.add_argument("-n", type=int, default=WORKERS)
+    return max(1, int(given.parse_known_args(arguments)[0].n))
+
+
+def pytest(arguments: list[str], urls: list[str]) -> int:
+    """Its exit code. Interrupted or terminated, it ends its tests first: only then may their engines be stopped."""
+    command = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *arguments]
+    process = subprocess.Popen(command, env={**os.environ, ENGINES: " ".join(urls), "LAB_WARM": "1"})
     signal.signal(signal.SIGTERM, lambda *_: interrupt(process.pid))
     while True:
         try:

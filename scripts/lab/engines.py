@@ -1,0 +1,46 @@
+"""Engines of the tests' own, one for each worker: a Traefik looks at every container of its engine whenever one of them changes."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.engine import DEFAULT, Engine, an_engine, answers, need, started
+from lab.network import a_bridge
+
+ENGINES = "LAB_ENGINES"
+"""The variable that holds their URLs, for the tests."""
+
+
+@contextlib.contextmanager
+def engines(count: int) -> Iterator[list[str]]:
+    """The URLs of `count` engines; of the one that was asked for by DOCKER_HOST, or that answers where no other can be started."""
+    theirs = os.environ.get("DOCKER_HOST") or (answers(DEFAULT) and (os.geteuid() != 0 or not shutil.which("dockerd")))
+    if theirs:
+        with an_engine() as engine:
+            yield [engine.socket]
+        return
+    need("dockerd", "iptables", "ip")
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+        bridges = [stack.enter_context(a_bridge()) for _ in range(count)]
+        begun = [started(options=options(*bridge)) for bridge in bridges]
+        made: list[Engine] = list(pool.map(stack.enter_context, begun))
+        yield [engine.socket for engine in made]
+
+
+def options(bridge: str, pool: str) -> list[str]:
+    """So that several share the host's network: a bridge and addresses of its own, and the firewall left alone. What a container publishes
+    is passed on by the engine's proxy."""
+    return ["--iptables=false", f"--bridge={bridge}", "--default-address-pool", f"base={pool},size=24"]
+
+
+def urls() -> list[str]:
+    """Of the engines that scripts/test started; none where it did not."""
+    return os.environ.get(ENGINES, "").split()
+
+
+def engine_of(worker: str) -> str | None:
+    """The URL for one worker of pytest-xdist, as gw3, or for the only process; None where none was started."""
+    there = urls()
+    return there[int(worker.removeprefix("gw") or 0) % len(there)] if there else None
