@@ -16,7 +16,7 @@ class Beside:
     def busy(self) -> bool:
         return self._thread.is_alive()
 
-    def begin(self, job: Callable[[], None]) -> None:
+    def begin(self, job: Callable[[], object]) -> None:
         """Nothing happens where the last one is still being done. Raises what that one ended with, and does not begin then."""
         if self.busy:
             return
@@ -31,7 +31,7 @@ class Beside:
         if self.busy:
             self._thread.join(timeout)
 
-    def _do(self, job: Callable[[], None]) -> None:
+    def _do(self, job: Callable[[], object]) -> None:
         try:
             job()
         except Exception as error:  # noqa: BLE001  whoever begins the next one hears of it

@@ -83,7 +83,10 @@ def apply(
         store = wiring.store_of(settings)
         reconciler = wiring.reconciler_of(settings, progress.told, (wiring.history_of(settings, store),), store=store)
         try:
-            desired = reconciler.take(wiring.source_of(settings).fetch())
+            revision = wiring.source_of(settings).fetch()
+            if not sites:
+                reconciler.prepare()
+            desired = reconciler.take(revision)
             console.problems(desired.problems)
             if sites:
                 reconciler.choose(sites)

@@ -46,4 +46,4 @@ def breath(cpu_seconds: float, moving: int, busy: int) -> float:
     Passes leave half of one core to the rest. With many sites in motion the pins of several change together, because each
     change costs Traefik a whole new configuration. With many worked on, a pass has little to decide before their steps end.
     """
-    return min(max(0.01, cpu_seconds, 0.004 * moving, 0.0003 * busy**2), 2.0)
+    return min(max(0.01, cpu_seconds, 0.001 * moving, 0.002 * busy**2), 2.0)

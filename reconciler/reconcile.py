@@ -96,9 +96,14 @@ class Reconciler:
         self._keep_images = keep_images
         self._images_due = True
         self._pulling: frozenset[str] = frozenset()
-        self._tending, self._starting = Beside("images"), Beside("traefik")
+        self._tending, self._starting, self._preparing = Beside("images"), Beside("traefik"), Beside("network")
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
+
+    def prepare(self) -> None:
+        """Begin to make the network: that takes the engine as long as it takes to read a commit. What goes wrong with it, the first pass
+        finds too."""
+        self._preparing.begin(self.world.engine.ensure_network)
 
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
@@ -231,6 +236,7 @@ class Reconciler:
         done = self._apply.close(timeout)
         self._tending.close(timeout)
         self._starting.close(timeout)
+        self._preparing.close(timeout)
         self.followers.close()
         self.world.store.close()
         return done

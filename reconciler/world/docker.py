@@ -67,6 +67,8 @@ class DockerEngine:
         self._inspecting: set[str] = set()
         """Ids of containers that no event has named since their inspection began."""
         self._network_there = False
+        self._making = threading.Lock()
+        """Held while the network is made."""
         self._foreign: tuple[ForeignContainer, ...] = ()
         self._died: set[str] = set()
         """Ids of foreign containers that events say ended: for a moment the list calls them running still."""
@@ -155,17 +157,18 @@ class DockerEngine:
         )
 
     def ensure_network(self) -> bool:
-        if self.network_exists():
-            return False
-        labels = {"shipstone.network": self._instance}
-        with self._connection.call(f"make the network {self._network}"):
-            try:
-                self._connection.api.create_network(self._network, driver="bridge", check_duplicate=True, labels=labels)
-            except APIError as error:
-                if error.status_code != 409:
-                    raise
-        self._network_there = self._bridge = True
-        return True
+        with self._making:
+            if self.network_exists():
+                return False
+            labels = {"shipstone.network": self._instance}
+            with self._connection.call(f"make the network {self._network}"):
+                try:
+                    self._connection.api.create_network(self._network, driver="bridge", check_duplicate=True, labels=labels)
+                except APIError as error:
+                    if error.status_code != 409:
+                        raise
+            self._network_there = self._bridge = True
+            return True
 
     def network_exists(self) -> bool:
         """Asked once, and again after an event says that it may have changed."""

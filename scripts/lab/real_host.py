@@ -61,7 +61,9 @@ class RealHost:
     def tried(self, script: str, *, user: str = "root") -> tuple[int, str]:
         """(exit code, what it printed)."""
         made = self._api.exec_create(self._id, ["sh", "-c", script], user=user)["Id"]
-        text = self._api.exec_start(made).decode("utf-8", "replace")
+        # exec_start() loses what comes together with the header of its answer: it asks for an upgrade, and reads below the buffer.
+        answer = self._api._post_json(self._api._url("/exec/{0}/start", made), data={"Detach": False, "Tty": False}, stream=True)
+        text = b"".join(self._api._multiplexed_response_stream_helper(answer)).decode("utf-8", "replace")
         return int(self._api.exec_inspect(made)["ExitCode"]), text.strip()
 
     def put(self, files: Mapping[str, str | bytes], folder: str = "/", mode: int = 0o644) -> None:
