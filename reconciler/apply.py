@@ -94,6 +94,7 @@ class Apply:
         self._secrets = secrets or NoSecrets()
         self._mounting = Mounting(engine, files, policy)
         self._ask = ask
+        self._parallel = parallel
         self._workers, self._stoppers, self._pinner = Workers(parallel, "steps"), Workers(STOPPERS, "stop"), Workers(1, "pin")
         self._turns = Turns(clock, chance)
         self._pulling = Pulling(engine, clock, pull_timeout, Turns(clock, chance), self._workers, self._secrets.hide)
@@ -145,7 +146,7 @@ class Apply:
         for name, steps in found.items():
             if (pulls := pulls_in(steps)) and name not in pulling:
                 self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, turns=self._pulling.turns))
-        others = {name: without_pulls(steps) for name, steps in found.items()}
+        others = few_ahead({name: without_pulls(steps) for name, steps in found.items()}, self._parallel)
         found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
         pins = {name: (step, tuple(more)) for name, (step, *more) in found.items() if isinstance(step, SetPin) and not step.also}
         if pins:
@@ -299,6 +300,13 @@ class Apply:
         lines = [self._secrets.hide(text) for text in [text for text in log if text.strip()][-LOG_LINES:]]
         reason = "\n".join([f"{step.reason}: {lines[-1].strip()}" if lines else step.reason, *lines])
         return FailedRelease(site.name, step.release, reason, self._wall())
+
+
+def few_ahead(found: Mapping[str, tuple[Step, ...]], most: int) -> dict[str, tuple[Step, ...]]:
+    """What is only created while Traefik takes the pin, of `most` sites: more would not be done by then, and hold up the first starts."""
+    ahead = [name for name, steps in found.items() if steps and all(isinstance(step, SetPin | Create) for step in steps)]
+    late = [name for name in ahead if any(isinstance(step, Create) for step in found[name])][most:]
+    return {**found, **{name: tuple(step for step in found[name] if not isinstance(step, Create)) for name in late}}
 
 
 def touched(steps: Iterable[Step]) -> frozenset[str]:

@@ -13,6 +13,7 @@ from lab.host import until
 from reconciler.apply import Apply, Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.desired.spec import ContainerSpec, NewContainer
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
 from reconciler.outcome import Outcome
@@ -20,7 +21,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Pull, Remove, SetPin, Step, Stop
+from reconciler.planning.steps import Create, Pull, Remove, SetPin, Step, Stop
 from reconciler.pulling import PULLS
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
@@ -344,6 +345,24 @@ def test_pins_of_many_sites_are_one_change_and_each_goes_on_after_it(tmp_path: P
     assert pins.sizes == [3]
     assert [[step.step for step, _ in outcome.done] for outcome in ended] == [["pin", "stop"]] * 3
     assert not apply.busy
+    assert apply.close(30)
+
+
+@pytest.mark.parametrize(("sites", "created"), [(1, 1), (4, 4), (9, 4)])
+def test_no_more_is_created_beside_pins_than_is_done_while_traefik_takes_them(tmp_path: Path, sites: int, created: int) -> None:
+    """The next pass starts all of them: it is not to wait for a hundred containers to be created."""
+    engine, ended = MemoryEngine("test", "test_net"), list[Outcome]()
+    engine.images["app"] = Behaviour()
+    engine.ensure_network()
+    pin = Pin((("Host(`shop.test`)", ()),), (("Host(`shop.test`)", 100),))
+    plans = {}
+    for name in (f"s{n}" for n in range(sites)):
+        create = Create(NewContainer(name, "app", ContainerSpec("app", 80), (), "test_net"), "new release")
+        plans[name] = SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (SetPin(name, pin, "nobody"), create))
+    apply = Apply(engine, Counting(tmp_path / "dynamic"), FileStore(tmp_path), parallel=4, clock=time.monotonic, wall=time.time)
+    apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), ended.append)
+    until(lambda: len(ended) == sites, "all have ended", 10)
+    assert sorted(len(outcome.done) for outcome in ended) == sorted([2] * created + [1] * (sites - created))
     assert apply.close(30)
 
 

@@ -24,10 +24,13 @@ def _service(under: ServiceKeys, over: ServiceKeys) -> ServiceKeys:
 def _merged(under: Model, over: Model, kind: type[Model]) -> dict[str, Any]:
     """The keys of `kind` that were written in `over`, else in `under`."""
     values: dict[str, Any] = {}
+    below, above = under.model_fields_set, over.model_fields_set
     for name in kind.model_fields:
-        layers = [getattr(model, name) for model in (under, over) if name in model.model_fields_set]
-        if layers:
-            values[name] = layers[0] if len(layers) == 1 else _merged_value(name, *layers)
+        if name in above:
+            value = getattr(over, name)
+            values[name] = _merged_value(name, getattr(under, name), value) if name in below else value
+        elif name in below:
+            values[name] = getattr(under, name)
     return values
 
 

@@ -5,6 +5,7 @@ Every motion is the same: pin the route to whoever may serve, change what does n
 """
 
 import collections
+import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
@@ -79,7 +80,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps += ends
     starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
     steps += starts
-    look_at = again if again and confirmed(seen, pin) else seen.now + poll(seen.now - memory.begun_at)
+    look_at = again if again and confirmed(seen, pin) else seen.now + poll(min(seen.now - memory.begun_at, youngest(cast)))
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     if memory.refused_at is not None:
         steps.append(Wait("Traefik", f"until it takes what it refuses: {refused(seen, goal)}"))
@@ -92,6 +93,11 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
+
+
+def youngest(cast: Cast) -> float:
+    """Seconds since the last of those who stay was started: with many sites at once a release begins long before its containers do."""
+    return min((c.up for c in cast.keep if alive(c)), default=math.inf)
 
 
 def make_way(

@@ -12,9 +12,10 @@ from lab.engine import LabError, need
 from lab.engines import ENGINES, engines
 from lab.fuzz import soak
 
+TESTS = Path(__file__).parents[2] / "tests"
 WORKERS = 4
 """They mostly wait: four keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
-LAVISH = {"GOGC": "400"}
+LAVISH = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
 """Engines and Traefik look for garbage less often: a fifth of what a start costs the processor was that."""
 
 
@@ -23,7 +24,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored, and so has pytest
     try:
         need("git", "openssl", "ps")
-        with engines(workers(sys.argv[1:])) as urls:
+        count = workers(sys.argv[1:])
+        if count > 1 and not (TESTS / "__pycache__").exists():
+            compile_tests()
+        with engines(count) as urls:
             code = pytest(sys.argv[1:], urls)
         return code or (soak([]) if long_fuzz(sys.argv[1:]) else 0)
     except LabError as error:
@@ -42,6 +46,11 @@ def workers(arguments: list[str]) -> int:
     given = argparse.ArgumentParser(add_help=False)
     given.add_argument("-n", type=int, default=WORKERS)
     return max(1, int(given.parse_known_args(arguments)[0].n))
+
+
+def compile_tests() -> None:
+    """Once, in a new checkout: else each worker does the same at the same time."""
+    subprocess.run([sys.executable, "-m", "pytest", "-n", "0", "--collect-only", "-qq", str(TESTS)], capture_output=True)
 
 
 def pytest(arguments: list[str], urls: list[str]) -> int:

@@ -13,7 +13,7 @@ from reconciler.planning.labels import container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.rollout import plan_site
-from reconciler.planning.seen import Motion, Names, Seen
+from reconciler.planning.seen import Motion, Names, Seen, poll
 from reconciler.planning.starts import CALM, next_start
 from reconciler.planning.steps import Create, GiveUp, SetPin, Start, Stop, due
 
@@ -69,6 +69,15 @@ TO_OLD, TO_NEW, TO_NOBODY = to(release_name("t", "blog", OLD.release)), to(relea
 
 def test_at_rest_there_is_nothing_to_do() -> None:
     assert plan_site(seen(OLD, *OLD_TWO), SiteMemory()).steps == ()
+
+
+@pytest.mark.parametrize(("up", "waited"), [(0.0, 0.0), (0.5, 0.5), (20.0, 20.0), (90.0, 30.0)])
+def test_who_was_just_started_is_looked_at_soon_however_long_ago_the_release_began(up: float, waited: float) -> None:
+    """With many sites at once it was a while before it was its turn."""
+    long_ago = SiteMemory(begun=OLD.release, begun_at=70.0, unserved=frozenset({OLD.release}))
+    first, last = replace(OLD_TWO[0], up=90.0), replace(OLD_TWO[1], up=up)
+    motion = plan_site(seen(OLD, first, last, pin=TO_NOBODY, ready=frozenset()), long_ago)
+    assert motion.look_at == 100 + poll(waited)
 
 
 def test_a_first_release_pins_its_host_to_nobody() -> None:
