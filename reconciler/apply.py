@@ -114,6 +114,11 @@ class Apply:
         return self._turns.at_work
 
     @property
+    def starting(self) -> int:
+        """How many sites' steps are being done, but for those that stop something: these may take their whole grace."""
+        return self._workers.open + self._pinner.open
+
+    @property
     def pulling(self) -> frozenset[str]:
         """Sites whose images are being pulled."""
         return self._pulling.turns.at_work

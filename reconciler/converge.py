@@ -83,7 +83,7 @@ def _passes(reconciler: Reconciler, progress: Progress, deadline: float) -> Plan
         if plan.quiet and not progress.errors and not (_unheard(plan) and time.monotonic() < heard_by):
             return plan
         soon = min([LOOK, *(max(0.02, at - time.monotonic()) for at in [plan.look_at] if at is not None)])
-        reconciler.rest(breath(time.thread_time() - begun, reconciler.moving, reconciler.busy))
+        reconciler.rest(breath(time.thread_time() - begun, reconciler.moving, reconciler.starting))
         progress.wake.wait(soon)
 
 

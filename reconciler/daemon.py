@@ -99,7 +99,7 @@ class Daemon:
                 log.warning("the pass failed", error=said(error), again_in=f"{pause:.1f} s")
                 self._reconciler.followers.not_passed(said(error))
             again = time.monotonic() + pause
-            self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.busy))
+            self._reconciler.rest(breath(time.thread_time() - begun, self._reconciler.moving, self._reconciler.starting))
             self._sleep(again)
         self._notifier.stopping()
         unwatch()

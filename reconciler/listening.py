@@ -40,10 +40,11 @@ def backoff(failures: int) -> float:
     return float(min(2.0 ** min(failures, 6), 60.0) * random.uniform(0.5, 1.0))  # noqa: S311  jitter is no secret
 
 
-def breath(cpu_seconds: float, moving: int, busy: int) -> float:
-    """Seconds to the next pass, after one that took so much CPU with `moving` sites in motion, `busy` of them worked on.
+def breath(cpu_seconds: float, moving: int, starting: int) -> float:
+    """Seconds to the next pass, after one that took so much CPU with `moving` sites in motion, `starting` of them worked on.
 
     Passes leave half of one core to the rest. With many sites in motion the pins of several change together, because each
-    change costs Traefik a whole new configuration. With many worked on, a pass has little to decide before their steps end.
+    change costs Traefik a whole new configuration. With many worked on, a pass has little to decide before their steps end;
+    who is only being stopped does not count, for it may take its whole grace.
     """
-    return min(max(0.01, cpu_seconds, 0.001 * moving, 0.002 * busy**2), 2.0)
+    return min(max(0.01, cpu_seconds, 0.001 * moving, 0.002 * starting**2), 2.0)

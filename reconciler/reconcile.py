@@ -101,9 +101,10 @@ class Reconciler:
         self.desired: Desired | None = None
 
     def prepare(self) -> None:
-        """Begin to make the network: that takes the engine as long as it takes to read a commit. What goes wrong with it, the first pass
-        finds too."""
-        self._preparing.begin(self.world.engine.ensure_network)
+        """Where nothing runs yet, begin to make the network: that takes the engine as long as it takes to read a commit. What goes wrong
+        with it, the first pass finds too."""
+        if not self._known():
+            self._preparing.begin(self.world.engine.ensure_network)
 
     def take(self, revision: Revision) -> Desired:
         """A new revision becomes the desired state; a site whose file has errors stays at its last good content."""
@@ -218,6 +219,11 @@ class Reconciler:
     def busy(self) -> int:
         """How many sites' steps are being done."""
         return len(self._apply.at_work)
+
+    @property
+    def starting(self) -> int:
+        """The same without those that only wait for what is stopped."""
+        return self._apply.starting
 
     @property
     def queue(self) -> Queue:

@@ -32,6 +32,11 @@ class Workers:
         """Jobs that no thread has begun."""
         return self._jobs.qsize()
 
+    @property
+    def open(self) -> int:
+        """Jobs that have not ended."""
+        return self._open
+
     def close(self, timeout: float) -> bool:
         """Take no more jobs, skip those that have not begun, wait up to `timeout` seconds for the others; True if all ended."""
         deadline = time.monotonic() + timeout

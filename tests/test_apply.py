@@ -311,6 +311,36 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
     assert apply.close(5)
 
 
+class Hanging(MemoryEngine):
+    """It stops and creates nothing before `free` is set."""
+
+    free = threading.Event()
+
+    def stop(self, container_id: str, *, grace: float) -> None:
+        self.free.wait(30)
+        super().stop(container_id, grace=grace)
+
+    def create(self, new: NewContainer) -> str:
+        self.free.wait(30)
+        return super().create(new)
+
+
+def test_who_only_waits_for_what_is_stopped_slows_no_pass(tmp_path: Path) -> None:
+    """It may take its whole grace; what is started ends soon, and then there is something to decide."""
+    engine = Hanging("test", "test_net")
+    engine.images["app"] = Behaviour()
+    engine.ensure_network()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=4, clock=time.monotonic, wall=time.time)
+    steps: dict[str, Step] = {f"old{n}": Stop(f"old{n}", engine.run(f"old{n}", "app", {}), 1, "replaced") for n in range(3)}
+    steps["new"] = Create(NewContainer("new", "app", ContainerSpec("app", 80), (), "test_net"), "new release")
+    plans = {name: SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (step,)) for name, step in steps.items()}
+    apply.submit(Plan(plans, Memory(), network=True), Desired("", {}), lambda _: None)
+    assert (len(apply.at_work), apply.starting) == (4, 1)
+    engine.free.set()
+    until(lambda: not apply.at_work and not apply.starting, "all have ended", 10)
+    assert apply.close(30)
+
+
 class Counting(PinFile):
     """How many sites' pins each change was of."""
 

@@ -96,8 +96,9 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
 
 
 def youngest(cast: Cast) -> float:
-    """Seconds since the last of those who stay was started: with many sites at once a release begins long before its containers do."""
-    return min((c.up for c in cast.keep if alive(c)), default=math.inf)
+    """Seconds since the last of those who stay was started for the first time: with many sites at once a release begins long before its
+    containers do."""
+    return min((c.up for c in cast.keep if c.state == "running" and c.up and not c.restarts), default=math.inf)
 
 
 def make_way(

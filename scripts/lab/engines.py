@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from lab.engine import DEFAULT, Engine, an_engine, answers, need, started
+from lab.engine import DEFAULT, LabError, an_engine, answers, need, started
 from lab.network import a_bridge
 
 ENGINES = "LAB_ENGINES"
@@ -16,17 +16,27 @@ ENGINES = "LAB_ENGINES"
 @contextlib.contextmanager
 def engines(count: int) -> Iterator[list[str]]:
     """The URLs of `count` engines; of the one that was asked for by DOCKER_HOST, or that answers where no other can be started."""
-    theirs = os.environ.get("DOCKER_HOST") or (answers(DEFAULT) and (os.geteuid() != 0 or not shutil.which("dockerd")))
-    if theirs:
-        with an_engine() as engine:
-            yield [engine.socket]
-        return
-    need("dockerd", "iptables", "ip")
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(count) as pool:
+    there = bool(os.environ.get("DOCKER_HOST")) or (answers(DEFAULT) and not (os.geteuid() == 0 and shutil.which("dockerd")))
+    with contextlib.ExitStack() as stack:
+        if there:
+            yield [stack.enter_context(an_engine()).socket]
+            return
+        need("dockerd", "iptables", "ip")
+        try:
+            made = start(stack, count)
+        except LabError:
+            if not answers(DEFAULT):
+                raise
+            made = [DEFAULT]
+        yield made
+
+
+def start(stack: contextlib.ExitStack, count: int) -> list[str]:
+    """`count` engines at the same time, which `stack` stops; their URLs."""
+    with ThreadPoolExecutor(count) as pool:
         bridges = [stack.enter_context(a_bridge()) for _ in range(count)]
         begun = [started(options=options(*bridge)) for bridge in bridges]
-        made: list[Engine] = list(pool.map(stack.enter_context, begun))
-        yield [engine.socket for engine in made]
+        return [engine.socket for engine in pool.map(stack.enter_context, begun)]
 
 
 def options(bridge: str, pool: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Images where no registry can be reached: nginx and Traefik out of packages, and a rude test server out of C."""
 
+import collections
 import contextlib
 import shutil
 import subprocess
@@ -124,11 +125,13 @@ def _make_from_c(api: docker.APIClient, image: str, programs: Mapping[str, str])
 def _copied(api: docker.APIClient, image: str) -> bool:
     """From another engine of the tests that has it: quicker than making it again."""
     for url in urls():
-        other = docker.APIClient(base_url=url, version="auto", timeout=120)
-        with contextlib.closing(other):
+        with (
+            contextlib.suppress(docker.errors.DockerException, OSError),
+            contextlib.closing(docker.APIClient(base_url=url, version="auto", timeout=120)) as other,
+        ):
             if have(other, image):
-                api.load_image(other.get_image(image))
-                return True
+                collections.deque(api.load_image(other.get_image(image)), 0)  # what it says is read to the end: then it is done
+                return have(api, image)
     return False
 
 

@@ -19,7 +19,7 @@ class Network(NamedTuple):
 
 @contextlib.contextmanager
 def a_network() -> Iterator[Network]:
-    """A second engine needs one: in the host's network it would take docker0 away from the first."""
+    """A second engine needs one: in the host's network, without a bridge, it would take docker0 away from the first."""
     need("ip", "nsenter")
     name = f"ship{secrets.token_hex(4)}"
     with lab_lock():

@@ -22,6 +22,7 @@ LAVISH = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
 def main() -> int:
     os.environ.update(LAVISH)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts it in the background has it ignored, and so has pytest
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
     try:
         need("git", "openssl", "ps")
         count = workers(sys.argv[1:])
@@ -43,9 +44,10 @@ def long_fuzz(arguments: list[str]) -> bool:
 
 def workers(arguments: list[str]) -> int:
     """How many processes pytest is to run tests in; one by one is one, too."""
-    given = argparse.ArgumentParser(add_help=False)
-    given.add_argument("-n", type=int, default=WORKERS)
-    return max(1, int(given.parse_known_args(arguments)[0].n))
+    given = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    given.add_argument("-n", "--numprocesses", default=str(WORKERS))
+    said = str(given.parse_known_args(arguments)[0].numprocesses)
+    return max(1, int(said)) if said.isdecimal() else os.cpu_count() or 1
 
 
 def compile_tests() -> None:
@@ -58,11 +60,12 @@ def pytest(arguments: list[str], urls: list[str]) -> int:
     command = [sys.executable, "-m", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *arguments]
     process = subprocess.Popen(command, env={**os.environ, ENGINES: " ".join(urls), "LAB_WARM": "1"})
     signal.signal(signal.SIGTERM, lambda *_: interrupt(process.pid))
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:  # the terminal told pytest too
-            continue
+    try:
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):  # the terminal told pytest too
+                return process.wait()
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is left to do is to stop the engines
 
 
 def interrupt(pid: int) -> None:
