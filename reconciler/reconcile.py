@@ -216,13 +216,8 @@ class Reconciler:
         return self.desired
 
     @property
-    def busy(self) -> int:
-        """How many sites' steps are being done."""
-        return len(self._apply.at_work)
-
-    @property
     def starting(self) -> int:
-        """The same without those that only wait for what is stopped."""
+        """How many sites' steps are being done, without those that only wait for what is stopped."""
         return self._apply.starting
 
     @property

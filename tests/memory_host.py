@@ -60,10 +60,10 @@ class MemoryHost:
         self.engine = MemoryEngine(NAMES.instance, NAMES.network, lambda: self.now)
         self.pins = PinFile(folder / "dynamic", NAMES.instance, ("web",))
         traefik = PromptTraefik(self.engine, self.pins)
-        apply = Apply(self.engine, self.pins, FileStore(folder / "files"), parallel=4, clock=lambda: self.now, wall=lambda: self.now)
+        self._apply = Apply(self.engine, self.pins, FileStore(folder / "files"), parallel=4, clock=lambda: self.now, wall=lambda: self.now)
         readiness, generated = Readiness(self.engine.answers), GeneratedFiles((), folder / "written")
         world = World(self.engine, self.pins, traefik, Store(folder / "s.db"), readiness, Runs(), generated)  # type: ignore[arg-type]
-        self._reconciler = Reconciler(world, Compiler(policy), NAMES, apply, Guard(0, 0.0), clock=lambda: self.now)
+        self._reconciler = Reconciler(world, Compiler(policy), NAMES, self._apply, Guard(0, 0.0), clock=lambda: self.now)
 
     def take(self, revision: Revision) -> Desired:
         return self._reconciler.take(revision)
@@ -72,9 +72,9 @@ class MemoryHost:
         """Passes until nothing is left to do; the plan of the last one."""
         for _ in range(MOST):
             plan = self._reconciler.once()
-            if plan.quiet and not self._reconciler.busy:
+            if plan.quiet and not self._apply.at_work:
                 return plan
-            if self._reconciler.busy:
+            if self._apply.at_work:
                 self._reconciler.rest(5.0)
             self.now += STEP
         raise AssertionError(f"it does not end: {plan}")

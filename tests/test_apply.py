@@ -314,7 +314,9 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
 class Hanging(MemoryEngine):
     """It stops and creates nothing before `free` is set."""
 
-    free = threading.Event()
+    def __init__(self) -> None:
+        super().__init__("test", "test_net")
+        self.free = threading.Event()
 
     def stop(self, container_id: str, *, grace: float) -> None:
         self.free.wait(30)
@@ -327,7 +329,7 @@ class Hanging(MemoryEngine):
 
 def test_who_only_waits_for_what_is_stopped_slows_no_pass(tmp_path: Path) -> None:
     """It may take its whole grace; what is started ends soon, and then there is something to decide."""
-    engine = Hanging("test", "test_net")
+    engine = Hanging()
     engine.images["app"] = Behaviour()
     engine.ensure_network()
     apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=4, clock=time.monotonic, wall=time.time)

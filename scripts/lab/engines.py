@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from lab.engine import DEFAULT, LabError, an_engine, answers, need, started
-from lab.network import a_bridge
+from lab.network import a_bridge, beside
 
 ENGINES = "LAB_ENGINES"
 """The variable that holds their URLs, for the tests."""
@@ -33,16 +33,10 @@ def engines(count: int) -> Iterator[list[str]]:
 
 def start(stack: contextlib.ExitStack, count: int) -> list[str]:
     """`count` engines at the same time, which `stack` stops; their URLs."""
-    with ThreadPoolExecutor(count) as pool:
+    with ThreadPoolExecutor(count) as threads:
         bridges = [stack.enter_context(a_bridge()) for _ in range(count)]
-        begun = [started(options=options(*bridge)) for bridge in bridges]
-        return [engine.socket for engine in pool.map(stack.enter_context, begun)]
-
-
-def options(bridge: str, pool: str) -> list[str]:
-    """So that several share the host's network: a bridge and addresses of its own, and the firewall left alone. What a container publishes
-    is passed on by the engine's proxy."""
-    return ["--iptables=false", f"--bridge={bridge}", "--default-address-pool", f"base={pool},size=24"]
+        begun = [started(options=beside(pool, bridge)) for bridge, pool in bridges]
+        return [engine.socket for engine in threads.map(stack.enter_context, begun)]
 
 
 def urls() -> list[str]:

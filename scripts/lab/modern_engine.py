@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.engine import Engine, LabError, lab_lock, need, started
-from lab.network import a_network, run
+from lab.network import a_network, beside, run
 
 SUITE = "trixie"
 PACKAGES = ("docker.io", "containerd", "runc", "iptables")
@@ -28,7 +28,7 @@ def a_modern_engine() -> Iterator[Engine]:
     with a_network() as (namespace, pool, _):
         inside = f'mount --bind {usr} /usr && exec dockerd "$@"'
         command = ["nsenter", f"--net=/run/netns/{namespace}", "unshare", "--mount", "--propagation", "private", "sh", "-c", inside, "sh"]
-        with started(command, ["--iptables=false", "--bridge=none", "--default-address-pool", f"base={pool},size=24"]) as engine:
+        with started(command, beside(pool)) as engine:
             yield engine
 
 

@@ -59,6 +59,12 @@ def a_bridge() -> Iterator[tuple[str, str]]:
         yield name, pool
 
 
+def beside(pool: str, bridge: str = "none") -> list[str]:
+    """Options of an engine that is not the only one: addresses and a default bridge of its own, and the firewall left alone. What a
+    container publishes is passed on by the engine's proxy."""
+    return ["--iptables=false", f"--bridge={bridge}", "--default-address-pool", f"base={pool},size=24"]
+
+
 def _free() -> str:
     """The first half of addresses that nothing on this host has."""
     taken = run("ip", "-4", "-o", "address") + run("ip", "-4", "route")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab.engine import LabError, answers, need
 from lab.host import until
-from lab.network import Network, a_network
+from lab.network import Network, a_network, beside
 
 
 class OwnEngine:
@@ -27,8 +27,7 @@ class OwnEngine:
         """Until it answers. With `live_restore` containers run on while it is stopped."""
         at = self._folder
         places = ["--data-root", f"{at}/data", "--exec-root", f"{at}/exec", "--pidfile", f"{at}/pid", "-H", self.socket]
-        alone = ["--bridge=none", "--iptables=false", "--default-address-pool", f"base={self._network.pool},size=24"]
-        command = ["nsenter", f"--net=/run/netns/{self._network.namespace}", "dockerd", *places, *alone]
+        command = ["nsenter", f"--net=/run/netns/{self._network.namespace}", "dockerd", *places, *beside(self._network.pool)]
         command += ["--insecure-registry", self.registry] if self.registry else []
         with (at / "log").open("ab") as log:
             command.append(f"--live-restore={str(live_restore).lower()}")
