@@ -70,8 +70,8 @@ class NoSecrets:
 
 
 class Apply:
-    """Does what plans say. `told` hears of every outcome, after the reconciler did; `clock` is monotonic, `wall` the time of day;
-    `chance` gives numbers from 0 to 1. Images are pulled beside a site's other steps: a registry that hangs must not stop healing."""
+    """Does what plans say. `clock` is monotonic, `wall` the time of day; `chance` gives numbers from 0 to 1. Images are pulled beside a
+    site's other steps: a registry that hangs must not stop healing."""
 
     def __init__(
         self,
@@ -82,7 +82,6 @@ class Apply:
         parallel: int,
         clock: Callable[[], float],
         wall: Callable[[], float],
-        told: Report = lambda _outcome: None,
         ask: AskBoth = lambda _question: (None, None),
         pull_timeout: float = 600.0,
         chance: Callable[[], float] = random.random,
@@ -90,7 +89,7 @@ class Apply:
         secrets: Secrets | None = None,
     ) -> None:
         self._engine, self._pins = engine, pins
-        self._clock, self._wall, self._told = clock, wall, told
+        self._clock, self._wall = clock, wall
         self._secrets = secrets or NoSecrets()
         self._mounting = Mounting(engine, files, policy)
         self._ask = ask
@@ -102,6 +101,11 @@ class Apply:
         self._hanging: frozenset[str] = frozenset()
         """Whose images were being pulled before the last submit already."""
         self.revision: Revision | None = None
+        self._told: Report = lambda _outcome: None
+
+    def watch(self, told: Report) -> None:
+        """`told` hears of every outcome from now on, after its site is free again; from another thread."""
+        self._told = told
 
     @property
     def busy(self) -> frozenset[str]:

@@ -81,7 +81,7 @@ def apply(
     with InstanceLock(wiring.paths_of(settings).lock, settings.instance), console.live() as show:
         progress = Progress(console.line, show)
         store = wiring.store_of(settings)
-        reconciler = wiring.reconciler_of(settings, progress.told, (wiring.history_of(settings, store),), store=store)
+        reconciler = wiring.reconciler_of(settings, (wiring.history_of(settings, store),), store=store)
         try:
             revision = wiring.source_of(settings).fetch()
             if not sites:

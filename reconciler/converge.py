@@ -62,6 +62,7 @@ def converge(reconciler: Reconciler, progress: Progress, timeout: float) -> Resu
     """Passes until quiet. Sites that fail are tried again until `timeout` seconds are over, or all that is left is failed or held."""
     begun = time.monotonic()
     quiet = threading.Event()
+    reconciler.watch(progress.told)
     threading.Thread(target=listen, args=(reconciler.world.engine, progress.wake.set, quiet), name="events", daemon=True).start()
     try:
         plan = _passes(reconciler, progress, begun + timeout)

@@ -72,6 +72,7 @@ class Daemon:
     def run(self) -> None:
         """Until stop(). The start is over when the engine has answered; a git server that is away does not hold it up."""
         unwatch = self._source.watch(self.fetch_now)
+        self._reconciler.watch(lambda _outcome: self.wake())
         self._reconciler.world.readiness.watch(self.wake)
         threading.Thread(target=self._fetching, name="fetch", daemon=True).start()
         threading.Thread(target=self._watching, name="files", daemon=True).start()

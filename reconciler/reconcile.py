@@ -24,7 +24,7 @@ from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.followers.follower import Follower, Followers, Pass
 from reconciler.old_images import remove_images
-from reconciler.outcome import Outcome
+from reconciler.outcome import Outcome, Report
 from reconciler.planning.guard import Guard
 from reconciler.planning.handover import not_alone
 from reconciler.planning.labels import applied_of, sites_from_labels
@@ -99,6 +99,10 @@ class Reconciler:
         self._tending, self._starting, self._preparing = Beside("images"), Beside("traefik"), Beside("network")
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
+
+    def watch(self, told: Report) -> None:
+        """`told` hears of every outcome from now on, when there may be more to do for its site; from another thread."""
+        self._apply.watch(told)
 
     def prepare(self) -> None:
         """Where nothing runs yet, begin to make the network: that takes the engine as long as it takes to read a commit. What goes wrong

@@ -11,7 +11,6 @@ from reconciler.daemon import Daemon
 from reconciler.followers.journal import Journal
 from reconciler.followers.metrics import Metrics
 from reconciler.followers.supervised import Supervised
-from reconciler.outcome import Outcome
 from reconciler.reports.drift import drift_summary
 from reconciler.settings import Settings
 from reconciler.web.actions import Actions
@@ -36,13 +35,7 @@ def service(settings: Settings) -> Iterator[Daemon]:
     store = wiring.store_of(settings)
     tellers = wiring.tellers_of(settings, store, drift_summary)
     followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier), *tellers)
-    daemon: Daemon | None = None
-
-    def told(_outcome: Outcome) -> None:
-        if daemon is not None:
-            daemon.wake()
-
-    reconciler = wiring.reconciler_of(settings, told, followers, metrics.engine_call, store)
+    reconciler = wiring.reconciler_of(settings, followers, metrics.engine_call, store)
     metrics.queue = lambda: reconciler.queue
     source = wiring.source_of(settings)
     daemon = Daemon(reconciler, source, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)

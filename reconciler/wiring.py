@@ -20,7 +20,6 @@ from reconciler.followers.commit_status import CommitStatus
 from reconciler.followers.follower import Follower
 from reconciler.followers.history import History
 from reconciler.followers.telling import Heartbeat, Schedule, Summary, Teller
-from reconciler.outcome import Report
 from reconciler.planning.guard import Guard
 from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
@@ -297,13 +296,11 @@ def history_of(settings: Settings, store: Store) -> History:
 
 def reconciler_of(
     settings: Settings,
-    told: Report = lambda _outcome: None,
     followers: Collection[Follower] = (),
     observe: Observe = unobserved,
     store: Store | None = None,
 ) -> Reconciler:
-    """Everything that a pass needs; `followers` hear of what it does, `told` of outcomes after them, `observe` of calls of the engine.
-    It closes `store`."""
+    """Everything that a pass needs; `followers` hear of what it does, `observe` of calls of the engine. It closes `store`."""
     paths = paths_of(settings)
     engine = engine_of(settings, observe)
     t = settings.traefik
@@ -322,7 +319,6 @@ def reconciler_of(
         parallel=settings.engine.parallel,
         clock=time.monotonic,
         wall=time.time,
-        told=told,
         ask=ThroughTraefik(points_of(settings)).ask,
         policy=policy,
         secrets=secrets,

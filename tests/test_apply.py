@@ -296,18 +296,30 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
     now = [0.0]
     engine, outcomes = Refusing(now), []
     engine.images["app:1"] = Behaviour()
-    apply = Apply(
-        engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=lambda: now[0], wall=lambda: 0.0, told=outcomes.append
-    )
+    apply = Apply(engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=lambda: now[0], wall=lambda: 0.0)
     stops = tuple(Stop(name, name, 5.0, "replaced") for name in names)
     site = SitePlan(
         "shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Remove("first", "first", "x"), *stops, Remove("last", "last", "y"))
     )
-    apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), lambda _: None)
+    apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), outcomes.append)
     until(lambda: outcomes, "it ended")
     (outcome,) = outcomes
     assert (outcome.error, outcome.stopped) == ("cannot stop bad: it is busy", (stops[names.index("bad")], 2.0))
     assert {step.target for step, _ in outcome.done} == {"first", *names} - {"bad"}
+    assert apply.close(5)
+
+
+def test_who_watches_hears_of_an_outcome_when_there_may_be_more_to_do(tmp_path: Path) -> None:
+    """A pass that is made earlier finds the site busy, and the engine has told of its last event by then: nothing else would wake."""
+    engine = MemoryEngine("test", "test_net")
+    apply = Apply(engine, PinFile(None, "test", (), ()), FileStore(tmp_path), parallel=1, clock=time.monotonic, wall=time.time)
+    heard: list[tuple[str, frozenset[str], int]] = []
+    known: list[Outcome] = []
+    apply.watch(lambda outcome: heard.append((outcome.site, apply.busy, len(known))))
+    site = SitePlan("shop", "out-of-sync", "progressing", "r", "", (), 0, 1, steps=(Remove("gone", "gone", "x"),))
+    apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("c", {}), known.append)
+    until(lambda: heard, "it is told")
+    assert heard == [("shop", frozenset(), 1)]
     assert apply.close(5)
 
 

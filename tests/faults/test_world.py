@@ -110,6 +110,7 @@ def test_a_network_that_was_removed_is_made_anew(fresh: Shop) -> None:
 
 
 def test_a_foreign_container_with_our_name_is_named_and_left_alone(shop: Shop) -> None:
+    """The other replica serves, as soon as Traefik knows that this one is gone."""
     host = shop.host
     gone, stays = host.containers()
     commit = gone["Labels"]["shipstone.commit"]
@@ -122,7 +123,10 @@ def test_a_foreign_container_with_our_name_is_named_and_left_alone(shop: Shop) -
         host.start_daemon()
         why = f"cannot create {name}: a container that is not Shipstone's has this name: {foreign[:12]} of image {shop.image}, made at "
         until(lambda: shop.said(why), "the owner is named", 20)
-        assert shop.serves() == shop.version
+        until(lambda: shop.serves() == shop.version, "the other one serves", 10)
+        with Load(host.web, shop.name, clients=4, pause=0.05) as load:
+            until(lambda: load.seen.sent > 100, "requests while one is missing", 30)
+        assert load.seen.lost == []
         assert host.api.inspect_container(foreign)["State"]["Status"] == "created"
     finally:
         host.api.remove_container(foreign, force=True)
