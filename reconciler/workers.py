@@ -10,7 +10,7 @@ class Workers:
     """Up to `count` threads, made when they are needed, that do jobs in the order in which they came."""
 
     def __init__(self, count: int, name: str) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._open = 0
         self._closed = False
         self._idle = threading.Condition()
@@ -25,7 +25,7 @@ class Workers:
             if self._open > self._threads and self._threads < self._count:
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
-        self._jobs.put(job)
+            self._jobs.put(job)
 
     @property
     def waiting(self) -> int:
@@ -41,14 +41,16 @@ class Workers:
         """Take no more jobs, skip those that have not begun, wait up to `timeout` seconds for the others; True if all ended."""
         deadline = time.monotonic() + timeout
         with self._idle:
-            self._closed = True
+            if not self._closed:
+                self._closed = True
+                for _ in range(self._threads):
+                    self._jobs.put(None)
             while self._open and (left := deadline - time.monotonic()) > 0:
                 self._idle.wait(left)
             return not self._open
 
     def _work(self) -> None:
-        while True:
-            job = self._jobs.get()
+        while (job := self._jobs.get()) is not None:
             try:
                 if not self._closed:
                     job()
