@@ -1,11 +1,11 @@
-"""Hearing of what happens on the engine."""
+"""Hearing of what happens on the engine, and how soon a pass follows another."""
 
 import threading
 
 from lab.host import until
 
 from reconciler.desired.spec import ContainerSpec, NewContainer
-from reconciler.listening import listen
+from reconciler.listening import breath, listen
 from reconciler.world.memory import Behaviour, MemoryEngine
 
 
@@ -20,3 +20,10 @@ def test_after_its_end_it_hears_nothing_more() -> None:
     until(lambda: engine.update(made, 1024) or heard.is_set(), "it hears", 10)
     stopping.set()
     until(lambda: engine.update(made, 2048) or not thread.is_alive(), "it ends", 10)
+
+
+def test_a_pass_follows_at_once_where_little_moves_and_later_the_more_is_under_way() -> None:
+    """It leaves half of one core to the rest; never more than two seconds go by."""
+    assert breath(0.0, 1, 1) == 0.01
+    assert breath(0.3, 1, 1) == 0.3
+    assert 0.01 < breath(0.0, 100, 0) < breath(0.0, 100, 16) < breath(0.0, 1000, 1000) == 2.0

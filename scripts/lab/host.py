@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import ssl
@@ -27,8 +28,6 @@ SHIPSTONE = Path(sys.executable).parent / "shipstone"
 Process = subprocess.Popen[bytes] | Started
 WARM = "LAB_WARM" in os.environ
 """Whether starts are quick, see warm.py: scripts/test says so."""
-IN_FULL = {"SHIPSTONE_FAILPOINT", "LD_PRELOAD"}
-"""Variables that are read when a program or its modules are loaded."""
 ANSWER = 15
 """Seconds for one answer, as in load.py: a machine that stalls has lost nothing."""
 LINES = 40
@@ -66,10 +65,10 @@ def shipstone(
 
 
 class Repository:
-    """A bare repository and a work tree that pushes to it."""
+    """A bare repository and a work tree that pushes to it; `pushed` is called then, as a hook of the repository would be."""
 
-    def __init__(self, folder: Path) -> None:
-        self.bare, self.tree = folder / "remote.git", folder / "work"
+    def __init__(self, folder: Path, pushed: Callable[[], None] = lambda: None) -> None:
+        self.bare, self.tree, self._pushed = folder / "remote.git", folder / "work", pushed
         folder.mkdir(parents=True, exist_ok=True)
         self._git("init", "--quiet", "--bare", "--initial-branch=main", str(self.bare), cwd=folder)
         self._git("init", "--quiet", "--initial-branch=main", str(self.tree), cwd=folder)
@@ -96,6 +95,7 @@ class Repository:
         self._git("add", "--all")
         self._git("commit", "--quiet", "--allow-empty", "--message", message)
         self._git("push", "--quiet", *(["--force"] if force else []), "origin", "HEAD:main")
+        self._pushed()
         return self._git("rev-parse", "HEAD").strip()
 
     def _git(self, *arguments: str, cwd: Path | None = None) -> str:
@@ -114,7 +114,8 @@ class Repository:
 
 class Host:
     """`folder` holds everything but the containers and the network; those carry `instance` in their names. Without `file_provider`
-    Traefik is as someone else may have set it up: labels alone route, and it throttles as it does by default."""
+    Traefik is as someone else may have set it up: labels alone route, and it throttles as it does by default. A daemon is `told` of each
+    commit by a signal: looking three times a second costs more than all else that it does."""
 
     def __init__(
         self,
@@ -125,6 +126,7 @@ class Host:
         *,
         manage: bool = False,
         poll: str = "1s",
+        told: bool = False,
         tls: bool = False,
         file_provider: bool = True,
     ) -> None:
@@ -132,7 +134,7 @@ class Host:
         self.network = network or f"{instance}_net"
         self._ports = Ports()
         self.web, self.console, self.page, self.tls = *(self._ports.take() for _ in range(3)), self._ports.take() if tls else 0
-        self.repository = Repository(folder / "git")
+        self.repository = Repository(folder / "git", self._tell) if told else Repository(folder / "git")
         self.state, self.dynamic, self.hosts = folder / "state", folder / "dynamic", folder / "hosts"
         self.static = folder / "traefik.toml"
         self.config = folder / "config.toml"
@@ -216,11 +218,11 @@ dir = "{self.state}"
             return None
 
     def start_daemon(self, **environment: str) -> Process:
-        """In full where a test says under what it runs, or what is read when it is loaded."""
+        """In full where a test says under what it runs, or what is loaded before it."""
         with self.log_file.open("ab") as log:
             command = [*self.daemon_under, str(SHIPSTONE), "run", "--config", str(self.config)]
             whole = {**os.environ, "SHIPSTONE_LOG": "json", **environment}
-            if WARM and not self.daemon_under and not IN_FULL & environment.keys():
+            if WARM and not self.daemon_under and "LD_PRELOAD" not in environment:
                 self._daemon = warm().start(command, whole, log.fileno(), log.fileno())
             else:
                 self._daemon = subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
@@ -249,6 +251,11 @@ dir = "{self.state}"
     def signal_daemon(self, number: int) -> None:
         if self._daemon is not None:
             self._daemon.send_signal(number)
+
+    def _tell(self) -> None:
+        """One that is not ready to hear it has yet to fetch for the first time."""
+        if self._daemon is not None and hears(self._daemon.pid, signal.SIGHUP):
+            self.signal_daemon(signal.SIGHUP)
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> int:
         process, self._daemon = self._daemon, None
@@ -325,6 +332,14 @@ dir = "{self.state}"
         """Leave the daemon running when this process ends; its pid."""
         process, self._daemon = self._daemon, None
         return process.pid if process else 0
+
+
+def hears(pid: int, number: int) -> bool:
+    """Whether a process has a handler for that signal."""
+    with contextlib.suppress(OSError):
+        caught = re.search(r"^SigCgt:\t([0-9a-f]+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (number - 1) & 1)
+    return False
 
 
 def at_rest(status: Mapping[str, Any], revision: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from lab.host import SHIPSTONE
+from lab.host import SHIPSTONE, shipstone
 
 from reconciler.cli import app
 
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Run:
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         whole = {**os.environ, **nowhere, "COLUMNS": "100", **environment}
-        done = subprocess.run([SHIPSTONE, *arguments], cwd=tmp_path, env=whole, capture_output=True, text=True, timeout=60)
+        done = shipstone(arguments, whole, folder=tmp_path)
         assert "Traceback" not in done.stderr + done.stdout
         return done
 

@@ -86,7 +86,7 @@ def a_shop(folder: Path, engine: str, image: str, *, api: Relay | None = None, v
     """Its first release runs, and so does the daemon, which asks Traefik's API through `api`. A `volume` that it mounts must outlive all
     the rest."""
     instance = f"t{uuid.uuid4().hex[:8]}"
-    with a_host(folder, engine, instance, poll="300ms") as host:
+    with a_host(folder, engine, instance, poll="5s", told=True) as host:
         if api is not None:
             api.target = host.console
             host.config.write_text(host.config.read_text().replace("[traefik]\n", f'[traefik]\napi = "http://127.0.0.1:{api.port}"\n'))

@@ -74,7 +74,7 @@ def pulled(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_
     with (
         a_registry(folder / "registry", "ada", uuid.uuid4().hex) as registry,
         a_busy_registry(registry) as front,
-        a_host(folder / "host", docker_socket, instance, poll="300ms") as host,
+        a_host(folder / "host", docker_socket, instance, poll="5s", told=True) as host,
     ):
         made = Pulled(host, front, registry, abrupt_image)
         made.push("1", "one")

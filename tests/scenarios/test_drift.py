@@ -272,7 +272,7 @@ class Fleet:
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_image: str, faulty_image: str) -> Iterator[Fleet]:
     """Every site runs and says `drift: report`; nobody looks on."""
-    with a_host(tmp_path_factory.mktemp("fleet"), docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="300ms") as host:
+    with a_host(tmp_path_factory.mktemp("fleet"), docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="5s", told=True) as host:
         fleet = Fleet(host, abrupt_image, faulty_image)
         try:
             fleet.write("report")

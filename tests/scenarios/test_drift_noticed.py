@@ -28,7 +28,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_im
     with a_shop(tmp_path_factory.mktemp("shop"), docker_socket, abrupt_image) as made:
         host = made.host
         host.stop_daemon()
-        host.config.write_text(host.config.read_text().replace('poll = "300ms"', 'poll = "600s"'))
+        host.config.write_text(host.config.read_text().replace('poll = "5s"', 'poll = "600s"'))
         looked = len(made.said("fetched"))
         host.start_daemon()
         until(lambda: len(made.said("fetched")) > looked, "it looks and listens", 20)

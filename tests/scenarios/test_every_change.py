@@ -200,7 +200,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, abrupt_im
     for image in (ONE, TWO):
         api.tag(abrupt_image, image)
     try:
-        with a_host(tmp_path_factory.mktemp("every"), docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="300ms", tls=True) as made:
+        with a_host(tmp_path_factory.mktemp("every"), docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="5s", told=True, tls=True) as made:
             made.config.write_text(f'{made.config.read_text()}\n[policy]\nshared_hosts = ["shared.*"]\nports = ["127.0.0.1:1024-65535"]\n')
             sites = {f"sites/{change.name}.yaml": yaml.safe_dump(change.before) for change in CHANGES}
             sites |= {f"sites/{name}.yaml": yaml.safe_dump(keys) for name, keys in {**SHARED, **ENTRIES}.items()}

@@ -35,7 +35,7 @@ def text(faulty_image: str) -> SiteText:
 def host(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, text: SiteText) -> Iterator[Host]:
     """One site with a healthcheck, and one without."""
     folder = tmp_path_factory.mktemp("labels")
-    with a_host(folder, docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="300ms", file_provider=False) as made:
+    with a_host(folder, docker_socket, f"t{uuid.uuid4().hex[:8]}", poll="5s", told=True, file_provider=False) as made:
         sites = {"sites/shop.yaml": text("one"), "sites/bare.yaml": text("one", check="")}
         commit = made.repository.commit({"shipstone.yaml": "domain: test.local\n", **sites}, "begin")
         made.start_traefik()
