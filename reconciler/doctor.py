@@ -39,7 +39,7 @@ def examine(settings: Settings, engine: DockerEngine, traefik: TraefikApi, fetch
     yield from _traefik(settings, traefik)
     if not settings.traefik.dynamic_dir:
         yield _labels_only(engine, sites)
-    yield _resolution(names)
+    yield _resolution(names, settings.files.hosts)
 
 
 def _engine(settings: Settings, engine: DockerEngine) -> Iterator[Finding]:
@@ -102,13 +102,14 @@ def _provider(what: str, there: bool, found: str, mend: str) -> Finding:
     return Finding(what, "ok" if there else "error", found if there else "Traefik does not have it", "" if there else mend)
 
 
-def _resolution(names: tuple[str, ...]) -> Finding:
+def _resolution(names: tuple[str, ...], hosts: str) -> Finding:
     """Whether this host itself finds the sites by name; visitors use their own DNS."""
     unknown = [name for name in names if not _resolves(name)]
     if not unknown:
         return Finding("name resolution", "ok", "every host name has an address")
     shown = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} more" if len(unknown) > 3 else "")
-    return Finding("name resolution", "warning", f"no address for {shown}", 'Add them to DNS, or set [files] hosts = "/etc/hosts".')
+    mend = f"`shipstone apply` and the daemon write them to {hosts}" if hosts else "set [files] hosts, as docs/settings.md says"
+    return Finding("name resolution", "warning", f"no address for {shown}", f"Add them to DNS, or {mend}.")
 
 
 def _resolves(name: str) -> bool:

@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,6 +26,8 @@ from reconciler.settings_policy import PolicySettings
 from reconciler.settings_values import FROM_FILE, Address, CredentialOrPath, Environment, Seconds, Secret, Section, Size, one_a_line
 
 DEFAULT = Path("/etc/shipstone/config.toml")
+PREFIX = "SHIPSTONE_"
+"""Of environment variables."""
 SHORTEST = 16
 """Characters that a token of the page has at least: nobody can try them all."""
 
@@ -108,7 +110,7 @@ class TraefikSettings(Section):
     settle: Seconds = Field(default=2.5, description="With an empty dynamic_dir: longer than Traefik's providersThrottleDuration.")
     manage: bool = Field(default=False, description="Run Traefik itself as a container.")
     image: str = Field(default="traefik:v3.7", description="The image of a managed Traefik.")
-    http_address: str = Field(default="", description="The host's address on which a managed Traefik serves sites; empty is all.")
+    http_address: str = Field(default="", description="The host's address on which a managed Traefik serves; empty is every IPv4 address.")
     http_port: int = Field(default=80, ge=1, le=65535, description="The host's port on which a managed Traefik serves sites.")
     https_port: int = Field(
         default=0, ge=0, le=65535, description="The host's port for sites with `tls`; 0: the generated Traefik has no such entry point."
@@ -225,7 +227,7 @@ class RegistrySettings(Section):
 class Settings(BaseSettings):
     """All settings; every one has a default but the source."""
 
-    model_config = SettingsConfigDict(env_prefix="SHIPSTONE_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     instance: str = Field(default="shipstone", description="The name of this installation on its engine; a second one needs another.")
     source: SourceSettings = SourceSettings()
@@ -269,6 +271,8 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None, 
 
     Raises SettingsError with one line for each thing that is wrong.
     """
+    if mistaken := "\n".join(_mistaken()):
+        raise SettingsError(mistaken)
     data = _read(config or DEFAULT, required=config is not None)
     data = {name: section for name, section in data.items() if name in only} if only else data
     try:
@@ -280,6 +284,15 @@ def load_settings(config: Path | None, overrides: dict[str, Any] | None = None, 
     for section, values in (overrides or {}).items():
         settings = settings.model_copy(update={section: getattr(settings, section).model_copy(update=values)})
     return settings
+
+
+def _mistaken() -> Iterator[str]:
+    """Variables with a section's name and one underscore after it: who set them believes that they count."""
+    for name in sorted(os.environ):
+        section, between, key = name.upper().removeprefix(PREFIX).partition("_")
+        if name.upper().startswith(PREFIX) and section.lower() in Settings.model_fields and between and not key.startswith("_"):
+            why = f"Between section and name are two underscores, as {PREFIX}{section}__{key}"
+            yield f"{name}: there is no such setting. {why}; docs/settings.md lists them all."
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
@@ -308,7 +321,7 @@ def _meant(place: tuple[int | str, ...]) -> str:
 def _line(row: Any, path: Path) -> str:
     """One error; the value is not shown: it may be a secret."""
     key = ".".join(str(part) for part in row["loc"])
-    variable = "SHIPSTONE_" + "__".join(str(part).upper() for part in row["loc"])
+    variable = PREFIX + "__".join(str(part).upper() for part in row["loc"])
     where = variable if variable in os.environ else f"{path}: {key}"
     if row["type"] == "extra_forbidden":
         return f"{where}: there is no such setting{_meant(row['loc'])}. docs/settings.md lists them all."

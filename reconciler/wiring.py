@@ -110,8 +110,10 @@ def _given(rules: PolicySettings | SiteGrant) -> dict[str, Any]:
     """What is set of all that can be set for every site, or for some."""
     names = SiteGrant.model_fields.keys() - {"hosts", "private_images"}  # these mean more than what is given
     rows = {name: value for name in names if (value := getattr(rules, name)) is not None}
-    most = {name.removeprefix("max_"): rows.pop(name) or None for name in list(rows) if name.startswith("max_")}
-    limits = Limits(**most, default_pids=rules.pids_limit if isinstance(rules, PolicySettings) else 0)
+    most = {name.removeprefix("max_"): rows.pop(name) for name in list(rows) if name.startswith("max_")}
+    if isinstance(rules, PolicySettings):
+        most = {name: most or None for name, most in most.items()} | {"default_pids": rules.pids_limit}
+    limits = Limits(**most)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in rows.items()} | {"limits": limits}
 
 

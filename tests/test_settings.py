@@ -111,6 +111,7 @@ max_replicas = 4
 capabilities = ["SYS_RAWIO"]
 privileged = true
 max_memory = "2g"
+max_replicas = 0
 no_new_privileges = false
 [traefik]
 http_port = 81
@@ -118,8 +119,9 @@ http_port = 81
     )
     policy = policy_of(settings)
     iot, other = policy.of_site("iot-1"), policy.of_site("shop")
-    assert (iot.capabilities, iot.privileged, iot.limits.memory, iot.limits.replicas) == (("NET_RAW", "SYS_RAWIO"), True, 2**31, 4)
-    assert (other.capabilities, other.privileged, other.limits.memory) == (("NET_RAW",), False, 2**30)
+    assert (iot.capabilities, iot.privileged, iot.limits.memory, iot.limits.replicas) == (("NET_RAW", "SYS_RAWIO"), True, 2**31, None)
+    assert iot.limits.default_pids == 4096
+    assert (other.capabilities, other.privileged, other.limits.memory, other.limits.replicas) == (("NET_RAW",), False, 2**30, 4)
     assert not hardening_of(settings)("iot-1").no_new_privileges
     assert hardening_of(settings)("shop").no_new_privileges
     assert sorted(policy.taken) == [81, 8080]

@@ -19,14 +19,14 @@ SOCKETS = (
 
 @dataclass(frozen=True)
 class Limits:
-    """What one site may have in all, every replica counted; memory in bytes. None: no limit. `default_pids`: of each container that
-    writes no pids_limit, 0 for none."""
+    """What one site may have in all, every replica counted; memory in bytes. None: no limit; of a grant: as it is, and
+    0: no limit. `default_pids`: of each container that writes no pids_limit, 0 for none."""
 
     replicas: int | None = None
     memory: int | None = None
     cpus: float | None = None
     pids: int | None = None
-    default_pids: int = 0
+    default_pids: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def _added(have: Any, more: Any) -> Any:
     if isinstance(more, tuple):
         return (*have, *more)
     if isinstance(more, Limits):
-        given = {name: value for name, value in vars(more).items() if value not in (None, 0)}
+        given = {name: value or None for name, value in vars(more).items() if value is not None}
         return replace(have, **given)
     return more
 

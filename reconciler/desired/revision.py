@@ -1,5 +1,6 @@
 """One commit and its files, as every source hands it over."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -7,7 +8,8 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Entry:
-    """One path of a revision. `id` changes when the content does (a git blob id); `size` is in bytes."""
+    """One path of a revision. `id` changes when the content does; it is the one that git gives, also of a plain folder's files, so that
+    a folder is the same release as the commit that is made of it. `size` is in bytes."""
 
     id: str
     kind: Literal["file", "symlink", "submodule"]
@@ -33,3 +35,9 @@ class Revision:
     unsigned: str = ""
     notice: str = ""
     kept: bool = False
+
+
+def blob_id(data: bytes, digits: int = 40) -> str:
+    """What git calls this content; `digits` of its ids tell which hash a repository uses."""
+    hashed = hashlib.sha256 if digits > 40 else hashlib.sha1
+    return hashed(b"blob %d\0" % len(data) + data).hexdigest()

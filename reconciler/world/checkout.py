@@ -1,6 +1,5 @@
 """A checkout of the repository, as a pull request's check has it: the files as they are, and as they were at an earlier commit."""
 
-import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -8,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.revision import Entry, Revision, blob_id
 from reconciler.errors import SourceError
 from reconciler.world.git_address import printable
 
@@ -68,7 +67,7 @@ class Checkout:
 
         def name(path: str, entry: Entry) -> Entry:
             data = revision.read(path)
-            return replace(entry, id=_blob(data, digits))
+            return replace(entry, id=blob_id(data, digits))
 
         return replace(revision, entries={path: name(path, entry) for path, entry in revision.entries.items()})
 
@@ -115,8 +114,3 @@ def run_git(folder: Path, *arguments: str, check: bool = True) -> bytes:
 
 def _kind(mode: bytes) -> Literal["file", "symlink", "submodule"]:
     return "symlink" if mode == b"120000" else "submodule" if mode == b"160000" else "file"
-
-
-def _blob(data: bytes, digits: int) -> str:
-    hashed = hashlib.sha256 if digits > 40 else hashlib.sha1
-    return hashed(b"blob %d\0" % len(data) + data).hexdigest()

@@ -12,7 +12,7 @@ from typing import Literal
 
 import structlog
 
-from reconciler.desired.revision import Entry, Revision
+from reconciler.desired.revision import Entry, Revision, blob_id
 from reconciler.errors import SourceError
 
 log = structlog.get_logger()
@@ -89,7 +89,7 @@ class DirectorySource:
         except OSError as error:
             raise SourceError(f"cannot read {at}: {error.strerror}. Let the user that runs Shipstone read it.") from None
         kind: Literal["file", "symlink"] = "symlink" if stat.S_ISLNK(status.st_mode) else "file"
-        entry = Entry(_digest(data), kind, len(data), kind == "file" and bool(status.st_mode & stat.S_IXUSR))
+        entry = Entry(blob_id(data), kind, len(data), kind == "file" and bool(status.st_mode & stat.S_IXUSR))
         return _Known(_stamp(status), max(status.st_mtime, status.st_ctime) < now - SETTLED, entry)
 
 
@@ -134,10 +134,6 @@ def _content(at: str) -> tuple[bytes, os.stat_result]:
         return file.read() if stat.S_ISREG(status.st_mode) else b"", status
 
 
-def _digest(data: bytes) -> str:
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
-
-
 def _reader(entries: Mapping[str, Entry], paths: Mapping[str, str]) -> Callable[[str], bytes]:
     def read(path: str) -> bytes:
         """A file's bytes, or a symlink's target, as they were when the folder was read. Raises SourceError."""
@@ -147,7 +143,7 @@ def _reader(entries: Mapping[str, Entry], paths: Mapping[str, str]) -> Callable[
             data, _ = _content(paths[path])
         except OSError as error:
             raise SourceError(f"cannot read {paths[path]}: {error.strerror}. The next pass looks again.") from None
-        if _digest(data) != entries[path].id:
+        if blob_id(data) != entries[path].id:
             raise SourceError(f"cannot read {paths[path]}: it changed meanwhile. The next pass takes it as it is then.")
         return data
 

@@ -61,6 +61,14 @@ def test_a_variable_that_is_no_json(said: Said, name: str, message: str) -> None
     assert said("", **{name: "[m4rked-secret"}) == f"{name}: {message}"
 
 
+def test_a_variable_that_means_a_setting_and_is_none(said: Said) -> None:
+    """A policy that nobody reads would be open."""
+    assert said("", SHIPSTONE_POLICY_REGISTRIES='["m4rked"]') == (
+        "SHIPSTONE_POLICY_REGISTRIES: there is no such setting. Between section and name are two underscores, "
+        "as SHIPSTONE_POLICY__REGISTRIES; docs/settings.md lists them all."
+    )
+
+
 def test_what_is_no_toml(said: Said) -> None:
     assert said("[source\n").startswith("cannot read …/config.toml: ")
     assert said("[source\n").endswith("Mend the TOML.")
