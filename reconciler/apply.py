@@ -47,6 +47,14 @@ class Queue:
     stops: int = 0
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What steps are for, and where mounted content is read from: both of one commit, though another is taken before they are done."""
+
+    desired: Desired
+    revision: Revision | None
+
+
 AskBoth = Callable[[Question], tuple[Answer | None, Answer | None]]
 """What Traefik answers, and the container itself."""
 
@@ -147,6 +155,7 @@ class Apply:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once. `pulling`: whose images
         were being pulled when it was planned: that tells what it brought before another pull is begun."""
         self._mounting.heed(plan)
+        wanted = Wanted(desired, self.revision)
         found = {name: steps for name, site in plan.sites.items() if (steps := due(site.steps))}
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")
@@ -159,10 +168,10 @@ class Apply:
         found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
         pins = {name: (step, tuple(more)) for name, (step, *more) in found.items() if isinstance(step, SetPin) and not step.also}
         if pins:
-            self._pinner.submit(partial(self._pin, pins, plan, desired, report))
+            self._pinner.submit(partial(self._pin, pins, plan, wanted, report))
         for name, steps in found.items():
             if name not in pins:
-                self._pool_for(steps).submit(partial(self._site, plan.sites[name], steps, desired, report))
+                self._pool_for(steps).submit(partial(self._site, plan.sites[name], steps, wanted, report))
 
     def tend_files(self, containers: Iterable[Container], desired: Desired, past: Iterable[DesiredSite]) -> None:
         """Mounted content that someone deleted is written again; what nothing mounts any more, and no past release did, goes.
@@ -188,7 +197,7 @@ class Apply:
             pool.close(0)
         return all(pool.close(max(0.0, deadline - self._clock())) for pool in pools)
 
-    def _pin(self, pins: Mapping[str, tuple[SetPin, tuple[Step, ...]]], plan: Plan, desired: Desired, report: Report) -> None:
+    def _pin(self, pins: Mapping[str, tuple[SetPin, tuple[Step, ...]]], plan: Plan, wanted: Wanted, report: Report) -> None:
         """All of them together; then each site's further steps, which come second in `pins`."""
         begun = self._clock()
         error = ""
@@ -199,10 +208,10 @@ class Apply:
         seconds = self._clock() - begun
         for site, (step, more) in pins.items():
             if more and not error:
-                self._pool_for(more).submit(partial(self._site, plan.sites[site], more, desired, report, ((step, seconds),)))
+                self._pool_for(more).submit(partial(self._site, plan.sites[site], more, wanted, report, ((step, seconds),)))
                 continue
             done, stopped = ((), (step, seconds)) if error else (((step, seconds),), None)
-            self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=desired.revision, stopped=stopped), report)
+            self._end(Outcome(site, done, error, release=plan.sites[site].release, commit=wanted.desired.revision, stopped=stopped), report)
 
     def _pool_for(self, steps: tuple[Step, ...]) -> Workers:
         """A switch waits for nobody's grace, nor does a start."""
@@ -211,7 +220,7 @@ class Apply:
         return self._stoppers if any(isinstance(step, Stop) for step in steps) else self._workers
 
     def _site(
-        self, site: SitePlan, steps: tuple[Step, ...], desired: Desired, report: Report, before: tuple[tuple[Step, float], ...] = ()
+        self, site: SitePlan, steps: tuple[Step, ...], wanted: Wanted, report: Report, before: tuple[tuple[Step, float], ...] = ()
     ) -> None:
         done = list(before)
         failed: FailedRelease | None = None
@@ -228,7 +237,7 @@ class Apply:
                     case Ask():
                         asked = site.release, verdict(step.question, *self._ask(step.question))
                     case _:
-                        ended = self._together(site, group, desired)
+                        ended = self._together(site, group, wanted)
                         done += [(one, seconds) for one, seconds, wrong in ended if wrong is None]
                         for one, seconds, wrong in ended:
                             if wrong is not None:
@@ -239,7 +248,7 @@ class Apply:
         except Exception as problem:  # noqa: BLE001  a worker's surprise must not leave its site busy for ever
             error, missed = said(problem, site.name), isinstance(problem, NotFoundError)
             stopped = step, self._clock() - begun
-        error, revision = self._secrets.hide(error), desired.revision
+        error, revision = self._secrets.hide(error), wanted.desired.revision
         outcome = Outcome(site.name, tuple(done), error, {}, failed, asked, site.release, revision, stopped, missed)
         self._end(outcome, report, touched(steps))
 
@@ -255,14 +264,14 @@ class Apply:
         if not (self._turns.at_work or self._pulling.turns.at_work - self._hanging):
             self._ended.set()
 
-    def _together(self, site: SitePlan, group: tuple[Step, ...], desired: Desired) -> list[tuple[Step, float, Exception | None]]:
+    def _together(self, site: SitePlan, group: tuple[Step, ...], wanted: Wanted) -> list[tuple[Step, float, Exception | None]]:
         """Side by side, until all have ended: each with its seconds and what went wrong with it, the first that ended first."""
         ended: list[tuple[Step, float, Exception | None]] = []
 
         def one(step: Step) -> None:
             begun, wrong = self._clock(), None
             try:
-                self._do(site, step, desired)
+                self._do(site, step, wanted)
             except Exception as error:  # noqa: BLE001  whoever called raises it
                 wrong = error
             ended.append((step, self._clock() - begun, wrong))
@@ -275,15 +284,15 @@ class Apply:
             thread.join()
         return ended
 
-    def _do(self, site: SitePlan, step: Step, desired: Desired) -> None:
+    def _do(self, site: SitePlan, step: Step, wanted: Wanted) -> None:
         match step:
             case SetPin():
                 self._pins.set({site.name: step.pin, **dict(step.also)})
             case Create() | Start():
-                self._mounting.prepare(site.name, step.new.spec, desired, self.revision)
+                self._mounting.prepare(site.name, step.new.spec, wanted.desired, wanted.revision)
                 new = step.new
                 if new.spec.secrets:
-                    new = replace(new, secrets=self._secrets.values(site.name, new.spec.secrets, self.revision))
+                    new = replace(new, secrets=self._secrets.values(site.name, new.spec.secrets, wanted.revision))
                 made = step.made if isinstance(step, Start) else ""
                 made = made or self._engine.create(new)
                 if isinstance(step, Start):

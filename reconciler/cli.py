@@ -52,6 +52,7 @@ def run(config: Config = None, source: Source = None) -> None:
 
     settings = settings_of(config, source)
     configure_log()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # who has the lock is told by it of a word of a person
     with InstanceLock(wiring.paths_of(settings).lock, settings.instance), service(settings) as daemon:
         for number, job in ((signal.SIGTERM, daemon.stop), (signal.SIGINT, daemon.stop), (signal.SIGHUP, daemon.look)):
             signal.signal(number, aside(job))
@@ -69,6 +70,8 @@ def apply(
 
     Exit 0 when it is so, 1 when something failed or is held.
     """
+    import signal
+
     from reconciler import wiring
     from reconciler.console import Console, configure_log
     from reconciler.converge import Progress, converge
@@ -78,6 +81,7 @@ def apply(
     settings = settings_of(config, source)
     console = Console()
     configure_log(logging.WARNING)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # who has the lock is told by it of a word of a person; the next pass looks anyway
     with InstanceLock(wiring.paths_of(settings).lock, settings.instance), console.live() as show:
         progress = Progress(console.line, show)
         store = wiring.store_of(settings)

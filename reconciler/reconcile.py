@@ -157,6 +157,8 @@ class Reconciler:
         """One pass: observe, decide, and hand the steps that are due to their workers."""
         begun = self._clock()
         self.world.pins.ensure()
+        self.remembered.hear()
+        self._apply.retry_now(self.remembered.take_retries())
         plan = self.plan()
         self.world.engine.ensure_network()
         chosen = self._chosen(plan)
@@ -164,7 +166,6 @@ class Reconciler:
             self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
             self._files_seen = True
         self._apply.submit(chosen, self._desired(), self._done, self._pulling)
-        self._apply.retry_now(self.remembered.take_retries())
         self.remembered.forget(plan, self._desired(), self._containers)
         self._images_due |= self.remembered.remember_releases(plan, self._containers)
         self._tend_images()

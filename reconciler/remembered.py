@@ -32,6 +32,8 @@ class Remembered:
         self.past: Mapping[str, tuple[PastRelease, ...]] = {}
         self._last: Mapping[str, str] = {}
         self._first_seen: FirstSeen = store.differences()
+        self._words: dict[tuple[str, ...], str] = {}
+        """What a person said → at which commit it came and fitted nothing yet; empty: it has fitted."""
 
     def hear(self) -> None:
         """What other processes wrote into the store since the last call, commands of people among it."""
@@ -107,16 +109,31 @@ class Remembered:
         settled = self.memory.failed.keys() - desired.held.keys() - plan.busy
         self._forget_failed({name for name in settled if _asked(plan, name) != self.memory.failed[name].release})
         leaving = {c.site for c in containers} - desired.sites.keys()
-        for name in self.intents.approved - leaving:
+        done = {name for name in self.intents.approved if self._is_over(("approve", name), name in leaving, desired.revision)}
+        for name in done:
             self._store.unsay("approve", name)
         rollbacks = {name: back.content for name, back in self.intents.rollbacks.items() if name not in desired.held}
         self._forget_sites(plan, desired.sites.keys() | desired.held.keys() | {c.site for c in containers})
-        over = {name for name, content in rollbacks.items() if _written(desired, name) != content}
+        over = {
+            name
+            for name, content in rollbacks.items()
+            if self._is_over(("rollback", name, content), _written(desired, name) == content, desired.revision)
+        }
         for name in over:
             self._store.unsay("rollback", name)
-        if over or self.intents.approved - leaving:
+        if over or done:
             left = {name: back for name, back in self.intents.rollbacks.items() if name not in over}
-            self.intents = replace(self.intents, approved=self.intents.approved & leaving, rollbacks=left)
+            self.intents = replace(self.intents, approved=self.intents.approved - done, rollbacks=left)
+
+    def _is_over(self, word: tuple[str, ...], fits: bool, commit: str) -> bool:
+        """It has fitted, and does not any more. Until it fits it may be about a commit that is only just being fetched."""
+        if fits:
+            self._words[word] = ""
+            return False
+        if self._words.setdefault(word, commit) == commit:
+            return False
+        del self._words[word]
+        return True
 
     def _forget_sites(self, plan: Plan, there: Collection[str]) -> None:
         """What a removed site ran last is not to come back with another site of its name; nor does trouble outlast what had it."""

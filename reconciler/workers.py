@@ -1,6 +1,7 @@
 """A bounded pool of daemon threads: a hung pull never blocks the exit, as it would with concurrent.futures."""
 
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -54,6 +55,8 @@ class Workers:
             try:
                 if not self._closed:
                     job()
+            except (Exception, SystemExit):  # noqa: BLE001  others wait for this thread; it is said as if it had ended by it
+                threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread())))
             finally:
                 with self._idle:
                     self._open -= 1

@@ -11,9 +11,9 @@ import pytest
 from lab.host import until
 
 from reconciler.apply import Apply, Queue
-from reconciler.desired.desired import Desired
+from reconciler.desired.desired import Content, Desired
 from reconciler.desired.revision import Revision
-from reconciler.desired.spec import ContainerSpec, NewContainer
+from reconciler.desired.spec import ContainerSpec, FileMount, NewContainer
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.images import FRESH, Images
 from reconciler.outcome import Outcome
@@ -21,7 +21,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Create, Pull, Remove, SetPin, Step, Stop
+from reconciler.planning.steps import Create, Pull, Remove, SetPin, Start, Step, Stop
 from reconciler.pulling import PULLS
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
@@ -306,6 +306,30 @@ def test_the_outcome_names_the_step_that_was_stopped(tmp_path: Path, names: tupl
     (outcome,) = outcomes
     assert (outcome.error, outcome.stopped) == ("cannot stop bad: it is busy", (stops[names.index("bad")], 2.0))
     assert {step.target for step, _ in outcome.done} == {"first", *names} - {"bad"}
+    assert apply.close(5)
+
+
+def test_what_is_mounted_is_of_the_commit_that_the_step_is_for(tmp_path: Path) -> None:
+    """Though another commit is taken while the step waits for a worker."""
+    engine, files = Hanging(), FileStore(tmp_path / "files")
+    engine.images["app"] = Behaviour()
+    engine.ensure_network()
+    apply = Apply(engine, PinFile(None, "test", (), ()), files, parallel=1, clock=time.monotonic, wall=time.time)
+    found: list[Outcome] = []
+    mount = FileMount("/page", "page", "of-the-first")
+    specs = {"a": ContainerSpec("app", 80), "b": replace(ContainerSpec("app", 80), files=(mount,))}
+    plans = {
+        name: SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Start(NewContainer(name, "app", spec, (), "test_net"), "new"),))
+        for name, spec in specs.items()
+    }
+    apply.take(Revision("1", {}, lambda _path: b"the first"))
+    first = Desired("1", {}, contents={"of-the-first": Content((("", "page", False),))})
+    apply.submit(Plan(plans, Memory(), network=True), first, found.append)
+    apply.take(Revision("2", {}, lambda _path: b"the second"))
+    engine.free.set()
+    until(lambda: len(found) == 2, "both have ended")
+    assert [outcome.error for outcome in found] == ["", ""]
+    assert files.path("of-the-first").read_bytes() == b"the first"
     assert apply.close(5)
 
 

@@ -7,7 +7,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.outcome import Outcome
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.foreign import Claim
-from reconciler.planning.intents import Said, restart
+from reconciler.planning.intents import Said, restart, rollback
 from reconciler.planning.memory import Memory
 from reconciler.remembered import Remembered
 from reconciler.world.store import Store
@@ -67,6 +67,36 @@ def test_what_runs_whole_can_be_gone_back_to_and_an_approval_ends_with_its_remov
     remembered.forget(plan(desired(OLD), row), desired(OLD), (row,))
     assert remembered.intents.approved == frozenset()
     assert remembered.intents.restarts == {"shop": {OLD.release: 1}}
+
+
+def test_a_word_about_a_commit_that_is_only_just_being_fetched_waits_for_it(tmp_path: Path) -> None:
+    """A command fetches by itself: it may know of a commit before the daemon does."""
+    remembered, shop, gone = Remembered(Store(tmp_path / "s.db")), running(OLD), running(replace(site("gone"), name="gone"))
+    before, after = replace(desired(OLD, replace(site("gone"), name="gone")), revision="1"), replace(desired(NEW), revision="2")
+    remembered.remember_releases(plan(before, shop, gone), (shop, gone))
+    Store(tmp_path / "s.db").say(Said("approve", "gone"), 1.0)
+    Store(tmp_path / "s.db").say(rollback("shop", NEW.release, OLD.release), 1.0)
+    remembered.hear()
+    for _ in range(2):
+        remembered.forget(plan(before, shop, gone), before, (shop, gone))
+    remembered.forget(plan(after, shop, gone), after, (shop, gone))
+    assert (remembered.intents.approved, set(remembered.intents.rollbacks)) == ({"gone"}, {"shop"})
+    remembered.forget(plan(after, shop), after, (shop,))
+    assert (remembered.intents.approved, set(remembered.intents.rollbacks)) == (set(), {"shop"})
+    later = replace(desired(site("shop", "app:3")), revision="3")
+    remembered.forget(plan(later, shop), later, (shop,))
+    assert remembered.intents.rollbacks == {}
+    assert Store(tmp_path / "s.db").said() == ()
+
+
+def test_a_word_that_never_fits_ends_with_the_next_commit(tmp_path: Path) -> None:
+    remembered, shop = Remembered(Store(tmp_path / "s.db")), running(OLD)
+    Store(tmp_path / "s.db").say(Said("approve", "nobody"), 1.0)
+    remembered.hear()
+    for revision, left in (("1", {"nobody"}), ("1", {"nobody"}), ("2", set())):
+        found = replace(desired(OLD), revision=revision)
+        remembered.forget(plan(found, shop), found, (shop,))
+        assert remembered.intents.approved == left
 
 
 def test_what_stopped_a_sites_last_steps_is_said_to_who_looks_meanwhile(tmp_path: Path) -> None:

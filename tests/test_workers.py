@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from lab.host import until
 
 from reconciler.workers import Workers
@@ -24,3 +25,18 @@ def test_closed_it_ends_what_is_begun_skips_the_rest_and_leaves_no_thread() -> N
     until(lambda: not named("pool-of-two"), "no thread is left")
     assert sorted(done) == [0, 1]
     assert workers.close(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("error", [SystemExit(1), OSError("the pipe is gone")])
+def test_a_job_that_raises_ends_itself_and_not_its_thread(error: BaseException) -> None:
+    """The only one: what comes after it would wait for ever."""
+    workers, done = Workers(1, "pool-of-one"), threading.Event()
+
+    def fail() -> None:
+        raise error
+
+    workers.submit(fail)
+    workers.submit(done.set)
+    assert done.wait(10)
+    assert workers.close(10)

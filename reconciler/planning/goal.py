@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.planning.guard import Removals
-from reconciler.planning.intents import Intents, as_asked
+from reconciler.planning.intents import ALL, Intents, as_asked
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.labels_only import fitting, worth_going_back_to
 from reconciler.planning.memory import Memory, SiteMemory
@@ -57,7 +57,7 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
 
     if wishes.intents.is_suspended(name) or (written is not None and written.suspend):
-        return kept(_suspended(name, written), have_served(name, containers, wishes), parked=True)
+        return kept(_suspended(name, written, wishes.intents), have_served(name, containers, wishes), parked=True)
     if wanted is not None and failed is not None and failed.release == wanted.release:
         others = tuple(c for c in containers if c.release != wanted.release)
         others = others if names.pins else worth_going_back_to(others, wanted, observed.answering)
@@ -137,10 +137,10 @@ def as_counted(goal: DesiredSite, memory: SiteMemory, whole: Mapping[str, int]) 
     return replace(goal, services=tuple(replace(s, replicas=wanted.get(s.name, s.replicas)) for s in goal.services))
 
 
-def _suspended(name: str, written: DesiredSite | None) -> str:
+def _suspended(name: str, written: DesiredSite | None, intents: Intents) -> str:
     if written is not None and written.suspend:
         return "suspended by its file: it stays as it runs. Take `suspend: true` out to go on."
-    return f"suspended: it stays as it runs. `shipstone resume {name}` goes on."
+    return f"suspended: it stays as it runs. `shipstone resume {'--all' if ALL in intents.suspended else name}` goes on."
 
 
 def _rolled_back(name: str, written: DesiredSite | None, intents: Intents) -> str:

@@ -51,7 +51,7 @@ class Actions:
         return [asked, Route("/api/approve", self._answer, methods=["POST"])]
 
     async def _answer(self, request: Request) -> Response:
-        site, verb = request.path_params.get("name", ALL), request.path_params.get("verb", "approve")
+        site, verb = request.path_params.get("name"), request.path_params.get("verb", "")
         form = await body_of(request)
         bearer = self._sessions.bearer(request)
         if form is None or not (bearer or self._sessions.sent_by_own_form(request, form.get("csrf", ""))):
@@ -63,13 +63,13 @@ class Actions:
         except ShipstoneError as error:
             return JSONResponse({"error": str(error)}, 409)
         if bearer:
-            return JSONResponse({"site": site, "said": text}, 202)
-        return RedirectResponse("/" if site == ALL else f"/sites/{site}", 303)
+            return JSONResponse({"site": site or ALL, "said": text}, 202)
+        return RedirectResponse(f"/sites/{site}" if site else "/", 303)
 
-    def _do(self, site: str, verb: str, release: str, by: str) -> str:
-        """Raises ShipstoneError where it makes no sense now."""
+    def _do(self, site: str | None, verb: str, release: str, by: str) -> str:
+        """To everything that waits where no `site` is named. Raises ShipstoneError where it makes no sense now."""
         with contextlib.closing(self._open()) as store:
-            if site == ALL:
+            if site is None:
                 text = self._approve_all(store, by)
             elif site not in self._latest.now.sites:
                 raise ShipstoneError(f"cannot find the site {site}.")

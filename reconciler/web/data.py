@@ -27,7 +27,7 @@ def data_routes(latest: Latest, history: HistoryStore) -> list[Route]:
 
     def events(request: Request) -> Response:
         site, text = request.query_params.get("site"), request.query_params.get("limit", "100")
-        if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MOST):
+        if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MOST):
             return JSONResponse({"error": f"limit: use a number from 1 to {MOST}"}, 400)
         limit = int(text)
         rows = newest_first(history.events(site, limit), history.drifts(site, limit), limit)

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from reconciler.planning.deploys import deploys
 from reconciler.planning.events import newest_first
+from reconciler.planning.intents import ALL
 from reconciler.reports import findings as report
 from reconciler.web.actions import body_of
 from reconciler.web.latest import Latest
@@ -114,6 +115,7 @@ class Page:
         if row is None and not events:
             return None
         at, drifts, failed = self._wall(), history.drifts(name, EVENTS), self._store.failed().get(name)
+        said = self._store.said()
         return {
             "name": name,
             "site": row,
@@ -123,7 +125,8 @@ class Page:
             "drifts": drift_bars(drifts[:DRIFTS], at),
             "history": newest_first(history.events(name, EVENTS), drifts, EVENTS),
             "failed": failed,
-            "said": {one.kind for one in self._store.said() if one.site in (name, "*")},
+            "said": {one.kind for one in said if one.site == name},
+            "all_suspended": any((one.kind, one.site) == ("suspend", ALL) for one in said),
             "earlier": [old for old in self._store.releases().get(name, ()) if row and old.site.release != row.release],
             "removal": bool(now.done and name in now.done.plan.held_removals),
         }

@@ -25,6 +25,8 @@ def unobserved(call: str, seconds: float, failed: bool) -> None:
     """Nobody wants to know."""
 
 
+OTHER_VERSION = "client version"
+"""In what an engine says to somebody who speaks as with an older or a newer one."""
 STREAMS = frozenset({"listen"})
 """Calls that last as long as somebody listens."""
 
@@ -65,16 +67,24 @@ class Connection:
                 yield
             failed = False
         except UnreachableError:
-            self._clients.client = None
+            self._forget()
             self.away = time.monotonic()
             raise
         except NotFoundError:
             failed = False  # an answer: it is gone, or was never there
             raise
+        except EngineError as error:
+            if OTHER_VERSION in str(error):
+                self._forget()
+            raise
         finally:
             name = what.split()[0]
             if name not in STREAMS:
                 self._observe(name, time.monotonic() - begun, failed)
+
+    def _forget(self) -> None:
+        """The engine that answers next may be another version: what to speak with it is asked anew."""
+        self._clients.client, self._version = None, ""
 
 
 @contextmanager

@@ -1,9 +1,10 @@
 """What people say by commands, to a running daemon or to none, on a real engine under load."""
 
 import json
+import subprocess
 
 import pytest
-from lab.host import Host, until
+from lab.host import SHIPSTONE, Host, until
 from lab.load import Load
 
 from tests.conftest import SiteText
@@ -154,3 +155,25 @@ def test_what_cannot_be_done_is_said_in_a_line(host: Host, site_text: SiteText) 
         done = host.shipstone(*arguments)
         assert (done.returncode, done.stderr) == (1, said + "\n")
     assert host.shipstone("resume", "shop", check=True).stdout == "shop: was neither suspended nor rolled back\n"
+
+
+def test_without_a_daemon_the_next_apply_tries_again_and_a_word_meanwhile_does_not_end_it(host: Host, site_text: SiteText) -> None:
+    """Who has the installation's lock is told by a signal of what people say: a command that has it hears of it, and goes on."""
+    host.repository.commit({"sites/shop.yaml": site_text("one", boot=0)}, "create")
+    host.shipstone("apply", check=True)
+    never = site_text("two", boot=600_000).replace("deadline: 60s", "deadline: 3s")
+    host.repository.commit({"sites/shop.yaml": never}, "never gets ready")
+    for tried in (True, False):
+        done = host.shipstone("apply")
+        assert done.returncode == 1
+        assert ("\nshop             start " in f"\n{done.stdout}") == tried, "not again by itself"
+    host.shipstone("retry", "shop", check=True)
+    command = [str(SHIPSTONE), "apply", "--config", str(host.config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        until(lambda: len(host.containers(running=True)) == 2, "it is tried again", 20)
+        host.shipstone("retry", "shop", check=True)
+        out, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert out.splitlines()[-1].startswith("0 of 1 sites as ")
+    assert errors.endswith("not ready within 3 s\n")
+    assert host.get("shop.test.local") == (200, "one")

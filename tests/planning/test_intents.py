@@ -38,7 +38,7 @@ def test_a_suspended_site_is_neither_deployed_healed_nor_removed() -> None:
         ):
             row = found.sites["shop"]
             assert (row.sync, row.steps) == ("suspended", ())
-            assert "shipstone resume" in row.message
+            assert f"`shipstone resume {'--all' if who == ALL else 'shop'}` goes on." in row.message
 
 
 def test_a_file_may_suspend_its_site() -> None:

@@ -220,7 +220,7 @@ def test_what_scripts_ask_is_what_commands_print(served: Served, client: httpx.C
         ("healed", "docs", "networks"),
         ("drift", "docs", "networks"),
     ]
-    for bad in ("0", "-1", "x", "1001", "٣", "9" * 5000):
+    for bad in ("0", "-1", "x", "1001", "٣", "9" * 5000, "000001000999"):
         assert client.get("/api/history", params={"limit": bad}).status_code == 400
 
 

@@ -15,6 +15,7 @@ from reconciler.planning.deploys import Deploy, deploys
 from reconciler.planning.diff import Difference
 from reconciler.planning.events import DriftPeriod, Event
 from reconciler.planning.foreign import Claim
+from reconciler.planning.intents import ALL, Said
 from reconciler.web.picture import LEAST, WIDTH, bar_of, drift_bars, lasting
 from reconciler.web.view import Ports, chosen, group_of, links_of, overview, problems_of, site_row
 
@@ -149,6 +150,9 @@ def test_removals_and_a_history_that_wait_are_approved_as_they_are_listed(tmp_pa
         text = client.get("/").text
         assert "Something waits for an approval: blog, docs, the history of ffffffffff" in text
         assert "Approve its removal" in client.get("/sites/blog").text
+        answer = client.post("/api/sites/*/suspend", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert (answer.status_code, answer.json()) == (409, {"error": "cannot find the site *."})
+        assert page.store.said() == (), "one site is never all of them"
         answer = client.post("/api/approve", headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.json() == {"site": "*", "said": "blog, docs, the history of ffffffffffff"}
         assert {(row.kind, row.site, row.value) for row in page.store.said()} == {
@@ -156,6 +160,19 @@ def test_removals_and_a_history_that_wait_are_approved_as_they_are_listed(tmp_pa
             ("approve", "docs", ""),
             ("history", "*", "f" * 40),
         }
+
+
+def test_where_all_sites_are_suspended_a_single_one_cannot_be(tmp_path: Path) -> None:
+    """Nor resumed: its message says the command."""
+    with a_page(tmp_path, TOKEN) as page, httpx.Client(base_url=page.url) as client:
+        tell(page.latest, fleet(3))
+        client.post("/login", data={"token": TOKEN})
+        assert "/api/sites/blog/suspend" in client.get("/sites/blog").text
+        page.store.say(Said("suspend", ALL), 1.0)
+        text = client.get("/sites/blog").text
+        assert "/api/sites/blog/restart" in text
+        assert "/api/sites/blog/suspend" not in text
+        assert "/api/sites/blog/resume" not in text
 
 
 def test_problems_are_those_of_the_sites_own_file(tmp_path: Path) -> None:
