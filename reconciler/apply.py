@@ -23,7 +23,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.plan import Plan
 from reconciler.planning.question import Answer, Question, verdict
 from reconciler.planning.steps import Ask, Create, GiveUp, Remove, SetPin, Start, StartAgain, Step, Stop, Wait, due
-from reconciler.pulling import Pulling, pulls_in, without_pulls
+from reconciler.pulling import Pulled, Pulling, pulls_in, without_pulls
 from reconciler.turns import Turns
 from reconciler.workers import Workers
 from reconciler.world.engine import Engine
@@ -103,10 +103,10 @@ class Apply:
         self._ask = ask
         self._parallel = parallel
         self._workers, self._stoppers, self._pinner = Workers(parallel, "steps"), Workers(STOPPERS, "stop"), Workers(1, "pin")
-        self._turns = Turns(clock, chance)
+        self._turns: Turns[str] = Turns(clock, chance)
         self._pulling = Pulling(engine, clock, pull_timeout, Turns(clock, chance), self._workers, self._secrets.hide)
         self._ended = threading.Event()
-        self._hanging: frozenset[str] = frozenset()
+        self._hanging: frozenset[Pulled] = frozenset()
         """Whose images were being pulled before the last submit already."""
         self.revision: Revision | None = None
         self._told: Report = lambda _outcome: None
@@ -131,27 +131,27 @@ class Apply:
         return self._workers.open + self._pinner.open
 
     @property
-    def pulling(self) -> frozenset[str]:
-        """Sites whose images are being pulled."""
-        return self._pulling.turns.at_work
+    def pulling(self) -> frozenset[Pulled]:
+        """Sites, and releases of them, whose images are being pulled."""
+        return self._pulling.at_work
 
     @property
     def queue(self) -> Queue:
-        backing_off = self._turns.backing_off + self._pulling.turns.backing_off
+        backing_off = self._turns.backing_off + self._pulling.backing_off
         return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
-        return min((at for turns in (self._turns, self._pulling.turns) if (at := turns.next_try()) is not None), default=None)
+        return min((at for each in (self._turns, self._pulling) if (at := each.next_try()) is not None), default=None)
 
     def take(self, revision: Revision) -> None:
         """Mounted content is read from it from now on. Another commit is a reason to try at once what backs off."""
         if self.revision is None or self.revision.id != revision.id:
             self._turns.all_at_once()
-            self._pulling.turns.all_at_once()
+            self._pulling.all_at_once()
         self.revision = revision
 
-    def submit(self, plan: Plan, desired: Desired, report: Report, pulling: frozenset[str] = frozenset()) -> None:
+    def submit(self, plan: Plan, desired: Desired, report: Report, pulling: frozenset[Pulled] = frozenset()) -> None:
         """Hand each site's due steps to a worker; pins of many sites are one change of one file, made at once. `pulling`: whose images
         were being pulled when it was planned: that tells what it brought before another pull is begun."""
         self._mounting.heed(plan)
@@ -160,10 +160,10 @@ class Apply:
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")
         self._ended.clear()
-        self._hanging = self._pulling.turns.at_work
+        self._hanging = self._pulling.at_work
         for name, steps in found.items():
-            if (pulls := pulls_in(steps)) and name not in pulling:
-                self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, turns=self._pulling.turns))
+            if (pulls := pulls_in(steps)) and (name, pulls[0].release) not in pulling:
+                self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, pulled=True))
         others = few_ahead({name: without_pulls(steps) for name, steps in found.items()}, self._parallel)
         found = {name: steps for name, steps in others.items() if steps and self._turns.begin({name} | touched(steps))}
         pins = {name: (step, tuple(more)) for name, (step, *more) in found.items() if isinstance(step, SetPin) and not step.also}
@@ -182,7 +182,7 @@ class Apply:
         """Sites that back off do so no longer."""
         sites = tuple(sites)
         self._turns.forgive(sites)
-        self._pulling.turns.forgive(sites)
+        self._pulling.forgive(sites)
 
     def rest(self, seconds: float) -> None:
         """Sleep; no longer than until the last of the steps that are under way since the last submit has ended, and of the pulls that it
@@ -252,16 +252,19 @@ class Apply:
         outcome = Outcome(site.name, tuple(done), error, {}, failed, asked, site.release, revision, stopped, missed)
         self._end(outcome, report, touched(steps))
 
-    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset(), turns: Turns | None = None) -> None:
+    def _end(self, outcome: Outcome, report: Report, others: frozenset[str] = frozenset(), *, pulled: bool = False) -> None:
         """Tell of it first, so that the next plan knows it; then the site is free, or backs off."""
         failpoint("record")
         report(outcome)
-        (turns or self._turns).end(outcome.site, others, failed=bool(outcome.error))
+        if pulled:
+            self._pulling.end(outcome)
+        else:
+            self._turns.end(outcome.site, others, failed=bool(outcome.error))
         self._look_whether_ended()
         self._told(outcome)
 
     def _look_whether_ended(self) -> None:
-        if not (self._turns.at_work or self._pulling.turns.at_work - self._hanging):
+        if not (self._turns.at_work or self._pulling.at_work - self._hanging):
             self._ended.set()
 
     def _together(self, site: SitePlan, group: tuple[Step, ...], wanted: Wanted) -> list[tuple[Step, float, Exception | None]]:

@@ -33,6 +33,7 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.planning.seen import Names
+from reconciler.pulling import Pulled
 from reconciler.remembered import Remembered
 from reconciler.world.engine import Engine
 from reconciler.world.generated import GeneratedFiles
@@ -95,7 +96,7 @@ class Reconciler:
         self._files_seen = True
         self._keep_images = keep_images
         self._images_due = True
-        self._pulling: frozenset[str] = frozenset()
+        self._pulling: frozenset[Pulled] = frozenset()
         self._tending, self._starting, self._preparing = Beside("images"), Beside("traefik"), Beside("network")
         self._containers: tuple[Container, ...] = ()
         self.desired: Desired | None = None
@@ -143,12 +144,12 @@ class Reconciler:
         known.hear()
         busy, pulling = self._apply.busy, self._apply.pulling  # before looking: a site whose steps end meanwhile was seen half done
         observed = self.observe(desired, busy)
-        now = self._clock()
+        now, pulled = self._clock(), frozenset(site for site, _ in pulling)
         desired = with_known_digests(desired, observed.containers)
         plan = make_plan(
-            desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy, pulling=pulling
+            desired, observed, known.memory, now, self._names, intents=known.intents, guard=self._guard, busy=busy, pulling=pulled
         )
-        known.planned(plan, busy | pulling)
+        known.planned(plan, busy | pulled)
         self._pulling = pulling
         self.moving = len(busy) + sum(bool(site.steps) for site in self._chosen(plan).sites.values())
         return known.dated(plan)

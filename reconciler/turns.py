@@ -1,31 +1,34 @@
-"""Whose turn it is: sites that are at work, and those that wait before the next try after an error."""
+"""Whose turn it is: who is at work, and who waits before the next try after an error."""
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Generic, TypeVar
 
 MAX_BACKOFF = 60.0
-"""Seconds between two tries of a site at the most."""
+"""Seconds between two tries of one at the most."""
+Who = TypeVar("Who", bound=Hashable)
+"""A site, or a site and its release."""
 
 
-class Turns:
-    """Safe to use from several threads. `clock` is monotonic; `chance` gives numbers from 0 to 1: sites that failed together do not knock
+class Turns(Generic[Who]):
+    """Safe to use from several threads. `clock` is monotonic; `chance` gives numbers from 0 to 1: who failed together does not knock
     together again."""
 
     def __init__(self, clock: Callable[[], float], chance: Callable[[], float]) -> None:
         self._clock, self._chance = clock, chance
         self._lock = threading.Lock()
-        self._at_work: set[str] = set()
-        self._retry: dict[str, tuple[int, float]] = {}
+        self._at_work: set[Who] = set()
+        self._retry: dict[Who, tuple[int, float]] = {}
 
     @property
-    def busy(self) -> frozenset[str]:
+    def busy(self) -> frozenset[Who]:
         """At work, or waiting."""
         with self._lock:
             return frozenset(self._at_work) | frozenset(self._waiting())
 
     @property
-    def at_work(self) -> frozenset[str]:
+    def at_work(self) -> frozenset[Who]:
         with self._lock:
             return frozenset(self._at_work)
 
@@ -39,34 +42,34 @@ class Turns:
         with self._lock:
             return min(self._waiting().values(), default=None)
 
-    def begin(self, sites: Collection[str], *, waiting: bool = True) -> bool:
+    def begin(self, some: Collection[Who], *, waiting: bool = True) -> bool:
         """All of them are at work from now on; False where one is already, or waits and `waiting` ones do not begin."""
         with self._lock:
-            if not self._at_work.isdisjoint(sites) or (not waiting and not self._waiting().keys().isdisjoint(sites)):
+            if not self._at_work.isdisjoint(some) or (not waiting and not self._waiting().keys().isdisjoint(some)):
                 return False
-            self._at_work |= set(sites)
+            self._at_work |= set(some)
             return True
 
-    def end(self, site: str, others: Iterable[str] = (), *, failed: bool) -> None:
-        """They are free again; with `failed` the site waits, each time longer."""
+    def end(self, one: Who, others: Iterable[Who] = (), *, failed: bool) -> None:
+        """They are free again; with `failed` the one waits, each time longer."""
         with self._lock:
-            tries = self._retry.pop(site, (0, 0.0))[0]
+            tries = self._retry.pop(one, (0, 0.0))[0]
             if failed:
                 pause = min(2.0 ** min(tries, 10), MAX_BACKOFF) * (0.5 + self._chance() / 2)
-                self._retry[site] = (tries + 1, self._clock() + pause)
-            self._at_work -= {site, *others}
+                self._retry[one] = (tries + 1, self._clock() + pause)
+            self._at_work -= {one, *others}
 
     def all_at_once(self) -> None:
         """Nobody waits any longer; how often each failed is still known."""
         with self._lock:
-            self._retry = {site: (tries, -math.inf) for site, (tries, _) in self._retry.items()}
+            self._retry = {one: (tries, -math.inf) for one, (tries, _) in self._retry.items()}
 
-    def forgive(self, sites: Iterable[str]) -> None:
+    def forgive(self, some: Iterable[Who]) -> None:
         """These have not failed."""
         with self._lock:
-            for site in sites:
-                self._retry.pop(site, None)
+            for one in some:
+                self._retry.pop(one, None)
 
-    def _waiting(self) -> dict[str, float]:
+    def _waiting(self) -> dict[Who, float]:
         now = self._clock()
-        return {site: at for site, (_, at) in self._retry.items() if at > now}
+        return {one: at for one, (_, at) in self._retry.items() if at > now}

@@ -106,8 +106,8 @@ class FullRegistry(MemoryEngine):
         return super().resolve(image, timeout=timeout)
 
 
-def pulling(name: str, image: str) -> SitePlan:
-    return SitePlan(name, "out-of-sync", "missing", "r", "", (), 0, 1, (Pull(image, "for it", "r"),))
+def pulling(name: str, image: str, release: str = "r") -> SitePlan:
+    return SitePlan(name, "out-of-sync", "missing", release, "", (), 0, 1, (Pull(image, "for it", release),))
 
 
 def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path) -> None:
@@ -142,8 +142,34 @@ def test_a_rest_does_not_last_because_of_a_pull_that_hung_before(tmp_path: Path)
         apply.submit(Plan(sites, Memory(), network=True), Desired("", {}), lambda _outcome: None)
     with ThreadPoolExecutor(1) as pool:
         pool.submit(apply.rest, 60).result(10)
-    assert apply.pulling == {"hangs"}
+    assert apply.pulling == {("hangs", "r")}
     engine.here.set()
+    assert apply.close(30)
+
+
+def test_a_pull_of_what_is_not_wanted_any_more_does_not_hold_what_is(tmp_path: Path) -> None:
+    """Of one beside it: a site whose every image hangs does not take all threads."""
+    engine = FullRegistry()
+    engine.images["here"] = Behaviour()
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=2, clock=lambda: 0.0, wall=time.time)
+    ended: list[Outcome] = []
+
+    def submit(image: str, release: str) -> None:
+        apply.submit(Plan({"shop": pulling("shop", image, release)}, Memory(), network=True), Desired("", {}), ended.append, apply.pulling)
+
+    submit("absent", "1")
+    submit("here", "2")
+    until(lambda: ended and apply.pulling == {("shop", "1")}, "the right image", 30)
+    assert ended[0].images == {("2", "here"): "sha256:here"}
+    for release in ("3", "4"):
+        submit(f"absent:{release}", release)
+    assert apply.pulling == {("shop", "1"), ("shop", "3")}
+    engine.here.set()
+    until(lambda: not apply.pulling, "the others failed", 30)
+    assert {outcome.release for outcome in ended if outcome.error} == {"1", "3"}
+    submit("absent:5", "5")
+    until(lambda: len(ended) == 4 and not apply.pulling, "so does the last one", 30)
+    assert apply.queue.backing_off == 1, "who is superseded is not tried again"
     assert apply.close(30)
 
 
@@ -161,7 +187,7 @@ def test_a_pull_that_hangs_or_fails_does_not_hold_its_sites_other_steps(tmp_path
         return ended[-1]
 
     assert [once_more(ends).done[0][0].step for ends in (1, 2)] == ["remove"] * 2
-    assert apply.pulling == {"shop"}
+    assert apply.pulling == {("shop", "r")}
     engine.here.set()
     until(lambda: not apply.pulling, "the pull failed", 30)
     assert (ended[-1].release, ended[-1].error) == ("r", "cannot pull absent: there is no such image, in 600 s.")
