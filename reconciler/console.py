@@ -48,8 +48,8 @@ class Console:
     """stdout for what was asked, stderr for what went wrong. NO_COLOR is honoured by rich."""
 
     def __init__(self) -> None:
-        self._out = Rich(highlight=False, soft_wrap=True)
-        self._err = Rich(stderr=True, highlight=False, soft_wrap=True)
+        self._out = Rich(highlight=False, soft_wrap=True, emoji=False)
+        self._err = Rich(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
     def line(self, text: str) -> None:
         self._out.print(escape(text))

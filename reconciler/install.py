@@ -26,6 +26,8 @@ AT_ONCE = ("shipstone-hosts.path", "shipstone-report.timer")
 AT_BOOT = ("shipstone-hosts.service", DAEMON)
 TEXTS = ("shipstone.service", "shipstone-hosts.path", "shipstone-hosts.service", "shipstone-report.timer", "shipstone-report.service")
 SHUT_AWAY = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108  what the units cannot see
+SHARED = frozenset(("/", "/etc", "/opt", "/run", "/srv", "/usr", "/usr/local", "/usr/local/etc", "/var", "/var/lib", "/var/cache", "/mnt"))
+"""Folders of the whole host."""
 PROGRAM = "/opt/shipstone/bin/shipstone"
 """In the units as they are written."""
 OLDEST = 252
@@ -73,6 +75,10 @@ def refuse(settings: Settings, command: Path, *, dry_run: bool) -> None:
     if Path(settings.state.dir) != STATE:
         raise ShipstoneError(f"cannot install: [state] dir is {settings.state.dir}. The units keep state in {STATE}: leave it out.")
     for path in traefik_folders(settings):
+        if str(path) in SHARED:
+            raise ShipstoneError(
+                f"cannot install: {path} would become writable for the service. Choose a folder of its own, as /etc/traefik."
+            )
         if not re.fullmatch(r"/[\w./+-]+", str(path)):
             raise ShipstoneError(f"cannot install: a unit cannot name the folder {path}. Choose one with plain letters in [traefik].")
     found = units.systemd_version()

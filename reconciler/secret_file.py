@@ -17,6 +17,8 @@ def read_secret(path: Path) -> bytes:
             if mode & stat.S_IRWXO:
                 raise ShipstoneError(f"cannot use {path}: every user of this host can read it, or write it. chmod o= {path}")
             data = file.read(MOST + 1)
+    except NotADirectoryError:
+        raise FileNotFoundError(path) from None
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -52,3 +52,8 @@ def test_watching_in_a_pipe_says_only_what_changed(capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert sum("shop" in line for line in lines) == 1
     assert lines[-2:] == ["no sites yet", "revision abc124"]
+
+
+def test_a_place_in_a_file_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().line("sites/web1.yaml:100:5 image: see 127.0.0.1:100:8080 :warning:")
+    assert capsys.readouterr().out == "sites/web1.yaml:100:5 image: see 127.0.0.1:100:8080 :warning:\n"

@@ -25,6 +25,8 @@ def test_folders_that_the_units_cannot_have_are_refused() -> None:
         install.refuse(Settings(state=StateSettings(dir="/srv/state")), PROGRAM, dry_run=True)
     with pytest.raises(ShipstoneError, match="a unit cannot name the folder /srv/a b"):
         install.refuse(Settings(traefik=TraefikSettings(dynamic_dir="/srv/a b")), PROGRAM, dry_run=True)
+    with pytest.raises(ShipstoneError, match="/etc would become writable for the service"):
+        install.refuse(Settings(files=FilesSettings(traefik="/etc/traefik.toml")), PROGRAM, dry_run=True)
 
 
 def test_units_name_this_hosts_program_and_folders() -> None:

@@ -164,11 +164,19 @@ class _Desk:
                 os.kill(pid, signal.SIGHUP)
 
     def look(self) -> "Plan":
-        """What would be done now."""
+        """What would be done now; by the commit that was taken last where the repository cannot be had: a word may be most urgent then."""
         from reconciler import wiring
+        from reconciler.errors import SourceError
 
         with wiring.looking(self.settings) as reconciler:
-            revision = wiring.source_of(self.settings).fetch()
+            source = wiring.source_of(self.settings)
+            try:
+                revision = source.fetch()
+            except SourceError as error:
+                if (last := source.last()) is None:
+                    raise
+                typer.echo(f"{error} Going by {last.id[:12]}, which was taken last.", err=True)
+                revision = last
             desired = reconciler.take(revision)
             self.waits = revision.waits
             self.contents = {name: site.release for name, site in desired.sites.items()}
@@ -195,11 +203,13 @@ def _desk(config: Path | None, source: Path | None = None) -> Iterator[_Desk]:
 
 
 def _who() -> str:
-    """The person behind sudo, else the user."""
+    """The person behind sudo, else the user, root too before he became the service's."""
     import getpass
 
+    from reconciler.world.owner import PERSON
+
     try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
+        return os.environ.get(PERSON) or getpass.getuser()
     except (OSError, KeyError):  # a user without a name
         return f"user {os.getuid()}"
 

@@ -13,6 +13,7 @@ from reconciler.desired.parse import merged_services, parse_fleet, parse_site, s
 from reconciler.desired.places import Places
 from reconciler.desired.policy import Policy
 from reconciler.desired.problem import Problem, errors, few
+from reconciler.desired.refusal import show
 from reconciler.desired.release import fingerprint
 from reconciler.desired.revision import Revision
 from reconciler.desired.secrets import Vault
@@ -75,12 +76,14 @@ class Compiler:
         paths = sorted(path for path in revision.entries if _is_sites(path))
         double = {problem.file: problem for problem in twins(paths)}
         found += double.values()
+        misnamed: set[str] = set()
         seen: dict[tuple[str, str, str], ParsedSite] = {}
         repository = Contents(revision)
         for path in paths:
             name = site_name(path)
             if isinstance(name, Problem):
                 found.append(name)
+                misnamed.add(show(path))
                 continue
             row = self._file(revision, fleet, path, name, seen, repository)
             found += row.problems
@@ -97,7 +100,7 @@ class Compiler:
         sites = {name: row.site for name, row in compiled.items() if row.site is not None and name not in held}
         contents = {digest: content for row in compiled.values() for digest, content in row.contents.items()}
         sites |= _last_good(held, previous)
-        return Desired(revision.id, sites, held, tuple(sorted(set(found))), contents, fleet.domain)
+        return Desired(revision.id, sites, held, tuple(sorted(set(found))), contents, fleet.domain, misnamed=frozenset(misnamed))
 
     def _file(
         self,
@@ -185,7 +188,7 @@ def container_spec(keys: ServiceKeys, mounts: tuple[FileMount, ...]) -> Containe
         cpus=keys.cpus,
         pids_limit=keys.pids_limit,
         labels=_pairs(keys.labels),
-        extra_hosts=tuple(f"{name}:{address}" for name, address in _pairs(keys.extra_hosts, ":")),
+        extra_hosts=_extra_hosts(keys.extra_hosts),
         privileged=keys.privileged,
         namespaces=_namespaces(keys),
         devices=tuple(Device(*text.split(":")) for text in sorted(keys.devices)),
@@ -234,6 +237,12 @@ def _words(value: str | list[str] | None) -> tuple[str, ...] | None:
     if value is None:
         return None
     return tuple(shlex.split(value)) if isinstance(value, str) else tuple(value)
+
+
+def _extra_hosts(value: Mapping[str, str | None] | list[str]) -> tuple[str, ...]:
+    """A name may have several addresses."""
+    pairs = {row.partition(":")[::2] for row in value} if isinstance(value, list) else {(name, text or "") for name, text in value.items()}
+    return tuple(f"{name}:{address}" for name, address in sorted(pairs))
 
 
 def _pairs(value: Mapping[str, str | None] | list[str], separator: str = "=") -> tuple[tuple[str, str], ...]:

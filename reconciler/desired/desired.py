@@ -63,6 +63,8 @@ class Desired:
     contents: Mapping[str, Content] = field(default_factory=dict, hash=False)
     domain: str = "shipstone.local"
     notices: tuple[str, ...] = ()
+    misnamed: frozenset[str] = frozenset()
+    """Files whose name is no site's: one may be what a site was renamed to."""
 
     def hosts(self) -> tuple[str, ...]:
         """The base domain, then every site's host names in the order of the sites."""

@@ -100,14 +100,18 @@ def _amount(limit: str, value: float) -> str:
 
 
 def _shared_ports(file: str, top: Node, services: dict[str, ServiceKeys]) -> Iterator[Problem]:
-    """A port of the host is one container's."""
-    seen: dict[str, str] = {}
+    """A port of the host is one container's, on each of its addresses."""
+    seen: dict[str, list[tuple[str, str]]] = {}
     for name, keys in services.items():
         for port in keys.ports:
-            host = port.rsplit(":", 1)[0].rsplit(":", 1)[-1] + "/" + port.rpartition("/")[2]
+            address, _, number = port.rpartition(":")[0].rpartition(":")
+            others = seen.setdefault(f"{number}/{port.rpartition('/')[2]}", [])
+            other = next((who for at, who in others if at == address or not (at and address)), None)
+            others.append((address, name))
             if keys.replicas > 1:
                 message = f"{keys.replicas} replicas cannot share a port of the host. Write replicas: 1, or delete ports:."
                 yield problem_at(file, written_at(top, "ports", name), "SS-C31", message)
-            elif seen.setdefault(host, name) != name:
-                message = f"port {host.partition('/')[0]} is published by the service {seen[host]} too. Use another one."
+            elif other is not None:
+                who = "twice" if other == name else f"by the service {other} too"
+                message = f"port {number} is published {who}. Use another one."
                 yield problem_at(file, written_at(top, "ports", name), "SS-C31", message)

@@ -6,6 +6,7 @@ What the image says by default, and what an engine adds by itself, is no drift: 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
+from posixpath import normpath
 from typing import Any
 
 from reconciler.desired.release import container_name
@@ -76,9 +77,11 @@ def _plain(spec: ContainerSpec, image: Mapping[str, Any]) -> Iterator[tuple[str,
     """Fields with one value, and what it should be: as it is written, else as the image says."""
     entrypoint = spec.entrypoint if spec.entrypoint is not None else image.get("entrypoint", ())
     of_image = () if spec.entrypoint else image.get("command", ())
-    yield "entrypoint", _plain_text(entrypoint)
+    yield "entrypoint", _plain_text(tuple(word for word in entrypoint if word))
     yield "command", _plain_text(spec.command or of_image)
-    for field in ("user", "working_dir", "stop_signal"):
+    folder = spec.working_dir or image.get("working_dir", "")
+    yield "working_dir", normpath(folder) if folder else ""
+    for field in ("user", "stop_signal"):
         written = getattr(spec, field) or image.get(field, "")
         yield field, "" if written == "SIGTERM" else written
     yield "stop_grace_period", str(round(spec.stop_grace_period))

@@ -79,11 +79,16 @@ def intents_of(rows: Iterable[Said], past: Mapping[str, tuple[PastRelease, ...]]
                     restarts[row.site] = {str(value["content"]): int(value["counter"])}
                 case "rollback":
                     value = json.loads(row.value)
-                    to = next(old.site for old in past.get(row.site, ()) if old.site.release == value["release"])
-                    rollbacks[row.site] = Rollback(str(value["content"]), to)
+                    rollbacks[row.site] = Rollback(str(value["content"]), _kept(past.get(row.site, ()), str(value["release"])))
         except (ValueError, KeyError, TypeError, StopIteration):
             continue
     return Intents(frozenset(suspended), restarts, rollbacks, frozenset(approved), frozenset(retried))
+
+
+def _kept(past: Iterable[PastRelease], release: str) -> DesiredSite:
+    """That release; restarts may have pushed it out, then the newest of them, which is the same content. Raises StopIteration."""
+    rows = [old.site for old in past if content_of(old.site.release)[0] == content_of(release)[0]]
+    return next((site for site in rows if site.release == release), None) or next(iter(rows))
 
 
 def as_asked(site: DesiredSite, intents: Intents, containers: Iterable[Container]) -> DesiredSite:

@@ -96,7 +96,7 @@ def make_plan(
     intents = intents or Intents()
     known = desired.sites.keys() | desired.held.keys()
     leaving = by_site.keys() - known
-    unread = desired.held.keys() - desired.sites.keys() - by_site.keys()
+    unread = (desired.held.keys() - desired.sites.keys() - by_site.keys()) | desired.misnamed
     total = len(by_site.keys() | known)
     gone = removals(leaving, total, guard or Guard(), approved=intents.approved, going=memory.going, unread=unread)
     wishes = Wishes(desired, intents, gone, memory)

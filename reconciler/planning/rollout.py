@@ -13,6 +13,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.planning.cast import assign, is_known, is_routed, is_whole
 from reconciler.planning.failure import REFUSING, failure, refused, remember_refusal, unsure
 from reconciler.planning.handover import NOTHING
+from reconciler.planning.labels import applied_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
@@ -183,7 +184,7 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
             steps.append(Ask(question.host, question, f"once through Traefik, whether {goal_name} is reached"))
             steps.append(Wait("Traefik", "until it was asked by host name"))
         if confirmed(seen, pin) and any(c.release not in memory.unserved for c in parting):
-            drain = (timing.drain if timing else 10.0) if alive_leaving else 0.0
+            drain = timing.drain if timing and alive_leaving else max((applied_of(c).timing.drain for c in alive_leaving), default=0.0)
             wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in parting) else 0.0)
             if not drained(seen, memory, wait) and memory.pin_since is not None:
                 until = memory.pin_since + wait

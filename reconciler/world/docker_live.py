@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from posixpath import normpath
 from typing import Any
 
 from reconciler.desired.spec import Volume
@@ -47,7 +48,7 @@ def live_fields(inspected: Mapping[str, Any], image: Mapping[str, Any] | None, *
     live |= {"image": config["Image"], "labels": dict(labels), "given_pids_limit": labels.get(PIDS_LABEL, "")}
     if image is None:
         return Live(live)
-    defaults = _given(image) | {"labels": dict(image.get("Labels") or {}), "volumes": tuple(image.get("Volumes") or ())}
+    defaults = _given(image) | {"labels": dict(image.get("Labels") or {}), "volumes": tuple(map(normpath, image.get("Volumes") or ()))}
     return Live(live | _given(config) | _mounts(inspected) | {"image_defaults": defaults})
 
 
@@ -59,7 +60,7 @@ def _given(config: Mapping[str, Any]) -> dict[str, Any]:
         "command": tuple(config.get("Cmd") or ()),
         "entrypoint": tuple(word for word in config.get("Entrypoint") or () if word),
         "user": config.get("User") or "",
-        "working_dir": config.get("WorkingDir") or "",
+        "working_dir": normpath(folder) if (folder := config.get("WorkingDir")) else "",
         "stop_signal": "" if signal == "SIGTERM" else signal,
         "stop_grace_period": config["StopTimeout"] if config.get("StopTimeout") is not None else 10,
         "healthcheck": _healthcheck(config.get("Healthcheck") or {}),

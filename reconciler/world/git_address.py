@@ -11,6 +11,9 @@ USE = "Give an https:// or ssh:// URL as [source] url."
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _PASSWORD = re.compile(r"://([^\s/:@]*):(?![0-9]{1,5}/)\S*@")
+_MAIL = re.compile(r"://[^\s/:@]*@[^\s/]*@")
+"""A user with an @ in its name: where the password begins is anybody's guess."""
+_SPACED = re.compile(r"://[^/@]*\s[^/]*@")
 _TOKEN = re.compile(r"(https?://)[^\s/:@]+@", re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?#]*[?#])\S+", re.IGNORECASE)
 _BAD_BRANCH = re.compile(r"""(?x) [\x00-\x20\x7f-\x9f~^:?*\[\\] | \.\. | @\{ | // | (^|/)\. | \.lock(/|$) | ^- | ^/ | [/.]$ | ^@$ | ^$""")
@@ -31,7 +34,7 @@ class Address:
 
 def redacted(text: str) -> str:
     """The text with the password, the bare token and the query of every URL in it replaced by ***."""
-    return _QUERY.sub(r"\1***", _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"://\1:***@", text)))
+    return _QUERY.sub(r"\1***", _TOKEN.sub(r"\1***@", _PASSWORD.sub(r"://\1:***@", _MAIL.sub("://***@", text))))
 
 
 def printable(text: str) -> str:
@@ -41,7 +44,7 @@ def printable(text: str) -> str:
 
 def address(url: str, branch: str, path: str, *, allow_file: bool) -> Address:
     """Checks what the settings say. Raises SourceError with one line."""
-    shown = printable(redacted(url))
+    shown = printable(redacted(_SPACED.sub("://***@", url)))
     git_url, username, password = _url(url, shown, allow_file=allow_file)
     if _BAD_BRANCH.search(branch):
         raise SourceError(f"cannot fetch {shown}: {printable(branch)!r} is not a branch name. Set [source] branch to a name such as main.")

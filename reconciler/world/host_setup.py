@@ -100,7 +100,11 @@ class Folder(AtPath):
 
     def do(self) -> None:
         with changing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            for above in reversed(self.path.parents):
+                if not above.is_dir():
+                    above.mkdir()
+                    above.chmod(0o755)  # whatever root's umask is: who may use the folder has to get there
+            self.path.mkdir(exist_ok=True)
             for path in (self.path, *self._inside()):
                 os.chown(path, pwd.getpwnam(self.owner).pw_uid, grp.getgrnam(self.group).gr_gid, follow_symlinks=False)
             self.path.chmod(self.mode)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from reconciler.errors import ShipstoneError
 
+PERSON = "SUDO_USER"
+"""The variable that names who is behind root; sudo sets it."""
+
 
 def become_owner(state: Path) -> None:
     """For good, with all groups of that user. Nothing where we are not root, or the folder is root's or not there.
@@ -21,6 +24,7 @@ def become_owner(state: Path) -> None:
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(uid)
+    os.environ.setdefault(PERSON, pwd.getpwuid(0).pw_name)
     os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
 
 

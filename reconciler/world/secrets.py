@@ -85,7 +85,7 @@ class SecretStore:
         for place in places:
             try:
                 return read_secret(place)
-            except (FileNotFoundError, NotADirectoryError):
+            except FileNotFoundError:
                 continue
         raise Refusal(
             "SS-C36",

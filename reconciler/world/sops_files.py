@@ -104,8 +104,9 @@ def decrypt(data: bytes, path: str, identity: Path) -> dict[str, Any]:
 
 
 def sites_of(document: dict[str, Any]) -> tuple[str, ...]:
-    found = document.get(SITES, ())
-    return tuple(found.split()) if isinstance(found, str) else tuple(str(site) for site in found)
+    """A list, or text with spaces between; a site may be called 2048."""
+    found = document.get(SITES)
+    return tuple(str(site) for site in found) if isinstance(found, list) else tuple(str(found).split()) if found is not None else ()
 
 
 def value_at(document: dict[str, Any], key: str) -> bytes | None:

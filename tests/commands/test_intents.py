@@ -177,3 +177,13 @@ def test_without_a_daemon_the_next_apply_tries_again_and_a_word_meanwhile_does_n
     assert out.splitlines()[-1].startswith("0 of 1 sites as ")
     assert errors.endswith("not ready within 3 s\n")
     assert host.get("shop.test.local") == (200, "one")
+
+
+def test_a_word_counts_while_the_git_server_is_away(host: Host, site_text: SiteText) -> None:
+    """It goes by the commit that was taken last: that may be the moment in which it is needed most."""
+    deployed(host, site_text("one"))
+    host.repository.bare.rename(host.repository.bare.with_name("away"))
+    done = host.shipstone("suspend", "shop", check=True)
+    assert done.stdout == "shop: suspended; `shipstone resume shop` goes on\n"
+    assert "which was taken last" in done.stderr
+    until(lambda: host.told("shop").get("sync") == "suspended", "the daemon heard it", 20)

@@ -269,3 +269,16 @@ def test_the_fleet_has_no_more_rights_than_any_site() -> None:
 def test_what_defaults_give_is_judged_by_the_site_limits() -> None:
     fleet = Fleet(domain="shipstone.local", defaults=ServiceKeys(image="nginx:1", port=80, replicas=9))
     assert_only("{}", "1:1", "SS-C33", "9 replicas", Policy(limits=Limits(replicas=4)), fleet)
+
+
+@pytest.mark.parametrize(
+    ("ports", "message"),
+    [
+        ("['8000:80', '8000:81']", "port 8000 is published twice. Use another one."),
+        ("['127.0.0.1:8000:80', '8000:81']", "port 8000 is published twice. Use another one."),
+        ("['127.0.0.1:8000:80', '127.0.0.2:8000:80', '8000:80/udp']", ""),
+    ],
+)
+def test_a_port_of_the_host_is_published_once_on_each_address(ports: str, message: str) -> None:
+    problems = problems_of(f"ports: {ports}", Policy(ports=("1-65535",)))
+    assert [problem.message for problem in problems] == ([message] if message else [])

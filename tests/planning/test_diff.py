@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -340,3 +341,16 @@ def test_another_number_that_was_written_is_a_commit() -> None:
     well = ("running", "none")
     assert count(2, well, before=1) == {("", "replicas", "2", "1", "commit")}
     assert count(2, well, before=2) == {("", "replicas", "2", "1", "drift")}
+
+
+def test_how_an_image_writes_its_folders_is_no_difference() -> None:
+    """The engine takes a slash at the end away, of a volume and of a working directory; and nobody counts empty words."""
+    image = {"Volumes": {"/data/": {}}, "WorkingDir": "/app/", "Entrypoint": ["/entry"]}
+    row = made(BARE, image)
+    row["Config"]["WorkingDir"] = "/app"
+    row["Mounts"] = [mount("volume", "0" * 64, "/data", writable=True)]
+    assert differences(row, image) == set()
+    spec = replace(BARE, entrypoint=("/app", ""), working_dir="/srv/")
+    row = made(spec, {})
+    row["Config"]["WorkingDir"] = "/srv"
+    assert differences(row, {}) == set()

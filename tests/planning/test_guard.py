@@ -2,7 +2,11 @@
 
 import pytest
 
+from reconciler.desired.compile import Compiler
+from reconciler.desired.policy import Policy
+from reconciler.desired.revision import Entry, Revision
 from reconciler.planning.guard import Guard, removals
+from tests.planning.test_plan import plan, running, site
 
 
 @pytest.mark.parametrize(
@@ -44,6 +48,22 @@ def test_the_reason_lists_them_and_says_what_to_do() -> None:
     assert found.reason.startswith("its removal waits: 12 of 20 sites would go (s00, s01, ")
     assert "s09 and 2 more" in found.reason
     assert "`shipstone approve`" in found.reason
+
+
+def test_a_removal_waits_while_a_file_has_a_name_that_no_site_may_have() -> None:
+    """It may be what the site was renamed to: nothing of it can be read, and the old one goes on."""
+    files = {
+        "shipstone.yaml": b"domain: t.local\n",
+        "sites/my_shop.yaml": b"image: app:1\n",
+        "sites/other.yaml": b"image: app:1\nport: 80\n",
+    }
+    entries = {path: Entry(path, "file", len(text)) for path, text in files.items()}
+    written = Compiler(Policy()).compile(Revision("2", entries, files.__getitem__), None, {})
+    assert written.misnamed == {"sites/my_shop.yaml"}
+    found = plan(written, running(site("shop")))
+    assert found.held_removals == {"shop"}
+    assert "renamed to sites/my_shop.yaml" in found.sites["shop"].message
+    assert found.sites["shop"].steps == ()
 
 
 def test_both_numbers_are_settings() -> None:

@@ -10,7 +10,7 @@ from reconciler.planning.intents import ALL, Intents, Rollback, Said, intents_of
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, Pin, TraefikView
-from reconciler.planning.past import past_release, past_text
+from reconciler.planning.past import PastRelease, past_release, past_text
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.world.store import RELEASES, Store
 from tests.planning.test_plan import NAMES, desired, running, site
@@ -171,3 +171,11 @@ def test_the_store_keeps_what_people_said_and_what_ran(tmp_path: Path) -> None:
     assert not intents_of(command.said(), past).is_suspended("anything")
     daemon.close()
     command.close()
+
+
+def test_a_rollback_holds_though_restarts_have_pushed_its_release_out() -> None:
+    """What they left is the same content."""
+    kept = tuple(PastRelease(replace(OLD, release=counted(OLD.release, n)), 1.0) for n in (5, 4, 3, 2, 1))
+    intents = intents_of([rollback("shop", NEW.release, OLD.release)], {"shop": kept})
+    assert intents.rollbacks["shop"].to.release == counted(OLD.release, 5)
+    assert intents_of([rollback("shop", NEW.release, OLD.release)], {"shop": ()}).rollbacks == {}

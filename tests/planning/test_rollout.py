@@ -9,7 +9,7 @@ from reconciler.desired.release import container_name, fingerprint, release_name
 from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.cast import MOMENT
 from reconciler.planning.failure import trouble
-from reconciler.planning.labels import container_labels
+from reconciler.planning.labels import applied_of, container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
 from reconciler.planning.rollout import plan_site
@@ -353,6 +353,14 @@ def test_a_removed_site_is_drained_too() -> None:
     assert [step.pin for step in due(motion.steps)] == [TO_NOBODY]  # type: ignore[union-attr]
     drained = SiteMemory(pin=TO_NOBODY, pin_since=0.0)
     assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), drained).steps)] == [Stop, Stop]
+
+
+def test_a_removed_site_is_drained_for_as_long_as_it_says() -> None:
+    drain = applied_of(OLD_TWO[0]).timing.drain
+    late = SiteMemory(pin=TO_NOBODY, pin_since=100.0 - drain + 1)
+    assert due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), late).steps) == ()
+    over = replace(late, pin_since=100.0 - drain)
+    assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), over).steps)] == [Stop, Stop]
 
 
 def test_a_removed_site_waits_for_a_traefik_whose_api_does_not_answer() -> None:

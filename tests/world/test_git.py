@@ -514,6 +514,8 @@ def test_a_branch_with_odd_characters_is_fetched(upstream: Upstream, mirror: Pat
         ("HTTPS://ghp_token@host/x", "HTTPS://***@host/x"),
         ("ssh://git@host/x", "ssh://git@host/x"),
         ("ssh://git:secret@host/x", "ssh://git:***@host/x"),
+        ("https://ada@example.com:secret@host/x", "https://***@host/x"),
+        ("ssh://ada@example.com:secret@host/x", "ssh://***@host/x"),
         ("https://host:8443/~a@b/x", "https://host:8443/~a@b/x"),
         ("git@host:x", "git@host:x"),
     ],
@@ -531,6 +533,7 @@ def test_a_password_that_breaks_the_url_is_not_printed_either(mirror: Path) -> N
     assert "https://user:***@host/x: the URL has no valid host name" in refusal(
         GitSource("https://user:sec/ret@host/x", "main", "", mirror)
     )
+    assert "https://***@host/x: the URL holds a space" in refusal(GitSource("https://user:sec ret@host/x", "main", "", mirror))
 
 
 @pytest.mark.parametrize("url", ["https://user:secret@host.invalid/x", "ssh://user:secret@host.invalid/x", "https://secret@host.invalid/x"])

@@ -254,6 +254,14 @@ class TestSops:
             "shop", "sops:secrets/db.yaml#a", holding({"secrets/db.yaml": json.dumps({"a": MARK, **AGE}).encode()})
         )
 
+    def test_a_site_may_be_called_as_a_number_is(self, sops: Place) -> None:
+        """What is no list of names is none, and stops nobody else."""
+        files = holding({"secrets/db.yaml": json.dumps({"shipstone_sites": 2048, "a": MARK, **AGE}).encode()})
+        assert sops.value("2048", "sops:secrets/db.yaml#a", files) == MARK.encode()
+        for odd in (None, True, {"shop": 1}):
+            document = holding({"secrets/db.yaml": json.dumps({"shipstone_sites": odd, "a": MARK, **AGE}).encode()})
+            assert "it is for" in sops.refused("shop", "sops:secrets/db.yaml#a", document)
+
     def test_no_such_key(self, sops: Place) -> None:
         for key in ("b", "a.b", "c"):
             assert f"there is no text at {key} in it" in sops.refused(
