@@ -48,6 +48,9 @@ class Seen(Follower):
         self.passes += 1
         self.newest.append(f"{time.time():.3f} quiet {self.quiet}, busy {sorted(done.plan.busy)}, rows {sorted(self.rows)}")
 
+    def not_passed(self, why: str) -> None:
+        self.newest.append(f"{time.time():.3f} {why}")
+
 
 @dataclass(frozen=True)
 class Watched:
