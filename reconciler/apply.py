@@ -133,22 +133,24 @@ class Apply:
     @property
     def pulling(self) -> frozenset[Pulled]:
         """Sites, and releases of them, whose images are being pulled."""
-        return self._pulling.at_work
+        return self._pulling.turns.at_work
 
     @property
     def queue(self) -> Queue:
-        backing_off = self._turns.backing_off + self._pulling.backing_off
+        backing_off = self._turns.backing_off + self._pulling.turns.backing_off
         return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
-        return min((at for each in (self._turns, self._pulling) if (at := each.next_try()) is not None), default=None)
+        return min(
+            (at for next_try in (self._turns.next_try, self._pulling.turns.next_try) if (at := next_try()) is not None), default=None
+        )
 
     def take(self, revision: Revision) -> None:
         """Mounted content is read from it from now on. Another commit is a reason to try at once what backs off."""
         if self.revision is None or self.revision.id != revision.id:
             self._turns.all_at_once()
-            self._pulling.all_at_once()
+            self._pulling.turns.all_at_once()
         self.revision = revision
 
     def submit(self, plan: Plan, desired: Desired, report: Report, pulling: frozenset[Pulled] = frozenset()) -> None:
@@ -160,7 +162,7 @@ class Apply:
         if any(isinstance(site.steps[0], Wait) and site.steps[0].target == "drain" for site in plan.sites.values() if site.steps):
             failpoint("drain")
         self._ended.clear()
-        self._hanging = self._pulling.at_work
+        self._hanging = self._pulling.turns.at_work
         for name, steps in found.items():
             if (pulls := pulls_in(steps)) and (name, pulls[0].release) not in pulling:
                 self._pulling.begin(name, pulls, desired.revision, partial(self._end, report=report, pulled=True))
@@ -264,7 +266,7 @@ class Apply:
         self._told(outcome)
 
     def _look_whether_ended(self) -> None:
-        if not (self._turns.at_work or self._pulling.at_work - self._hanging):
+        if not (self._turns.at_work or self._pulling.turns.at_work - self._hanging):
             self._ended.set()
 
     def _together(self, site: SitePlan, group: tuple[Step, ...], wanted: Wanted) -> list[tuple[Step, float, Exception | None]]:

@@ -25,42 +25,25 @@ class Pulling:
     def __init__(
         self, engine: Engine, clock: Callable[[], float], timeout: float, turns: Turns[Pulled], lookers: Workers, hide: Callable[[str], str]
     ) -> None:
-        self._turns, self.pullers = turns, Workers(PULLS, "pull")
+        self.turns, self.pullers = turns, Workers(PULLS, "pull")
         self._clock, self._lookers, self._hide = clock, lookers, hide
         self._images = Images(engine, clock, timeout)
         self._begun: dict[str, frozenset[str]] = {}
         """Site → releases whose pull was begun; who is superseded, and not at work any more, is left out."""
 
-    @property
-    def at_work(self) -> frozenset[Pulled]:
-        """What is being pulled."""
-        return self._turns.at_work
-
-    @property
-    def backing_off(self) -> int:
-        return self._turns.backing_off
-
-    def next_try(self) -> float | None:
-        """When the earliest that backs off is tried again (monotonic seconds)."""
-        return self._turns.next_try()
-
-    def all_at_once(self) -> None:
-        """Nobody waits any longer."""
-        self._turns.all_at_once()
-
     def forgive(self, sites: Iterable[str]) -> None:
         """These have not failed."""
-        self._turns.forgive((site, release) for site in sites for release in self._begun.get(site, ()))
+        self.turns.forgive((site, release) for site in sites for release in self._begun.get(site, ()))
 
     def end(self, outcome: Outcome) -> None:
-        self._turns.end((outcome.site, outcome.release), failed=bool(outcome.error))
+        self.turns.end((outcome.site, outcome.release), failed=bool(outcome.error))
 
     def begin(self, site: str, pulls: tuple[Pull, ...], commit: str, end: Report) -> None:
         """Unless they are under way, or wait. `end` hears what they brought, and says whose turn it is then."""
         release = pulls[0].release
-        others = frozenset(one for name, one in self.at_work if name == site) - {release}
-        if len(others) < PULLS_OF_SITE and self._turns.begin({(site, release)}, waiting=False):
-            self._turns.forgive((site, one) for one in self._begun.get(site, frozenset()) - others - {release})
+        others = frozenset(one for name, one in self.turns.at_work if name == site) - {release}
+        if len(others) < PULLS_OF_SITE and self.turns.begin({(site, release)}, waiting=False):
+            self.turns.forgive((site, one) for one in self._begun.get(site, frozenset()) - others - {release})
             self._begun[site] = others | {release}
             self._lookers.submit(partial(self._look, site, pulls, commit, end))
 

@@ -140,8 +140,11 @@ class Reconciler:
 
     def plan(self) -> Plan:
         """Observe and decide; nothing is changed."""
+        self.remembered.hear()
+        return self._plan()
+
+    def _plan(self) -> Plan:
         desired, known = self._desired(), self.remembered
-        known.hear()
         busy, pulling = self._apply.busy, self._apply.pulling  # before looking: a site whose steps end meanwhile was seen half done
         observed = self.observe(desired, busy)
         now, pulled = self._clock(), frozenset(site for site, _ in pulling)
@@ -160,7 +163,7 @@ class Reconciler:
         self.world.pins.ensure()
         self.remembered.hear()
         self._apply.retry_now(self.remembered.take_retries())
-        plan = self.plan()
+        plan = self._plan()
         self.world.engine.ensure_network()
         chosen = self._chosen(plan)
         if chosen.quiet and not self._files_seen:

@@ -112,7 +112,7 @@ def _given(rules: PolicySettings | SiteGrant) -> dict[str, Any]:
     rows = {name: value for name in names if (value := getattr(rules, name)) is not None}
     most = {name.removeprefix("max_"): rows.pop(name) for name in list(rows) if name.startswith("max_")}
     if isinstance(rules, PolicySettings):
-        most = {name: most or None for name, most in most.items()} | {"default_pids": rules.pids_limit}
+        most = {name: value or None for name, value in most.items()} | {"default_pids": rules.pids_limit}
     limits = Limits(**most)
     return {name: tuple(value) if isinstance(value, list) else value for name, value in rows.items()} | {"limits": limits}
 

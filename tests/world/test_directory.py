@@ -36,6 +36,7 @@ def test_files_their_ids_and_bytes(tmp_path: Path) -> None:
     assert list(revision.entries) == ["shipstone.yaml", "sites/two.yaml", "sites/web.yaml", "sub/f"]
     assert revision.read("sites/web.yaml") == b"b"
     assert revision.entries["sites/web.yaml"] == revision.entries["sites/two.yaml"]
+    assert revision.entries["sites/web.yaml"].id == "63d8dbd40c23542e740659a7168a0ce3138ea748"
 
 
 def test_a_folder_and_the_commit_made_of_it_are_the_same(tmp_path: Path) -> None:
