@@ -1,5 +1,8 @@
 """What an installation sets up, said before it is done; the whole of it is tried on a real host in tests/host."""
 
+import grp
+import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -9,6 +12,7 @@ from reconciler import install
 from reconciler.desired.hosts_file import hosts_block
 from reconciler.errors import ShipstoneError
 from reconciler.settings import FilesSettings, Settings, StateSettings, TraefikSettings, load_settings
+from reconciler.world.host_setup import Folder
 from reconciler.world.pins import PinFile
 
 PROGRAM = Path("/opt/shipstone/.venv/bin/shipstone")
@@ -120,3 +124,16 @@ def test_a_purge_is_refused_while_containers_mount_what_it_would_remove() -> Non
     install.refuse_purge("blue", ())
     with pytest.raises(ShipstoneError, match="cannot purge: 2 containers mount what is in /var/lib/shipstone, blue-a-web-1 is one"):
         install.refuse_purge("blue", ("blue-a-web-1", "blue-traefik"))
+
+
+def test_who_may_use_a_folder_gets_there_whatever_the_umask(tmp_path: Path) -> None:
+    """As root has it on a hardened host; what was there before stays as it is."""
+    there, wanted = tmp_path / "there", tmp_path / "there" / "above" / "pins"
+    there.mkdir(mode=0o700)
+    me, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
+    before = os.umask(0o077)
+    try:
+        Folder(wanted, me, group, 0o775).do()
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (there, wanted.parent, wanted)] == [0o700, 0o755, 0o775]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.errors import SettingsError
+from reconciler.secret_file import read_secret
 from reconciler.settings import Settings, load_settings
 from reconciler.wiring import hardening_of, logins_of, policy_of
 from reconciler.world.docker_config import Hardening
@@ -131,3 +132,10 @@ def test_links_of_this_host_are_followed(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to("/etc")
     policy = policy_of(loaded(tmp_path, f'[policy]\nbind_roots = ["{tmp_path}"]'))
     assert policy.resolve(str(tmp_path / "out" / "ssl")) == "/etc/ssl"
+
+
+def test_below_a_file_there_is_no_secret(tmp_path: Path) -> None:
+    """A secret of all may be called as a site is: then the next place is looked at."""
+    (tmp_path / "smtp").write_text("shared")
+    with pytest.raises(FileNotFoundError):
+        read_secret(tmp_path / "smtp" / "smtp")

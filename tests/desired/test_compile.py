@@ -373,3 +373,10 @@ def test_an_encrypted_file_that_is_too_large() -> None:
     assert desired.held == {
         "a": "sites/a.yaml:3:14 secrets.A: a.age has 1073741824 bytes. A secret has at most 1048576: put large content into a volume."
     }
+
+
+@pytest.mark.parametrize("written", ["[db:10.0.0.6, db:10.0.0.5, a:10.0.0.7, db:10.0.0.5]", "{db: 10.0.0.5, a: 10.0.0.7}"])
+def test_a_name_may_have_several_addresses(written: str) -> None:
+    (service,) = compiled({"sites/web.yaml": f"image: app:1\nport: 80\nextra_hosts: {written}\n"}).sites["web"].services
+    several = ("db:10.0.0.5", "db:10.0.0.6") if written.startswith("[") else ("db:10.0.0.5",)
+    assert service.spec.extra_hosts == ("a:10.0.0.7", *several)
