@@ -30,15 +30,17 @@ def fingerprint(row: Mapping[str, Any]) -> object:
 
 
 def container_of(row: Mapping[str, Any], inspected: Mapping[str, Any] | None, live: Mapping[str, Any] | None, now: float) -> Container:
-    """`now` in seconds since 1970."""
-    """One row of the list, completed by its inspection where there was one."""
+    """One row of the list, completed by its inspection where there was one; `now` in seconds since 1970.
+
+    For a moment after an event the list may say what was before: of a container that is renamed both names. An inspection waits.
+    """
     labels = row["Labels"] or {}
     inspected = inspected or {}
     state = inspected.get("State", {})
-    network = _networks(row).get(labels.get("traefik.docker.network", ""), {})
+    network = _networks(inspected or row).get(labels.get("traefik.docker.network", ""), {})
     return Container(
         id=row["Id"],
-        name=(row["Names"] or ["/"])[0].lstrip("/"),
+        name=(inspected.get("Name") or (row["Names"] or ["/"])[0]).lstrip("/"),
         state=row["State"],
         health=_health(row),
         labels=labels,

@@ -1,12 +1,9 @@
 """What a hand does is noticed from the engine's events alone: here nothing is looked at by itself for ten minutes."""
 
-import collections
 import contextlib
 import datetime as dt
 import json
 import threading
-import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,27 +35,20 @@ class Seen(Follower):
         self.rows: frozenset[tuple[str, str, str]] = frozenset()
         self.told: set[tuple[str, str, str]] = set()
         self.passes, self.quiet = 0, False
-        self.newest: collections.deque[str] = collections.deque(maxlen=20)
-        """What the last passes saw, for who looks why something was not noticed."""
 
     def passed(self, done: Pass) -> None:
         self.rows = frozenset((row.container, row.field, row.actual) for _, row in done.plan.drift)
         self.told |= self.rows
         self.quiet = done.plan.quiet
         self.passes += 1
-        self.newest.append(f"{time.time():.3f} quiet {self.quiet}, busy {sorted(done.plan.busy)}, rows {sorted(self.rows)}")
-
-    def not_passed(self, why: str) -> None:
-        self.newest.append(f"{time.time():.3f} {why}")
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A site of two replicas that is only reported, and the daemon that looks after it."""
+    """A site of two replicas that is only reported, and what a daemon sees of it."""
 
     shop: Shop
     seen: Seen
-    daemon: Daemon
 
     @property
     def api(self) -> Any:
@@ -91,7 +81,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory, docker_socket: str, faulty
         thread = threading.Thread(target=daemon.run, daemon=True)
         thread.start()
         try:
-            yield Watched(shop, seen, daemon)
+            yield Watched(shop, seen)
         finally:
             daemon.stop()
             thread.join(40)
@@ -108,27 +98,14 @@ HANDS: dict[str, tuple[Hand, str, str]] = {
 }
 
 
-def done_and_noticed(watched: Watched, event: str) -> None:
+@pytest.mark.parametrize("event", HANDS)
+def test_what_a_hand_does_to_a_container_is_noticed(watched: Watched, event: str) -> None:
     hand, field, actual = HANDS[event]
     row = watched.victim()
     name = row["Names"][0][1:]
     hand(watched, row)
-    try:
-        watched.notices(f"{name}-mine" if event == "rename" else name, field, actual.replace("{name}", name))
-    finally:
-        watched.remove(row["Id"])
-
-
-@pytest.mark.parametrize("event", HANDS)
-def test_what_a_hand_does_to_a_container_is_noticed(watched: Watched, event: str) -> None:
-    """The first time, or at least the second: once in many runs one was not, and why is not known; the daemon finds it within RESYNC."""
-    at = time.time()
-    try:
-        done_and_noticed(watched, event)
-    except TimeoutError as error:
-        warnings.warn(f"{error} (begun at {at:.3f}). The passes: {'; '.join(watched.seen.newest)}", stacklevel=1)
-        watched.daemon.wake()
-        done_and_noticed(watched, event)
+    watched.notices(f"{name}-mine" if event == "rename" else name, field, actual.replace("{name}", name))
+    watched.remove(row["Id"])
 
 
 def test_another_network_is_noticed_when_it_comes_and_when_it_goes(watched: Watched) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.world.docker_rows import event_of, foreign_of
+from reconciler.world.docker_rows import container_of, event_of, foreign_of
 from reconciler.world.engine import Event
 
 
@@ -15,6 +15,17 @@ def test_a_container_of_compose_is_called_by_its_service_and_project() -> None:
     row["Labels"] = {"com.docker.compose.service": "web", "com.docker.compose.project": "shop", "traefik.enable": "true"}
     found = foreign_of(row)
     assert (found.name, found.called, found.labels) == ("shop_web_1", "web_shop", (("traefik.enable", "true"),))
+
+
+def test_what_an_inspection_says_outweighs_a_list_that_still_says_what_was_before() -> None:
+    """Measured: after the event of a rename a list may give both names, the old one first; and it may not know of a network yet."""
+    labels = {**MINE, "traefik.docker.network": "t_net"}
+    row = {"Id": "1" * 64, "Names": ["/web-1", "/web-1-mine"], "State": "running", "Labels": labels, "NetworkSettings": {"Networks": {}}}
+    inspected = {"Name": "/web-1-mine", "NetworkSettings": {"Networks": {"t_net": {"IPAddress": "10.0.0.2"}}}}
+    found = container_of(row, inspected, None, 0.0)
+    assert (found.name, found.address) == ("web-1-mine", "10.0.0.2")
+    alone = container_of(row, None, None, 0.0)
+    assert (alone.name, alone.address) == ("web-1", None)
 
 
 MINE = {"shipstone.instance": "t", "shipstone.site": "shop"}
