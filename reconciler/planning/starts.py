@@ -27,10 +27,12 @@ def next_start(memory: SiteMemory) -> float:
 
 
 def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
-    """Note since when the release is being brought up, and whether it ever took a request."""
+    """Note since when the release is being brought up, all its images being here, and whether it ever took a request."""
     if memory.begun != goal.release:
         tries = memory.tries if goal.release == memory.served else 0
         memory = replace(memory, begun=goal.release, begun_at=seen.now, tries=tries)
+    elif any(service.spec.image not in seen.images for service in goal.services):
+        memory = replace(memory, begun_at=seen.now)
     fresh = goal.release != memory.served and not any(c.release == goal.release and c.state != "created" for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
 

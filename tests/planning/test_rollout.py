@@ -237,6 +237,14 @@ def test_what_was_created_is_started_or_removed() -> None:
     assert words(back) == [f"remove {c.name}" for c in NEW_MADE]
 
 
+def test_the_time_that_images_take_does_not_count_for_the_deadline() -> None:
+    """Else a short fault of the engine fails a release whose images came late."""
+    pulling = plan_site(replace(seen(NEW, *OLD_TWO, pin=TO_OLD), images={}, now=1000.0), SiteMemory(begun=NEW.release, begun_at=100.0))
+    assert pulling.memory.begun_at == 1000.0
+    here = plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD, now=1010.0), pulling.memory)
+    assert (here.memory.begun_at, due(here.steps)[0].step) == (1000.0, "start")
+
+
 def test_the_new_release_starts_beside_the_old() -> None:
     motion = plan_site(seen(NEW, *OLD_TWO, pin=TO_OLD), SiteMemory())
     assert words(motion) == [f"start t-blog-web-{NEW.release}-1", f"start t-blog-web-{NEW.release}-2"]
