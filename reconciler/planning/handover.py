@@ -182,9 +182,9 @@ def without(pin: Pin, keys: Iterable[Key]) -> Pin | None:
 
 
 def _holds(observed: Observed, site: str, key: Key) -> bool:
-    """Traefik follows a pin of that site that sends this rule to somebody."""
+    """Traefik follows a pin of that site that has this rule, though it be to nobody: where none of it is ready, nobody can wait for it."""
     pin = observed.pins.get(site)
-    return pin is not None and bool(_rows(pin).get(key)) and observed.traefik.pins.get(site) == pin
+    return pin is not None and key in _rows(pin) and observed.traefik.pins.get(site) == pin
 
 
 def _rows(pin: Pin) -> dict[Key, object]:

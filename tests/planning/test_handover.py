@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from reconciler.errors import EngineError
 from reconciler.planning.handover import intruders, owners
 from reconciler.planning.steps import due
-from tests.planning.test_motion_properties import LEARNS, ROLLOUT, Motion
+from tests.planning.test_motion_properties import CHECKED, LEARNS, ROLLOUT, Motion
 
 HOST = "moved.test"
 A_SITE = "image: app:now\nport: 80\nreplicas: 2\n" + ROLLOUT
@@ -157,3 +157,23 @@ def test_of_two_that_want_a_rule_the_one_that_has_it_keeps_it() -> None:
     assert owners({}, {key: {"one", "two"}}, {}) == {key: "one"}
     assert intruders({key: {"one", "two"}}, {key: "two"}) == {"one": (key[0], "two")}
     assert intruders({key: {"one"}}, {key: "one"}) == {}
+
+
+@pytest.mark.parametrize("before", ["it is unhealthy", "it never came up"])
+@pytest.mark.parametrize("old", ["goes", "stays"])
+def test_a_name_moves_away_from_a_site_of_which_nothing_is_ready(before: str, old: str) -> None:
+    """The usual mend of a broken site may rename it: nobody waits for what cannot serve."""
+    broken = text("1", HOST, "one.test", image=CHECKED if before == "it is unhealthy" else "app:never")
+    world = a_world({"one": broken}) if before == "it is unhealthy" else a_world({})
+    change(world, {"one": broken})
+    for c in world.engine.containers() if before == "it is unhealthy" else ():
+        if c.site == "one":
+            world.engine.set_health(c.id, "unhealthy")
+    for _ in range(3):
+        world.do(world.plan())
+        world.traefik.refresh()
+        world.now += 0.4
+    change(world, ({"one": text("2", "one.test")} if old == "stays" else {}) | {"two": text("2", HOST)})
+    world.settle()
+    assert assert_served(world, HOST) == {"two"}
+    assert old == "goes" or assert_served(world, "one.test") == {"one"}
