@@ -1,5 +1,6 @@
 """Who plays which part in a site's motion: who stays, who goes, who is missing, and who must be alone. Pure."""
 
+import math
 from collections.abc import Iterable
 
 from reconciler.desired.desired import DesiredService, DesiredSite, Timing
@@ -74,6 +75,12 @@ def _published(spec: ContainerSpec) -> Iterable[tuple[int, str]]:
 
 def _written(spec: ContainerSpec) -> Iterable[str]:
     return (volume.source for volume in spec.volumes if not volume.read_only)
+
+
+def youngest(containers: Iterable[Container]) -> float:
+    """Seconds since the last of them was started for the first time: with many sites at once a release begins long before its containers
+    do, and they start one after another. Infinite where none has."""
+    return min((c.up for c in containers if c.state == "running" and c.up and not c.restarts), default=math.inf)
 
 
 def is_whole(seen: Seen, cast: Cast) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import release_name
-from reconciler.planning.cast import MOMENT, is_whole
+from reconciler.planning.cast import MOMENT, is_whole, youngest
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import serving_now
@@ -38,7 +38,7 @@ def failure(seen: Seen, cast: Cast, memory: SiteMemory) -> str | None:
     for c in mine:
         if c.state not in surplus and (why := trouble(c, served=served)):
             return why
-    since = memory.begun_at if seen.trouble else max(memory.begun_at, memory.tried_at)
+    since = memory.begun_at if seen.trouble else max(memory.begun_at, memory.tried_at, seen.now - youngest(mine))
     if not (is_whole(seen, cast) and not cast.missing) and seen.now >= since + goal.timing.deadline and mine:
         return f"not ready within {goal.timing.deadline:g} s"
     return None

@@ -10,7 +10,7 @@ from dataclasses import replace
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.release import content_of, counted
 from reconciler.desired.traefik_v3 import rules
-from reconciler.planning.cast import alone_because, assign, is_known, is_routed, is_whole
+from reconciler.planning.cast import alone_because, assign, is_known, is_routed, is_whole, youngest
 from reconciler.planning.drift import drifted
 from reconciler.planning.failure import failure, remember_refusal
 from reconciler.planning.labels import route_of
@@ -18,8 +18,8 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
 from reconciler.planning.rollout import give_up
-from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive
-from reconciler.planning.starts import begin, due_starts, remove_of, stop_of
+from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive, poll
+from reconciler.planning.starts import begin, due_starts, in_turn, remove_of, stop_of
 from reconciler.planning.steps import Pull, Step, Wait
 
 
@@ -114,11 +114,10 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     memory = begin(seen, goal, memory)
     idle = leaving if cast.alone else tuple(c for c in leaving if c.release in memory.unserved)
     why = f"stop-first: {cast.alone}" if cast.alone else "superseded before it served"
-    steps += [stop_of(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]
-    steps += [] if cast.alone else _removals(cast)
-    starts, memory, again = due_starts(seen, goal, cast, steps, memory)
-    steps += starts
-    look_at = again or seen.now + POLL
+    ends: list[Step] = [stop_of(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]
+    starts, memory, again = due_starts(seen, goal, cast, [*steps, *ends], memory)
+    steps += in_turn(seen, cast, ends, starts)
+    look_at = again or seen.now + poll(min(seen.now - memory.begun_at, youngest(cast.keep)))
     ready, wanted = sum(c.id in seen.ready for c in cast.keep), sum(service.replicas for service in goal.services)
     steps.append(Wait(goal.release, f"until every replica is ready ({ready} of {wanted}) and Traefik lists it"))
     rest = [c for c in leaving if c not in idle]

@@ -5,12 +5,11 @@ Every motion is the same: pin the route to whoever may serve, change what does n
 """
 
 import collections
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
-from reconciler.planning.cast import assign, is_known, is_routed, is_whole
+from reconciler.planning.cast import assign, is_known, is_routed, is_whole, youngest
 from reconciler.planning.failure import REFUSING, failure, refused, remember_refusal, unsure
 from reconciler.planning.handover import NOTHING
 from reconciler.planning.labels import applied_of
@@ -18,8 +17,8 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
-from reconciler.planning.seen import POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
-from reconciler.planning.starts import begin, creates_of, due_starts, remove_of, stop_of
+from reconciler.planning.seen import AWAY_POLL, POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
+from reconciler.planning.starts import begin, creates_of, due_starts, in_turn, remove_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
 
 MOST_BESIDE = 2
@@ -78,10 +77,9 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     memory = begin(seen, goal, memory)
     memory = replace(memory, unserved=memory.unserved - {c.release for c in serving})
     ends, rest = make_way(seen, goal, cast, alive_leaving, serving, memory)
-    steps += ends
-    starts, memory, again = due_starts(seen, goal, cast, steps, memory, healing=healing)
-    steps += starts
-    look_at = again if again and confirmed(seen, pin) else seen.now + poll(min(seen.now - memory.begun_at, youngest(cast)))
+    starts, memory, again = due_starts(seen, goal, cast, [*steps, *ends], memory, healing=healing)
+    steps += in_turn(seen, cast, ends, starts)
+    look_at = again if again and confirmed(seen, pin) else seen.now + poll(min(seen.now - memory.begun_at, youngest(cast.keep)))
     steps.append(Wait(goal.release, f"until every replica is ready ({_count_ready(seen, cast)} of {_wanted(goal)}) and Traefik lists it"))
     if memory.refused_at is not None:
         steps.append(Wait("Traefik", f"until it takes what it refuses: {refused(seen, goal)}"))
@@ -94,12 +92,6 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
-
-
-def youngest(cast: Cast) -> float:
-    """Seconds since the last of those who stay was started for the first time: with many sites at once a release begins long before its
-    containers do."""
-    return min((c.up for c in cast.keep if c.state == "running" and c.up and not c.restarts), default=math.inf)
 
 
 def make_way(
@@ -117,7 +109,7 @@ def make_way(
     standing = standing_by(serving, leaving, memory)
     over = drained(seen, memory, wait)
     idle = [c for c in leaving if c not in serving and (c.release in memory.unserved or (over and c.release not in standing))]
-    steps = [*(stop_of(c, "superseded before it served") for c in idle), *(remove_of(c) for c in cast.leaving if not alive(c))]
+    steps = [stop_of(c, "superseded before it served") for c in idle]
     if crowded(goal, leaving, serving, idle):
         until = since + wait if since is not None else None
         steps.append(Wait("drain", "until an older release has ended: three at once are enough", until))
@@ -161,13 +153,13 @@ def keep_serving(seen: Seen, memory: SiteMemory) -> Motion:
         steps.append(_wait_for_pin(seen))
     (rule, _), taker = min(seen.handover.promised.items())
     steps.append(Wait(taker, f"until it has taken over {rule}"))
-    return Motion(tuple(steps), memory, f"serves until {taker} has taken over {rule}", seen.now + POLL)
+    return Motion(tuple(steps), memory, f"serves until {taker} has taken over {rule}", next_look(seen, memory))
 
 
 def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
     """All that should run is ready and known: switch to it, drain and stop the rest, wait until Traefik forgot it, unpin."""
     steps: list[Step] = []
-    look_at: float | None = seen.now + POLL
+    look_at = next_look(seen, memory)
     goal_name = seen.goal.release if seen.goal else "nobody"
     timing = seen.goal.timing if seen.goal else None
     message = f"{goal_name} serves"
@@ -215,6 +207,14 @@ def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
         back = pin_of(replace(seen, goal=None), others, routes_of(seen))
         steps = (SetPin(seen.site, back, f"requests to {_who(others)} again"), step)
     return Motion(steps, memory, f"{seen.goal.release} failed: {why}", seen.now)
+
+
+def next_look(seen: Seen, memory: SiteMemory) -> float:
+    """Monotonic seconds; ever later while Traefik follows the same pin, or its API does not answer: what is waited for may take hours."""
+    if not seen.traefik.reachable:
+        return seen.now + AWAY_POLL
+    since = memory.pin_since if memory.pin_since is not None else memory.begun_at if memory.begun else seen.now
+    return seen.now + poll(seen.now - since)
 
 
 def _wait_for_pin(seen: Seen) -> Wait:

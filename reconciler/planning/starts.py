@@ -121,6 +121,14 @@ def due_starts(
     return [*waits, *starts], memory, again
 
 
+def in_turn(seen: Seen, cast: Cast, ends: list[Step], starts: list[Step]) -> list[Step]:
+    """Who ends, who starts, what is removed. What the engine cannot stop or remove holds up no start: where the last steps could not be
+    done starts go first, if they can."""
+    removals = [] if cast.alone else [remove_of(c) for c in cast.leaving if not alive(c)]
+    starts_first = seen.trouble and not cast.alone and not any(isinstance(step, Wait) for step in (*starts, *ends))
+    return [*starts, *ends, *removals] if starts_first else [*ends, *starts, *removals]
+
+
 def stop_of(c: Container, reason: str, *, keep: bool = False) -> Stop:
     return Stop(c.name, c.id, float(c.labels.get("shipstone.grace", "10")), reason, keep)
 

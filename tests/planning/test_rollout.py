@@ -9,6 +9,7 @@ from reconciler.desired.release import container_name, fingerprint, release_name
 from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.cast import MOMENT
 from reconciler.planning.failure import trouble
+from reconciler.planning.handover import Handover
 from reconciler.planning.labels import applied_of, container_labels
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container, Pin, TraefikView
@@ -235,6 +236,38 @@ def test_what_was_created_is_started_or_removed() -> None:
     assert not any(isinstance(step, GiveUp) for step in late.steps)
     back = plan_site(seen(OLD, *OLD_TWO, *NEW_MADE, traefik=traefik(*OLD_TWO)), SiteMemory())
     assert words(back) == [f"remove {c.name}" for c in NEW_MADE]
+
+
+def test_the_deadline_counts_from_the_last_start() -> None:
+    """Containers of one site start one after another, behind those of others: the last may be young when the first is old."""
+    begun = SiteMemory(begun=NEW.release, begun_at=0.0, tried_at=1.0, tries=1, unserved=frozenset({NEW.release}))
+    old = replace(seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_OLD, ready=frozenset(c.id for c in OLD_TWO)), now=1000.0)
+    rows = (*OLD_TWO, replace(NEW_TWO[0], up=900.0), replace(NEW_TWO[1], up=3.0))
+    assert not any(isinstance(step, GiveUp) for step in plan_site(replace(old, containers=rows), begun).steps)
+    rows = (*OLD_TWO, replace(NEW_TWO[0], up=900.0), replace(NEW_TWO[1], up=600.0))
+    assert any(isinstance(step, GiveUp) for step in plan_site(replace(old, containers=rows), begun).steps)
+
+
+def test_what_the_engine_cannot_stop_or_remove_holds_up_no_start() -> None:
+    """A container that it calls busy for ever must not keep a site from being deployed and healed. What can be stopped makes room first."""
+    dead = container(site("0"), 1, state="exited")
+    superseded = container(site("7"), 1)
+    memory = SiteMemory(begun=NEW.release, begun_at=99.0, pin=TO_OLD, pin_since=99.5, pinned=True, unserved=frozenset({site("7").release}))
+    crowd = seen(NEW, *OLD_TWO, superseded, dead, pin=TO_OLD, traefik=traefik(*OLD_TWO, pin=TO_OLD))
+    starts = [f"start t-blog-web-{NEW.release}-{n}" for n in (1, 2)]
+    assert words(plan_site(crowd, memory)) == [f"stop {superseded.name}", *starts, f"remove {dead.name}"]
+    failed = replace(crowd, trouble=f"cannot stop {superseded.name}: it does not end")
+    assert words(plan_site(failed, memory)) == [*starts, f"stop {superseded.name}", f"remove {dead.name}"]
+
+
+def test_who_is_waited_for_in_vain_is_looked_at_ever_less_often() -> None:
+    """Another site that is to take over may not come up for hours; nor may Traefik's API."""
+    promised = Handover(promised={(RULE, False): "two"})
+    waits = replace(seen(OLD, *OLD_TWO, pin=TO_OLD), handover=promised)
+    looks = [plan_site(waits, SiteMemory(pin=TO_OLD, pin_since=since, pinned=True)).look_at for since in (100.0, 90.0, 0.0)]
+    assert looks == [100.02, 100.2, 102.0]
+    away = replace(seen(None, *OLD_TWO, pin=TO_OLD), traefik=TraefikView(reachable=False))
+    assert plan_site(away, SiteMemory()).look_at == 100.5
 
 
 def test_the_time_that_images_take_does_not_count_for_the_deadline() -> None:
