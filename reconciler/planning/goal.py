@@ -52,6 +52,8 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         site = running_site(name, wishes, observed, have_served(name, rows, wishes) or rows, names)
         if site is None and not parked:
             site = last_good(name, wishes, but=failed.release if failed else "")
+        if site is not None and written is not None:
+            site = replace(site, timing=written.timing, heal=written.heal)  # these make no other release: they count from now on
         if site is not None and not names.pins and not parked:
             site = fitting(site, containers, observed.answering, names, failed.release if failed else "")
         return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
@@ -109,7 +111,7 @@ def kept_for(goal: Goal, runs: DesiredSite | None, rule: str, taker: str) -> Goa
 
 def running_site(name: str, wishes: Wishes, observed: Observed, containers: tuple[Container, ...], names: Names) -> DesiredSite | None:
     """The release that serves, as its labels describe it: of several the one with the most ready replicas, else the one that was whole
-    last."""
+    last. With the services that it had when it was whole, though nothing of one is left."""
     releases: dict[str, list[Container]] = {}
     for c in containers:
         releases.setdefault(c.release, []).append(c)
@@ -126,7 +128,12 @@ def running_site(name: str, wishes: Wishes, observed: Observed, containers: tupl
         named = any(target == whole or target.startswith(f"{whole}-") for target in pinned)
         return named, sum(c.id in observed.answering for c in rows), release == last, sum(alive(c) for c in rows), release
 
-    return site_from_labels(name, releases[max(releases, key=serves)])
+    site = site_from_labels(name, releases[max(releases, key=serves)])
+    if site is None or good is None or site.release != good.release:
+        return site
+    there = {service.name for service in site.services}
+    lost = (service for service in good.services if service.name not in there)
+    return replace(site, services=tuple(sorted((*site.services, *lost), key=lambda service: service.name)))
 
 
 def as_counted(goal: DesiredSite, memory: SiteMemory, whole: Mapping[str, int]) -> DesiredSite:

@@ -20,6 +20,7 @@ class SiteMemory:
     `listed`: without pins the release that is ready and listed by Traefik, all of it, and since when.
     `refused_at`: since when Traefik refuses a router of the release that is aimed at.
     `counts`: the release that was aimed at, and how many replicas of each service, for when its file says it no more.
+    `drain`: what its file said last of `rollout.drain`, in seconds, for when it is gone.
     """
 
     pin: Pin | None = None
@@ -34,6 +35,7 @@ class SiteMemory:
     listed: tuple[str, float] | None = None
     refused_at: float | None = None
     counts: tuple[str, tuple[tuple[str, int], ...]] = ("", ())
+    drain: float | None = None
 
 
 @dataclass(frozen=True)

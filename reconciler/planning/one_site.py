@@ -60,6 +60,8 @@ def kept_whole(name: str, scene: Scene, *, failed: bool) -> tuple[SitePlan, Site
 def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[SitePlan | None, SiteMemory]:
     wishes, observed, containers, names = scene.wishes, scene.observed, scene.rows[name], scene.names
     before = wishes.memory.sites.get(name, SiteMemory())
+    if (written := wishes.desired.sites.get(name)) is not None and before.drain != written.timing.drain:
+        before = replace(before, drain=written.timing.drain)
     goal = chosen.site
     if goal is not None:
         whole = wishes.memory.whole.get((name, goal.release), {})
@@ -100,7 +102,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         times = [scene.now + left for c in containers if (left := ill_in(c, goal)) is not None and left > 0]
         motion = replace(motion, look_at=min(times, default=motion.look_at))
     known = wishes.memory.whole.get((name, goal.release)) if goal else None
-    return describe(wishes.desired.sites.get(name), chosen, seen, motion, drift, known), motion.memory
+    return describe(written, chosen, seen, motion, drift, known), motion.memory
 
 
 def _wrong(

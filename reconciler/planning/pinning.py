@@ -35,10 +35,13 @@ def serving_now(seen: Seen, unserved: Collection[str]) -> tuple[Container, ...]:
 
 def answering(seen: Seen, containers: Iterable[Container], unserved: Collection[str]) -> tuple[Container, ...]:
     """The ready ones. Where none is, those that have served and that Traefik lists, if no check says that they are sick: who was asked
-    and did not answer in time, for the machine may have stalled, serves better than nobody."""
+    and did not answer in time, for the machine may have stalled, serves better than nobody; or than who has no weight."""
     there = tuple(c for c in containers if alive(c))
-    silent = tuple(c for c in there if c.state == "running" and c.health == "none" and c.address and c.release not in unserved)
-    return tuple(c for c in there if c.id in seen.ready) or _listed(seen, silent)
+    ready = tuple(c for c in there if c.id in seen.ready)
+    if any(weight_of(c) for c in ready):
+        return ready
+    silent = (c for c in there if c.state == "running" and c.health == "none" and c.address and c.release not in unserved)
+    return _listed(seen, silent) or ready
 
 
 def joining(seen: Seen, serving: tuple[Container, ...]) -> tuple[Container, ...]:

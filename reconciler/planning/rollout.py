@@ -12,7 +12,7 @@ from reconciler.desired.desired import DesiredSite
 from reconciler.planning.cast import assign, is_known, is_routed, is_whole, youngest
 from reconciler.planning.failure import REFUSING, failure, refused, remember_refusal, unsure
 from reconciler.planning.handover import NOTHING
-from reconciler.planning.labels import applied_of
+from reconciler.planning.labels import applied_of, weight_of
 from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
@@ -50,9 +50,9 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
 
 
 def limps(seen: Seen, cast: Cast) -> bool:
-    """One that was started anew does not answer yet, and others do: requests are theirs until it does."""
-    ready = {c.id for c in cast.keep if c.id in seen.ready}
-    return bool(ready) and any(alive(c) and c.health == "none" and c.id not in ready for c in cast.keep)
+    """One that was started anew does not answer yet, and others, who may take requests, do: these are theirs until it does."""
+    ready = {c.id for c in cast.keep if c.id in seen.ready and weight_of(c)}
+    return bool(ready) and any(alive(c) and c.health == "none" and c.id not in seen.ready for c in cast.keep)
 
 
 def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory: SiteMemory) -> Motion:
@@ -176,8 +176,9 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
             steps.append(Ask(question.host, question, f"once through Traefik, whether {goal_name} is reached"))
             steps.append(Wait("Traefik", "until it was asked by host name"))
         if confirmed(seen, pin) and any(c.release not in memory.unserved for c in parting):
-            drain = timing.drain if timing and alive_leaving else max((applied_of(c).timing.drain for c in alive_leaving), default=0.0)
-            wait = drain + (timing.min_healthy if timing and any(c.release != goal_name for c in parting) else 0.0)
+            wait = drain_of(seen, memory, alive_leaving)
+            if timing and any(c.release != goal_name for c in parting):
+                wait += timing.min_healthy
             if not drained(seen, memory, wait) and memory.pin_since is not None:
                 until = memory.pin_since + wait
                 steps.append(Wait("drain", f"{wait:g} s, so that what is in flight can end", until))
@@ -193,6 +194,15 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
         steps.append(Wait("Traefik", "until it follows every router of the labels: the pin serves until then"))
     steps.append(SetPin(seen.site, None, "labels route again"))
     return Motion(tuple(steps), memory, message, look_at)
+
+
+def drain_of(seen: Seen, memory: SiteMemory, leaving: Collection[Container]) -> float:
+    """Seconds. Of a site that was removed what its file said last; where that is not known, what its containers were made with."""
+    if not leaving:
+        return 0.0
+    if seen.goal is not None:
+        return seen.goal.timing.drain
+    return memory.drain if memory.drain is not None else max(applied_of(c).timing.drain for c in leaving)
 
 
 def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:

@@ -68,6 +68,26 @@ def test_it_goes_back_to_what_was_whole_last_and_not_to_what_failed_before(third
         assert plan(desired(NEW), kept, failed, memory=memory).sites["shop"].release == OLD.release
 
 
+def test_a_service_of_which_nothing_is_left_comes_back_too() -> None:
+    """What runs does not tell of it; what was whole last does."""
+    other = replace(OLD.services[0], name="worker", replicas=1)
+    both = replace(exact(OLD), services=(*exact(OLD).services, other))
+    whole = {("shop", OLD.release): {"web": 2, "worker": 1}}
+    found = plan(desired(NEW), ONE, running(OLD, 2), memory=Memory(failed=FAILED, whole=whole, last={"shop": both}))
+    assert [name.split("-")[2] for name in started(found)] == ["worker"]
+    assert (found.sites["shop"].ready, found.sites["shop"].wanted) == (2, 3)
+
+
+def test_what_makes_no_other_release_counts_while_an_older_one_serves() -> None:
+    """`drift: report` and `rollout` in the file of a release that failed."""
+    changed = running(OLD, 1, live={**(ONE.live or {}), "mem_limit": 64})
+    memory = Memory(failed=FAILED, whole={("shop", OLD.release): {"web": 1}})
+    healed = plan(desired(NEW), changed, memory=memory)
+    assert started(healed) == [old(2)]
+    reported = plan(desired(replace(NEW, heal=False)), changed, memory=memory)
+    assert (started(reported), len(reported.sites["shop"].drift)) == ([], 1)
+
+
 def test_the_old_release_is_healed_while_the_image_of_the_new_one_is_not_here() -> None:
     """The pull goes on beside it, and why it does not come is said."""
     found = plan(desired(NEW), ONE, memory=Memory(whole=WHOLE, troubles=UNREACHED))

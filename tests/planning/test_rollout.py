@@ -4,17 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.desired.desired import DesiredService, DesiredSite, Timing
+from reconciler.desired.desired import Desired, DesiredService, DesiredSite, Timing
 from reconciler.desired.release import container_name, fingerprint, release_name, replica_name
 from reconciler.desired.spec import ContainerSpec, Route
 from reconciler.planning.cast import MOMENT
 from reconciler.planning.failure import trouble
 from reconciler.planning.handover import Handover
 from reconciler.planning.labels import applied_of, container_labels
-from reconciler.planning.memory import SiteMemory
-from reconciler.planning.observed import Container, Pin, TraefikView
+from reconciler.planning.memory import Memory, SiteMemory
+from reconciler.planning.observed import Container, Observed, Pin, TraefikView
+from reconciler.planning.pinning import answering
+from reconciler.planning.plan import make_plan
 from reconciler.planning.rollout import plan_site
-from reconciler.planning.seen import Motion, Names, Seen, poll
+from reconciler.planning.seen import Motion, Names, Seen, alone_name, poll
 from reconciler.planning.starts import CALM, next_start
 from reconciler.planning.steps import Create, GiveUp, SetPin, Start, Stop, due
 
@@ -260,6 +262,22 @@ def test_what_the_engine_cannot_stop_or_remove_holds_up_no_start() -> None:
     assert words(plan_site(failed, memory)) == [*starts, f"stop {superseded.name}", f"remove {dead.name}"]
 
 
+def test_who_has_no_weight_is_nobody_to_send_requests_to() -> None:
+    """Traefik answers 503 where all targets weigh nothing: who serves, and did not answer in time, is better."""
+    specs = {"a": ContainerSpec(image="blog:1", port=80, weight=1), "b": ContainerSpec(image="blog:1", port=80, weight=0)}
+    services = tuple(DesiredService(name, spec, 1) for name, spec in specs.items())
+    shop = DesiredSite("blog", fingerprint(specs, ROUTE), ROUTE, services, Timing(60, 1, 2))
+    labels = [container_labels("t", "net", "web", shop, service, n + 1, "blog:1") for n, service in enumerate(services)]
+    heavy, light = (Container(f"c{n}", f"c{n}", "running", "none", row, f"10.0.0.{n}") for n, row in enumerate(labels))
+    whole = release_name("t", "blog", shop.release)
+    lists = TraefikView(reachable=True, services={whole: 2, alone_name(seen(shop), heavy): 1, alone_name(seen(shop), light): 1})
+    anew = seen(shop, heavy, light, ready=frozenset({light.id}), traefik=lists)
+    assert plan_site(anew, SiteMemory(served=shop.release)).steps == ()
+    assert heavy in answering(anew, (heavy, light), ())
+    assert answering(replace(anew, ready=frozenset({heavy.id})), (heavy, light), ()) == (heavy,)
+    assert answering(anew, (light,), ()) == (light,)
+
+
 def test_who_is_waited_for_in_vain_is_looked_at_ever_less_often() -> None:
     """Another site that is to take over may not come up for hours; nor may Traefik's API."""
     promised = Handover(promised={(RULE, False): "two"})
@@ -402,6 +420,16 @@ def test_a_removed_site_is_drained_for_as_long_as_it_says() -> None:
     assert due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), late).steps) == ()
     over = replace(late, pin_since=100.0 - drain)
     assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY), over).steps)] == [Stop, Stop]
+
+
+def test_what_its_file_said_last_of_the_drain_outweighs_what_its_containers_were_made_with() -> None:
+    """A change of `rollout.drain` makes no other release."""
+    patient = replace(OLD, timing=replace(OLD.timing, drain=600.0))
+    observed = Observed(OLD_TWO, network=True, pins={}, traefik=traefik(*OLD_TWO), answering=frozenset(c.id for c in OLD_TWO))
+    known = make_plan(Desired("c", {"blog": patient}), observed, Memory(), 100.0, NAMES).memory.sites["blog"]
+    late = replace(known, pin=TO_NOBODY, pin_since=100.0)
+    assert due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY, now=699.0), late).steps) == ()
+    assert [type(step) for step in due(plan_site(seen(None, *OLD_TWO, pin=TO_NOBODY, now=700.0), late).steps)] == [Stop, Stop]
 
 
 def test_a_removed_site_waits_for_a_traefik_whose_api_does_not_answer() -> None:
