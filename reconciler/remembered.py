@@ -58,7 +58,7 @@ class Remembered:
             images = {**plan.memory.images, **{name: rows for name, rows in self.memory.images.items() if name in busy}}
             asked = {**plan.memory.asked, **{name: row for name, row in self.memory.asked.items() if name in busy}}
             kept = self.memory
-            self.memory = replace(plan.memory, images=images, asked=asked, troubles=kept.troubles, failed=kept.failed)
+            self.memory = replace(plan.memory, images=images, asked=asked, troubles=kept.troubles, failed=kept.failed, lost=kept.lost)
 
     def outcome(self, outcome: Outcome) -> None:
         """What a site's steps brought: images resolved, a release given up."""
@@ -67,7 +67,7 @@ class Remembered:
             if outcome.missed:  # what was resolved may be gone: look again
                 images = {name: rows for name, rows in memory.images.items() if name != outcome.site}
                 digests = {key: rows for key, rows in memory.digests.items() if key[0] != outcome.site}
-                memory = replace(memory, images=images, digests=digests)
+                memory = replace(memory, images=images, digests=digests, lost={**memory.lost, outcome.site: outcome.release})
             if outcome.images:
                 known = memory.images.get(outcome.site, {})
                 memory = replace(memory, images={**memory.images, outcome.site: {**known, **outcome.images}})

@@ -19,8 +19,8 @@ from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
 from reconciler.planning.rollout import give_up
 from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive, poll
-from reconciler.planning.starts import begin, due_starts, in_turn, remove_of, stop_of
-from reconciler.planning.steps import Pull, Step, Wait
+from reconciler.planning.starts import begin, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.steps import Step, Wait
 
 
 def fitting(goal: DesiredSite, containers: tuple[Container, ...], ready: Collection[str], names: Names, failed: str = "") -> DesiredSite:
@@ -105,10 +105,7 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     """Start what is missing, wait until all of it is ready and Traefik lists it; what serves is not touched."""
     goal = seen.goal
     assert goal is not None
-    images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
-    steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
-    if steps:
-        steps.append(Wait("images", "until all are here; nothing is touched before"))
+    steps = pulls_of(seen, goal, cast)
     if not seen.traefik.reachable:
         steps.append(Wait("Traefik", "its API does not answer; nothing is changed"))
     memory = begin(seen, goal, memory)

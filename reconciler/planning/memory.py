@@ -57,5 +57,7 @@ class Memory:
     """By site and release: how many replicas of each service there were when it was last seen whole."""
     digests: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict, hash=False)
     """By site and release: image as written → what it ran with then."""
+    lost: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """By site: the release of which something was not on the engine when it was to run."""
     last: Mapping[str, DesiredSite] = field(default_factory=dict, hash=False)
     """By site: the release that was whole last, to come back to where nothing runs any more. Not of a site that was removed since."""

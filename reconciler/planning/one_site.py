@@ -78,6 +78,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
     drift = tuple(row for c in containers for row in drifted(c, names))
     wrong = _wrong(containers, goal, drift, before.unserved) if heal else {}
     release, trouble = wishes.memory.troubles.get(name, ("", ""))
+    images, lost = _images(name, goal, containers, wishes.memory)
     seen = Seen(
         name,
         goal,
@@ -86,7 +87,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         observed.traefik,
         observed.answering,
         wrong,
-        _images(name, goal, containers, wishes.memory),
+        images,
         names,
         scene.now,
         chosen.note.split("\n")[0] or "removed from the desired state",
@@ -94,6 +95,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         asked=wishes.memory.asked.get(name),
         trouble=trouble if goal is not None and release == goal.release else "",
         fallback=chosen.fallback,
+        lost=lost,
     )
     at_rest = seen.pin is None and not before.pinned
     plan_motion = plan_site if names.pins else labels_only.plan_site
@@ -120,10 +122,13 @@ def _troubled(site: SitePlan, memory: Memory) -> SitePlan:
     return replace(site, message=why) if why and site.steps and release in (site.asked, site.release) else site
 
 
-def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory) -> dict[str, str]:
-    """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it."""
+def _images(
+    name: str, goal: DesiredSite | None, containers: tuple[Container, ...], memory: Memory
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Image as written → what this release runs: fixed by its running replicas, else by what was resolved for it. And of those that were
+    not here any more, as after `docker image prune`, what is to be pulled first: the very same."""
     if goal is None:
-        return {}
+        return {}, {}
     alone = all(c.release == goal.release for c in containers)
     fixed = dict(memory.digests.get((name, goal.release), {})) if alone else {}
     fixed |= {image: digest for (release, image), digest in memory.images.get(name, {}).items() if release == goal.release}
@@ -133,4 +138,8 @@ def _images(name: str, goal: DesiredSite | None, containers: tuple[Container, ..
         digest = c.labels.get("shipstone.digest")
         if c.release == goal.release and c.service in specs and digest:
             fixed[specs[c.service].image] = digest
-    return fixed
+    if memory.lost.get(name) != goal.release:
+        return fixed, {}
+    here = {digest for (release, _), digest in memory.images.get(name, {}).items() if release == goal.release}
+    lost = {image: digest for image, digest in fixed.items() if "@" in digest and digest not in here}
+    return {image: digest for image, digest in fixed.items() if image not in lost}, lost

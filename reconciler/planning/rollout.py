@@ -18,8 +18,8 @@ from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
 from reconciler.planning.seen import AWAY_POLL, POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
-from reconciler.planning.starts import begin, creates_of, due_starts, in_turn, remove_of, stop_of
-from reconciler.planning.steps import Ask, GiveUp, Pull, SetPin, Step, Wait
+from reconciler.planning.starts import begin, creates_of, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.steps import Ask, GiveUp, SetPin, Step, Wait
 
 MOST_BESIDE = 2
 """Releases that may run beside one that is being started: the one that serves, and one that is drained."""
@@ -60,10 +60,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     goal = seen.goal
     assert goal is not None
     serving = joining(seen, answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved))
-    images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
-    steps: list[Step] = [Pull(image, f"for {goal.name}", goal.release) for image in images if image not in seen.images]
-    if steps:
-        steps.append(Wait("images", "until all are here; nothing is touched before"))
+    steps = pulls_of(seen, goal, cast)
     pin = pin_of(seen, serving, routes_of(seen), growing=goal.release if cast.missing or cast.stopped else "")
     if seen.pin != pin:
         why = f"; stop-first: {cast.alone}" if cast.alone else ""

@@ -64,6 +64,8 @@ class Seen:
     """A release after whose switch Traefik was asked by host name, and why it cannot be reached; empty where it can."""
     trouble: str = ""
     """Why the last steps towards the goal's release were stopped, until steps of it end well."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Image as written → the very image of the goal's release, which is not here any more."""
     fallback: bool = False
     """The goal is what ran before, because what is written cannot be had: it is healed, never given up."""
 

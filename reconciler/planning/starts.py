@@ -11,7 +11,7 @@ from reconciler.planning.memory import SiteMemory
 from reconciler.planning.observed import Container
 from reconciler.planning.ranks import rank_for
 from reconciler.planning.seen import Cast, Seen, alive, alone_name
-from reconciler.planning.steps import Create, Remove, Start, StartAgain, Step, Stop, Wait
+from reconciler.planning.steps import Create, Pull, Remove, Start, StartAgain, Step, Stop, Wait
 
 FREE_TRIES = 3
 """So often containers are started without waiting."""
@@ -35,6 +35,13 @@ def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
         memory = replace(memory, begun_at=seen.now)
     fresh = goal.release != memory.served and not any(c.release == goal.release and c.state != "created" for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
+
+
+def pulls_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
+    """A pull for each image of what is missing that is not known to be here, and that all of them are waited for."""
+    images = dict.fromkeys(service.spec.image for service, _ in cast.missing)
+    pulls = [Pull(seen.lost.get(image, image), f"for {goal.name}", goal.release) for image in images if image not in seen.images]
+    return [*pulls, Wait("images", "until all are here; nothing is touched before")] if pulls else []
 
 
 def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory, *, healing: bool = False) -> list[Create]:

@@ -223,6 +223,22 @@ def test_images_are_looked_for_again_where_one_was_missed_and_not_after_every_er
     assert remembered.memory.images == {}
 
 
+def test_the_very_image_of_a_past_release_is_pulled_again_where_it_was_pruned(tmp_path: Path) -> None:
+    """By its digest: the name may mean another one by now."""
+    digest = "app@sha256:" + "1" * 64
+    back = replace(OLD, services=tuple(replace(service, digest=digest) for service in OLD.services))
+    rolled = Intents(rollbacks={"shop": Rollback(NEW.release, back)})
+    remembered = Remembered(Store(tmp_path / "s.db"))
+    remembered.outcome(Outcome("shop", error="cannot create it: no such image", release=OLD.release, missed=True))
+    looks = plan(desired(NEW), memory=remembered.memory, intents=rolled)
+    remembered.planned(looks, ())
+    assert [(step.target, step.release) for step in due(looks.sites["shop"].steps) if isinstance(step, Pull)] == [(digest, OLD.release)]
+    remembered.outcome(Outcome("shop", images={(OLD.release, digest): digest}, release=OLD.release))
+    here = plan(desired(NEW), memory=remembered.memory, intents=rolled)
+    assert {step.new.image for step in here.sites["shop"].steps if isinstance(step, Start)} == {digest}
+    assert not any(isinstance(step, Pull) for step in here.sites["shop"].steps)
+
+
 def test_healing_does_not_hide_why_the_image_does_not_come(tmp_path: Path) -> None:
     remembered = rested(Store(tmp_path / "s.db"), ONE, running(OLD, 2))
     step: Step = Pull("app:2", "for shop", NEW.release)
