@@ -96,6 +96,7 @@ def apply(
                 reconciler.choose(sites)
             wiring.write_generated(settings, reconciler)
             result = converge(reconciler, progress, timeout)
+            wiring.write_generated(settings, reconciler)  # without the names of what is gone by now
         finally:
             reconciler.close(5.0)
     for site, why in sorted(result.failed.items()):

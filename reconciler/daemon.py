@@ -49,6 +49,8 @@ class Daemon:
         self._fetch = threading.Event()
         self._stop = threading.Event()
         self._fetched: Revision | None = None
+        self._hosts: tuple[str, ...] = ()
+        """Host names when generated files were written last."""
         self._lock = threading.Lock()
 
     def wake(self) -> None:
@@ -119,14 +121,18 @@ class Daemon:
         if revision is None:
             return
         self._reconciler.take(revision)
-        self._wrote(self._reconciler)
+        self._write()
 
     def _pass(self) -> float:
         plan = self._reconciler.once()
-        if plan.host:
+        if plan.host or self._hosts != self._reconciler.hosts():
             with contextlib.suppress(ShipstoneError):  # what cannot be put right stays among the differences
-                self._wrote(self._reconciler)
+                self._write()
         return self._pause(plan)
+
+    def _write(self) -> None:
+        self._hosts = self._reconciler.hosts()
+        self._wrote(self._reconciler)
 
     def _pause(self, plan: Plan) -> float:
         times = [at for at in (plan.look_at, self._reconciler.next_try()) if at is not None]

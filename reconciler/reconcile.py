@@ -27,12 +27,12 @@ from reconciler.old_images import remove_images
 from reconciler.outcome import Outcome, Report
 from reconciler.planning.guard import Guard
 from reconciler.planning.handover import not_alone
-from reconciler.planning.labels import applied_of, sites_from_labels
+from reconciler.planning.labels import applied_of, route_of, sites_from_labels
 from reconciler.planning.masked import with_known_digests
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Container, Observed, ProxyState, TraefikView
 from reconciler.planning.plan import Plan, make_plan
-from reconciler.planning.seen import Names
+from reconciler.planning.seen import Names, alive
 from reconciler.pulling import Pulled
 from reconciler.remembered import Remembered
 from reconciler.world.engine import Engine
@@ -126,6 +126,11 @@ class Reconciler:
             with contextlib.suppress(ShipstoneError):
                 self._containers = self.world.engine.containers()
         return self._containers
+
+    def hosts(self) -> tuple[str, ...]:
+        """The base domain, every host name that is written, and those that are still served: a removal may wait, and a release may fail."""
+        served = {host for c in self._known() if alive(c) for host in route_of(c).hosts}
+        return tuple(dict.fromkeys([*(self.desired.hosts() if self.desired else ()), *sorted(served)]))
 
     def choose(self, sites: Collection[str]) -> None:
         """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs, or cannot change by itself."""

@@ -353,10 +353,10 @@ def parts_of(settings: Settings) -> tuple[Part, ...]:
 
 
 def write_generated(settings: Settings, reconciler: Reconciler) -> None:
-    """What parts_of() names; nothing is written when nothing changed."""
+    """What parts_of() names; nothing is written when nothing changed, nor while the fleet's domain is not known."""
     desired = reconciler.desired
-    if desired is None:
+    if desired is None or not desired.domain:
         return
-    texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, desired.hosts())}
+    texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, reconciler.hosts())}
     texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
     reconciler.world.generated.write(texts)

@@ -55,18 +55,26 @@ class Runs:
 
 
 class MemoryHost:
-    def __init__(self, folder: Path, policy: Policy) -> None:
+    def __init__(self, folder: Path, policy: Policy, guard: Guard | None = None) -> None:
         self.now = 1000.0
         self.engine = MemoryEngine(NAMES.instance, NAMES.network, lambda: self.now)
         self.pins = PinFile(folder / "dynamic", NAMES.instance, ("web",))
         traefik = PromptTraefik(self.engine, self.pins)
         self._apply = Apply(self.engine, self.pins, FileStore(folder / "files"), parallel=4, clock=lambda: self.now, wall=lambda: self.now)
         readiness, generated = Readiness(self.engine.answers), GeneratedFiles((), folder / "written")
-        world = World(self.engine, self.pins, traefik, Store(folder / "s.db"), readiness, Runs(), generated)  # type: ignore[arg-type]
-        self._reconciler = Reconciler(world, Compiler(policy), NAMES, self._apply, Guard(0, 0.0), clock=lambda: self.now)
+        self._world = World(self.engine, self.pins, traefik, Store(folder / "s.db"), readiness, Runs(), generated)  # type: ignore[arg-type]
+        self._policy, self._guard = policy, guard or Guard(0, 0.0)
+        self.start()
+
+    def start(self) -> None:
+        """A process of Shipstone that knows what the world and the store tell it, and nothing else."""
+        self._reconciler = Reconciler(self._world, Compiler(self._policy), NAMES, self._apply, self._guard, clock=lambda: self.now)
 
     def take(self, revision: Revision) -> Desired:
         return self._reconciler.take(revision)
+
+    def hosts(self) -> tuple[str, ...]:
+        return self._reconciler.hosts()
 
     def until_quiet(self) -> Plan:
         """Passes until nothing is left to do; the plan of the last one."""

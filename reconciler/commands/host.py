@@ -12,11 +12,18 @@ from reconciler.errors import ShipstoneError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from reconciler.desired.desired import Desired
     from reconciler.world.host_setup import Piece
 
 host = typer.Typer()
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+def _with_domain(desired: "Desired") -> "Desired":
+    if not desired.domain:
+        raise ShipstoneError(f"cannot tell the base domain: {desired.problems[0]}")
+    return desired
 
 
 @host.command()
@@ -33,7 +40,7 @@ def hosts(config: Config = None, source: Source = None) -> None:
     from reconciler.desired.hosts_file import hosts_block
 
     settings = settings_of(config, source)
-    typer.echo(hosts_block(settings.instance, settings.files.addresses, compiled(config, source).hosts()), nl=False)
+    typer.echo(hosts_block(settings.instance, settings.files.addresses, _with_domain(compiled(config, source)).hosts()), nl=False)
 
 
 @host.command("traefik-toml")
@@ -42,7 +49,8 @@ def traefik_toml_command(config: Config = None, source: Source = None) -> None:
     from reconciler import wiring
     from reconciler.desired.traefik_toml import traefik_toml
 
-    typer.echo(traefik_toml(wiring.traefik_static(settings_of(config, source), compiled(config, source).domain)), nl=False)
+    domain = _with_domain(compiled(config, source)).domain
+    typer.echo(traefik_toml(wiring.traefik_static(settings_of(config, source), domain)), nl=False)
 
 
 @host.command()

@@ -220,7 +220,7 @@ def _all_held(revision: Revision, previous: Desired | None, problems: tuple[Prob
     names = {name for path in revision.entries if path.startswith("sites/") and isinstance(name := site_name(path), str)}
     names |= set(previous.sites) if previous else set()
     held = dict.fromkeys(sorted(names), reason)
-    domain = previous.domain if previous else Fleet().domain
+    domain = previous.domain if previous else ""
     return Desired(revision.id, _last_good(held, previous), held, problems, previous.contents if previous else {}, domain)
 
 

@@ -62,10 +62,12 @@ class Desired:
     problems: tuple[Problem, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict, hash=False)
     domain: str = "shipstone.local"
+    """Empty where it is not known: the fleet's file cannot be read, and never could."""
     notices: tuple[str, ...] = ()
     misnamed: frozenset[str] = frozenset()
     """Files whose name is no site's: one may be what a site was renamed to."""
 
     def hosts(self) -> tuple[str, ...]:
         """The base domain, then every site's host names in the order of the sites."""
-        return tuple(dict.fromkeys([self.domain, *(host for name in sorted(self.sites) for host in self.sites[name].route.hosts)]))
+        domain = [self.domain] if self.domain else []
+        return tuple(dict.fromkeys([*domain, *(host for name in sorted(self.sites) for host in self.sites[name].route.hosts)]))

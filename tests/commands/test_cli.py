@@ -102,6 +102,14 @@ def test_hosts_are_printed_and_nothing_is_written(run: Run, folder: Path) -> Non
     assert only[1:-1] == ["fe80::1%lo0 shipstone.local", "fe80::1%lo0 hello.shipstone.local"]
 
 
+@pytest.mark.parametrize("command", ["hosts", "traefik-toml"])
+def test_without_a_base_domain_nothing_is_printed_that_looks_right(run: Run, folder: Path, command: str) -> None:
+    (folder / "shipstone.yaml").write_text("nonsense: 1\n")
+    done = run(command, "--source", str(folder))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("cannot tell the base domain: shipstone.yaml:1:1 nonsense: ")
+
+
 def test_an_entry_point_with_tls_is_there_where_it_is_asked_for(run: Run, folder: Path) -> None:
     """And a site may only use what the generated Traefik has."""
     asked = {"SHIPSTONE_TRAEFIK__HTTPS_PORT": "8443", "SHIPSTONE_TRAEFIK__TLS_ENTRYPOINT": "safe"}
