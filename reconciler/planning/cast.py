@@ -57,23 +57,23 @@ def stop_first_because(timing: Timing, specs: Iterable[ContainerSpec], others: I
     """Why containers of these specs cannot run beside `others`: their file says so, or both would write to one volume or have one port of
     the host, whatever the file says."""
     others, specs = tuple(others), tuple(specs)
-    ports = {port for spec in specs for port in _published(spec)} & {port for c in others for port in _published(applied_of(c).spec)}
+    ports = {port for spec in specs for port in published(spec)} & {port for c in others for port in published(applied_of(c).spec)}
     if ports:
         return f"both would have port {min(ports)[0]} of the host"
     if not others or timing.order == "start-first":
         return ""
     if timing.order == "stop-first":
         return "rollout.order says stop-first"
-    theirs = {source for c in others for source in _written(applied_of(c).spec)}
-    both = sorted(theirs & {source for spec in specs for source in _written(spec)})
+    theirs = {source for c in others for source in written_to(applied_of(c).spec)}
+    both = sorted(theirs & {source for spec in specs for source in written_to(spec)})
     return f"both would write to {both[0]}" if both else ""
 
 
-def _published(spec: ContainerSpec) -> Iterable[tuple[int, str]]:
+def published(spec: ContainerSpec) -> Iterable[tuple[int, str]]:
     return ((port.host, port.protocol) for port in spec.ports)
 
 
-def _written(spec: ContainerSpec) -> Iterable[str]:
+def written_to(spec: ContainerSpec) -> Iterable[str]:
     return (volume.source for volume in spec.volumes if not volume.read_only)
 
 

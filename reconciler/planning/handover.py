@@ -21,6 +21,7 @@ class Handover:
     `also` are the pins of these sites once they have given way. `promised`: rules that another site will take, with that site.
     `given`: rules that another site's pin serves by now. `shared`: a site that still routes something of what this one has taken.
     `mutual`: sites exchange rules in a ring, this one among them: none can be first without a gap.
+    `apart`: a site that has to end before anything of this one starts, and why.
     """
 
     takes: Mapping[Key, str] = field(default_factory=dict, hash=False)
@@ -30,6 +31,7 @@ class Handover:
     given: frozenset[Key] = frozenset()
     shared: str = ""
     mutual: bool = False
+    apart: tuple[str, str] | None = None
 
 
 NOTHING = Handover()
@@ -95,7 +97,7 @@ def handovers(holders: Mapping[Key, set[str]], owner: Mapping[Key, str], observe
         if others := sorted(there - {owner[key]}):
             _move(found, key, owner[key], others, holders.get(key, set()), observed)
     givers = {site: set(handover.takes.values()) for site, handover in found.items()}
-    return {site: replace(handover, mutual=site in _reached(site, givers)) for site, handover in found.items()}
+    return {site: replace(handover, mutual=site in reached(site, givers)) for site, handover in found.items()}
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def not_alone(sites: Iterable[str], moves: Iterable[Move]) -> str:
     return f"cannot leave {', '.join(sorted(left))} untouched: {why}. Run `{command}`."
 
 
-def _reached(site: str, givers: Mapping[str, set[str]]) -> set[str]:
+def reached(site: str, givers: Mapping[str, set[str]]) -> set[str]:
     """From whom it takes something, from whom they do, and so on."""
     reached: set[str] = set()
     todo = [site]

@@ -19,7 +19,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
 from reconciler.planning.rollout import give_up
 from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive, poll
-from reconciler.planning.starts import begin, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.starts import apart_of, begin, due_starts, in_turn, pulls_of, remove_of, stop_of
 from reconciler.planning.steps import Step, Wait
 
 
@@ -106,6 +106,7 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     goal = seen.goal
     assert goal is not None
     steps = pulls_of(seen, goal, cast)
+    steps += apart_of(seen)
     if not seen.traefik.reachable:
         steps.append(Wait("Traefik", "its API does not answer; nothing is changed"))
     memory = begin(seen, goal, memory)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.desired.desired import Desired
 from reconciler.planning.actions import around
+from reconciler.planning.apart import kept_apart
 from reconciler.planning.capacity import RETRY, Room, find_room
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
@@ -143,7 +144,8 @@ def _goals(
         if runs is None and (last := last_good(name, wishes)) and all(owner.get(key, name) == name for key in keys_of(last.route)):
             runs = last
         goals[name] = kept_out(goals[name], runs, rule, other)
-    return goals, handovers(holders, owner, observed)
+    moves = handovers(holders, owner, observed)
+    return goals, kept_apart(moves, {name: goal.site for name, goal in goals.items()}, rows)
 
 
 def _takers(goals: Mapping[str, Goal]) -> dict[Key, set[str]]:

@@ -18,7 +18,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
 from reconciler.planning.seen import AWAY_POLL, POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
-from reconciler.planning.starts import begin, creates_of, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.starts import apart_of, begin, creates_of, due_starts, in_turn, pulls_of, remove_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, SetPin, Step, Wait
 
 MOST_BESIDE = 2
@@ -66,6 +66,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
         steps.append(SetPin(goal.name, pin, f"requests only to {_who(serving)} while {goal.release} starts{why}"))
     healing = is_healing(seen, memory)
+    steps += apart_of(seen)
     if not confirmed(seen, pin) and not (healing and is_lost(seen, cast)):
         steps += creates_of(seen, goal, cast, memory, healing=healing)
         steps.append(_wait_for_pin(seen))

@@ -44,6 +44,11 @@ def pulls_of(seen: Seen, goal: DesiredSite, cast: Cast) -> list[Step]:
     return [*pulls, Wait("images", "until all are here; nothing is touched before")] if pulls else []
 
 
+def apart_of(seen: Seen) -> list[Step]:
+    """A wait, where another site has to end first."""
+    return [Wait(seen.handover.apart[0], f"until it has ended: {seen.handover.apart[1]}")] if seen.handover.apart else []
+
+
 def creates_of(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory, *, healing: bool = False) -> list[Create]:
     """What can be created while Traefik takes the pin that is written: the start comes sooner then, and nobody routes to them before."""
     if not seen.traefik.reachable or next_start(memory) > seen.now:

@@ -4,8 +4,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from reconciler.desired.compile import Compiler
+from reconciler.desired.policy import Policy
 from reconciler.errors import EngineError
 from reconciler.planning.handover import intruders, owners
+from reconciler.planning.labels import applied_of
 from reconciler.planning.steps import due
 from tests.planning.test_motion_properties import CHECKED, LEARNS, ROLLOUT, Motion
 
@@ -177,3 +180,58 @@ def test_a_name_moves_away_from_a_site_of_which_nothing_is_ready(before: str, ol
     world.settle()
     assert assert_served(world, HOST) == {"two"}
     assert old == "goes" or assert_served(world, "one.test") == {"one"}
+
+
+NEEDS = {"a volume": "volumes: ['data:/d']\n", "a port of the host": "ports: ['5432:5432']\n"}
+
+
+@pytest.mark.parametrize("need", NEEDS)
+@pytest.mark.parametrize("move", ["is renamed", "goes to another host name", "swaps"])
+def test_sites_that_cannot_run_beside_each_other_do_not(need: str, move: str) -> None:
+    """As stop-first: who has to let go of it is drained and stopped before another starts that is to have it."""
+    one = text("1", HOST, image="app:now").replace("replicas: 2", "replicas: 1") + NEEDS[need]
+    other = text("1", "two.test", image="app:now").replace("replicas: 2", "replicas: 1")
+    world = Motion()
+    world.begin()
+    world.compiler = Compiler(Policy(domains=("test",), ports=("5432",)))
+    world.files |= {"sites/one.yaml": one} | ({"sites/two.yaml": other} if move == "swaps" else {})
+    world.take()
+    world.settle()
+    to = {"is renamed": {"two": one}, "goes to another host name": {"two": other + NEEDS[need]}}
+    change(world, to.get(move) or {"one": text("2", HOST, image="app:now"), "two": other + NEEDS[need]})
+    assert not world.desired.held
+    both: set[str] = set()
+    for _ in range(60):
+        world.do(world.plan())
+        world.traefik.refresh()
+        world.now += 0.4
+        running = [c for c in world.engine.containers() if c.state == "running"]
+        having = [c.site for c in running if applied_of(c).spec.volumes or applied_of(c).spec.ports]
+        both |= set(having)
+        assert len(having) <= 1, f"both run: {having}"
+    assert both == {"one", "two"}
+    world.settle()
+    assert assert_served(world, "two.test" if move != "is renamed" else HOST) == {"two"}
+
+
+def test_what_two_sites_give_each_other_holds_none_of_them_for_ever() -> None:
+    """Each would wait for the other to end; then at least the engine says what is wrong."""
+    one, two = ("image: app:now\nport: 80\n" + ROLLOUT + f"volumes: ['{name}:/d']\n" for name in ("a", "b"))
+    world = a_world({"one": one, "two": two})
+    change(world, {"one": two, "two": one})
+    world.settle()
+    found = {c.site: applied_of(c).spec.volumes for c in world.engine.containers()}
+    assert {site: volumes[0].source for site, volumes in found.items() if volumes} == {"one": "b", "two": "a"}
+
+
+def test_who_says_start_first_writes_beside_another_site() -> None:
+    one = text("1", HOST, image="app:now") + NEEDS["a volume"]
+    one = one.replace("rollout: {", "rollout: {order: start-first, ")
+    world = a_world({"one": one})
+    change(world, {"two": one})
+    for _ in range(60):
+        world.do(world.plan())
+        world.traefik.refresh()
+        world.now += 0.4
+        assert_served(world, HOST)
+    assert assert_served(world, HOST) == {"two"}
