@@ -98,8 +98,15 @@ def as_asked(site: DesiredSite, intents: Intents, containers: Iterable[Container
     """
     back = intents.rollbacks.get(site.name)
     if back is not None and back.content == site.release:
-        site = replace(back.to, suspend=site.suspend)
+        site = gone_back(site, back.to)
     content, own = content_of(site.release)
     running = [n for c in containers for name, n in [content_of(c.release)] if name == content]
     counter = max([own, intents.restarts.get(site.name, {}).get(content, 0), *running])
     return site if counter == own else replace(site, release=counted(content, counter))
+
+
+def gone_back(site: DesiredSite, to: DesiredSite) -> DesiredSite:
+    """The past release `to`; what makes no other release is as the file of `site` says it now."""
+    counts = {service.name: service.replicas for service in site.services}
+    services = tuple(replace(service, replicas=counts.get(service.name, service.replicas)) for service in to.services)
+    return replace(to, services=services, suspend=site.suspend, timing=site.timing, heal=site.heal)

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+from reconciler.desired.desired import Timing
 from reconciler.desired.release import content_of, counted
 from reconciler.planning.failed import FailedRelease
-from reconciler.planning.intents import ALL, Intents, Rollback, Said, intents_of, restart, rollback
+from reconciler.planning.intents import ALL, Intents, Rollback, Said, as_asked, intents_of, restart, rollback
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, Pin, TraefikView
@@ -39,6 +40,15 @@ def test_a_suspended_site_is_neither_deployed_healed_nor_removed() -> None:
             row = found.sites["shop"]
             assert (row.sync, row.steps) == ("suspended", ())
             assert f"`shipstone resume {'--all' if who == ALL else 'shop'}` goes on." in row.message
+
+
+def test_what_makes_no_other_release_counts_while_a_site_is_rolled_back() -> None:
+    """Nothing else than a commit can change it, and no such commit ends the rollback."""
+    more = replace(NEW, services=(replace(NEW.services[0], replicas=3),), heal=False, timing=Timing(drain=42.0))
+    found = plan(desired(more), running(OLD), intents=BACK).sites["shop"]
+    assert (found.release, found.wanted) == (OLD.release, 3)
+    back = as_asked(more, BACK, ())
+    assert (back.release, back.heal, back.timing.drain) == (OLD.release, False, 42.0)
 
 
 def test_a_file_may_suspend_its_site() -> None:
