@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 from urllib.parse import parse_qsl
 
@@ -25,9 +25,9 @@ from reconciler.web.signatures import RefusedError
 from reconciler.world.store import Store
 
 Verb = Literal["retry", "restart", "suspend", "resume", "rollback", "approve"]
-FIELDS = {"rollback": ("release",)}
-"""What a body may say; nothing of other words."""
-MAX_BODY = 4096
+FIELDS = {"rollback": ("release",), "": ("removals", "history")}
+"""What a body may say, by the word; without one all that waits is approved. With other words it says nothing."""
+MAX_BODY = 65_536
 PATIENCE = 10.0
 """Seconds in which a body must be there."""
 
@@ -65,18 +65,18 @@ class Actions:
             return JSONResponse({"error": f"cannot {verb or 'approve'}: there is no field {json.dumps(unknown[0])}. Send {takes}."}, 400)
         try:
             by = "the API" if bearer else "the page"
-            text = await anyio.to_thread.run_sync(lambda: self._do(site, verb, form.get("release"), by))
+            text = await anyio.to_thread.run_sync(lambda: self._do(site, verb, form, by))
         except ShipstoneError as error:
             return JSONResponse({"error": str(error)}, 409)
         if bearer:
             return JSONResponse({"site": site or ALL, "said": text}, 202)
         return RedirectResponse(f"/sites/{site}" if site else "/", 303)
 
-    def _do(self, site: str | None, verb: str, release: str | None, by: str) -> str:
+    def _do(self, site: str | None, verb: str, form: Mapping[str, str], by: str) -> str:
         """To everything that waits where no `site` is named. Raises ShipstoneError where it makes no sense now."""
         with contextlib.closing(self._open()) as store:
             if site is None:
-                text = self._approve_all(store, by)
+                text = self._approve_all(store, form, by)
             elif site not in self._latest.now.sites:
                 raise ShipstoneError(f"cannot find the site {site}.")
             elif verb == "resume":
@@ -84,7 +84,7 @@ class Actions:
                     "the repository counts again" if take_back(store, site, by, self._wall()) else "was neither suspended nor rolled back"
                 )
             else:
-                said, text = self._word(store, site, verb, release)
+                said, text = self._word(store, site, verb, form.get("release"))
                 write_down(store, said, by, self._wall())
         self._look()
         return text
@@ -108,11 +108,14 @@ class Actions:
             raise ShipstoneError(f"cannot {verb} {site}: there is nothing to {verb} now.")
         raise ShipstoneError(f"cannot {verb} {site}: there is no such word. Use one of {', '.join(get_args(Verb))}.")
 
-    def _approve_all(self, store: Store, by: str) -> str:
-        """Exactly what waits now."""
+    def _approve_all(self, store: Store, form: Mapping[str, str], by: str) -> str:
+        """Exactly what waits now; where it is said what was listed, and the page says it always, only if that is the same."""
         now = self._latest.now
         removed = sorted(now.done.plan.held_removals) if now.done else []
         waits = now.revision.waits if now.revision else ""
+        listed = sorted(form.get("removals", "").split()), form.get("history", "")
+        if listed != (removed, waits) and (by == "the page" or not form.keys().isdisjoint(FIELDS[""])):
+            raise ShipstoneError("cannot approve: what waits is not what was listed any more. Nothing is approved; look at what waits now.")
         for one in [*(Said("approve", name) for name in removed), *([Said("history", ALL, waits)] if waits else [])]:
             write_down(store, one, by, self._wall())
         return ", ".join([*removed, *([f"the history of {waits[:12]}"] if waits else [])]) or "nothing waits for an approval"
