@@ -169,6 +169,25 @@ def test_what_was_changed_around_the_sites_is_drift_of_no_site(tmp_path: Path) -
     assert (row.site, row.container, row.field, row.closed) == ("", "/etc/hosts", "content", None)
 
 
+def test_a_pass_of_chosen_sites_says_nothing_of_the_others(tmp_path: Path) -> None:
+    """`apply --site`, after a daemon that was stopped in the midst: what it was about is neither healed nor gone."""
+    store = Store(tmp_path / "s.db")
+    wrong = tuple(replace(MOVING, name=name, differences=(DRIFT,)) for name in ("blog", "shop", "wiki"))
+    done = a_pass(*wrong, at=1000.0)
+    a_history(store).passed(replace(done, plan=replace(done.plan, host=(replace(DRIFT, container="/etc/hosts"),))))
+    chosen = a_history(store)
+    chosen.passed(replace(a_pass(replace(REST, name="blog"), at=1001.0), whole=False))
+    assert {row.site: row.closed for row in store.history.drifts()} == {"": 1001.0, "blog": 1001.0, "shop": None, "wiki": None}
+    assert [row.site for row in store.history.events(kinds=("rest",))] == ["blog"]
+    a_history(store).passed(a_pass(REST, at=1002.0))
+    assert store.history.open_drift() == {}
+    assert {row.site: row.what for row in store.history.events(kinds=("rest",))} == {
+        "blog": "as it should be",
+        "shop": "as it should be",
+        "wiki": "it is gone",
+    }
+
+
 def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:
     """What is open stays, however old."""
     store = Store(tmp_path / "s.db")
