@@ -41,6 +41,8 @@ KINDS = {
     "revision": "bold",
     "waits": "yellow",
 }
+WIDE = 100_000
+"""Characters of a line where there is no terminal whose width could be too little."""
 StatusRow = tuple[str, str, str, str, str, str]
 """Site, sync, health, ready/wanted, release, hosts or the message."""
 
@@ -52,6 +54,8 @@ class Console:
     def __init__(self) -> None:
         self._out = Rich(highlight=False, soft_wrap=True, emoji=False)
         self._err = Rich(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        if not self._out.is_terminal:
+            self._out.width = WIDE
 
     def line(self, text: str) -> None:
         self._out.print(_shown(text))
@@ -138,7 +142,7 @@ def _shown(text: str) -> str:
 def _status(rows: list[StatusRow], revision: str) -> Group:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("site", "sync", "health", "replicas", "release", "hosts"):
-        table.add_column(title, overflow="fold", no_wrap=title != "hosts")
+        table.add_column(title, overflow="fold")
     for name, sync, health, replicas, release, rest in rows:
         table.add_row(_shown(name), _coloured(sync), _coloured(health), replicas, _shown(release), _shown(rest))
     return Group(table if rows else "no sites yet", Text(f"revision {revision}", style="dim"))

@@ -62,6 +62,22 @@ def test_a_place_in_a_file_is_no_emoji(capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out == "sites/web1.yaml:100:5 image: see 127.0.0.1:100:8080 :warning:\n"
 
 
+@pytest.mark.parametrize("columns", ["80", "50", "20"])
+@pytest.mark.parametrize("colour", [None, "1"])
+def test_nothing_of_a_row_is_cut_however_narrow_it_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str, colour: str | None
+) -> None:
+    """In a pipe a site is one line; a terminal that is too narrow shows it on several."""
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("FORCE_COLOR", colour) if colour else monkeypatch.delenv("FORCE_COLOR", raising=False)
+    row: StatusRow = ("q" * 40, "out-of-sync", "progressing", "10/10", "7" * 13, f"{'z' * 50} {'!' * 50}")
+    Console().status([row, SHOP], "abc123", ())
+    out = capsys.readouterr().out
+    assert [out.count(sign) for sign in "q7z!"] == [40, 13, 50, 50]
+    if not colour:
+        assert [line.split() for line in out.splitlines()[1:3]] == [[*row[:5], *row[5].split()], list(SHOP)]
+
+
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\ttext"
 
 
