@@ -169,8 +169,8 @@ def test_the_store_keeps_what_people_said_and_what_ran(tmp_path: Path) -> None:
     assert found.restarts == {"shop": {OLD.release: 1}}
     assert found.rollbacks.keys() == {"shop"}
     assert found.approved == {"gone"}
-    assert daemon.unsay("suspend", ALL)
-    assert not daemon.unsay("suspend", ALL)
+    assert daemon.unsay(ALL)
+    assert not daemon.unsay(ALL)
     assert not intents_of(command.said(), past).is_suspended("anything")
     daemon.close()
     command.close()
