@@ -173,7 +173,9 @@ def test_the_queue_is_asked_whenever_metrics_are() -> None:
 
 
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
-    metrics = at_rest([1000.0])
+    now = [1000.0]
+    metrics = at_rest(now)
+    now[0] = 1100.0
     metrics.not_fetched("no route")
     metrics.not_passed("no engine")
     assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "last_pass_timestamp_seconds")) == (1000, 1000)
