@@ -137,8 +137,8 @@ class Apply:
 
     @property
     def queue(self) -> Queue:
-        backing_off = self._turns.backing_off + self._pulling.turns.backing_off
-        return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
+        backing_off = self._turns.backing_off | {site for site, _ in self._pulling.turns.backing_off}
+        return Queue(len(backing_off), self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""

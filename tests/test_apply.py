@@ -121,6 +121,20 @@ def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path
     assert apply.close(30)
 
 
+def test_a_site_that_backs_off_twice_is_one(tmp_path: Path) -> None:
+    """Its steps failed, and so did its pull."""
+    engine = MemoryEngine("test", "test_net")
+    engine.fail("remove", EngineError("cannot remove gone"))
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=1, clock=lambda: 0.0, wall=time.time)
+    site, ended = pulling("shop", "absent"), list[Outcome]()
+    steps = (*site.steps, Remove("gone", "gone", "it is exited"))
+    apply.submit(Plan({"shop": replace(site, steps=steps)}, Memory(), network=True), Desired("", {}), ended.append)
+    until(lambda: len(ended) == 2 and not (apply.pulling or apply.at_work), "both failed", 30)
+    assert [outcome.error == "" for outcome in ended] == [False, False]
+    assert apply.queue == Queue(backing_off=1)
+    assert apply.close(30)
+
+
 def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:
     engine = FullRegistry()
     engine.images["here"] = Behaviour()
