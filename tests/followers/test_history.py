@@ -142,6 +142,25 @@ def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
     assert told == [("healed", 1010.0), ("drift", 1000.0)]
 
 
+def test_a_late_healing_of_an_early_drift_is_among_the_newest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    long = DRIFT.key("shop")
+    store.history.record_drift({long: ""}, {}, 1000.0)
+    for n in range(20):
+        short = replace(DRIFT, field=f"labels.{n}").key("shop")
+        store.history.record_drift({short: ""}, {}, 2000.0 + n)
+        store.history.record_drift({}, {short: "healed"}, 2000.5 + n)
+    store.history.record_drift({}, {long: "healed"}, 3000.0)
+    for site in ("shop", None):
+        newest = newest_first((), store.history.drifts(site, 3), 3)
+        assert [(row.kind, row.at, row.more["field"]) for row in newest] == [
+            ("healed", 3000.0, "mem_limit"),
+            ("healed", 2019.5, "labels.19"),
+            ("drift", 2019.0, "labels.19"),
+        ]
+    assert store.history.drifts("other") == ()
+
+
 def test_what_others_claim_is_opened_and_closed(tmp_path: Path) -> None:
     """Also while its site is worked on, and over a restart."""
     store = Store(tmp_path / "s.db")
