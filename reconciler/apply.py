@@ -13,7 +13,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.desired.policy import Policy
 from reconciler.desired.revision import Revision
 from reconciler.desired.spec import SecretRef, SecretValue
-from reconciler.errors import EngineError, NotFoundError, ShipstoneError
+from reconciler.errors import EngineError, NotFoundError, ShipstoneError, in_one_line, printable
 from reconciler.failpoints import failpoint
 from reconciler.mounting import Mounting
 from reconciler.outcome import Outcome, Report, said
@@ -137,8 +137,8 @@ class Apply:
 
     @property
     def queue(self) -> Queue:
-        backing_off = self._turns.backing_off + self._pulling.turns.backing_off
-        return Queue(backing_off, self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
+        backing_off = self._turns.backing_off | {site for site, _ in self._pulling.turns.backing_off}
+        return Queue(len(backing_off), self._workers.waiting + self._pinner.waiting, self._pulling.pullers.waiting, self._stoppers.waiting)
 
     def next_try(self) -> float | None:
         """When the earliest site that backs off is tried again (monotonic seconds)."""
@@ -320,8 +320,9 @@ class Apply:
                 log += self._engine.logs(container, lines=LOG_LINES)
             except EngineError:
                 continue
-        lines = [self._secrets.hide(text) for text in [text for text in log if text.strip()][-LOG_LINES:]]
-        reason = "\n".join([f"{step.reason}: {lines[-1].strip()}" if lines else step.reason, *lines])
+        lines = [printable(self._secrets.hide(text)) for text in [text for text in log if text.strip()][-LOG_LINES:]]
+        why = in_one_line(step.reason)
+        reason = "\n".join([f"{why}: {lines[-1].strip()}" if lines else why, *lines])
         return FailedRelease(site.name, step.release, reason, self._wall())
 
 

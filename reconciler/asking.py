@@ -14,11 +14,11 @@ def write_down(store: Store, said: Said, by: str, at: float) -> None:
 
 
 def take_back(store: Store, site: str, by: str, at: float) -> bool:
-    """End a suspension and a rollback of a site; whether there was one."""
-    ended = [store.unsay(kind, site) for kind in ("suspend", "rollback")]
-    if any(ended):
+    """End a suspension and a rollback of a site; whether there was one. Raises ShipstoneError where it cannot be ended."""
+    ended = store.unsay(site)
+    if ended:
         _remember(store, Said("suspend", site), by, at, word="resume")
-    return any(ended)
+    return ended
 
 
 def _remember(store: Store, said: Said, by: str, at: float, word: str = "") -> None:

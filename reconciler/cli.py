@@ -16,7 +16,7 @@ from reconciler.commands.intents import intents
 from reconciler.commands.options import Config, Source, settings_of
 from reconciler.commands.plan import plans
 from reconciler.commands.secrets import secrets
-from reconciler.errors import ShipstoneError
+from reconciler.errors import ShipstoneError, printable
 
 OBJECTS = 50_000
 """New ones after which Python looks for garbage: loading makes twice as many that stay, and a look after every 700 is a tenth of it."""
@@ -119,7 +119,7 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False) or 0
     except ShipstoneError as error:
-        print(error, file=sys.stderr)
+        print(printable(str(error)), file=sys.stderr)
     except typer.Exit as done:
         code = done.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -130,7 +130,10 @@ def main() -> NoReturn:
         elif os.environ.get("SHIPSTONE_DEBUG"):
             raise
         else:
-            print(f"cannot go on: {type(error).__name__}: {error}. Set SHIPSTONE_DEBUG=1 to see where, and report it.", file=sys.stderr)
+            print(
+                f"cannot go on: {type(error).__name__}: {printable(str(error))}. Set SHIPSTONE_DEBUG=1 to see where, and report it.",
+                file=sys.stderr,
+            )
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # whoever read it may have gone
             stream.flush()

@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.desired.problem import Problem
+from reconciler.errors import in_one_line, printable
 from reconciler.planning.events import Event
 from reconciler.world.journald import JournalLogger, entry
 
@@ -40,19 +41,24 @@ KINDS = {
     "revision": "bold",
     "waits": "yellow",
 }
+WIDE = 100_000
+"""Characters of a line where there is no terminal whose width could be too little."""
 StatusRow = tuple[str, str, str, str, str, str]
 """Site, sync, health, ready/wanted, release, hosts or the message."""
 
 
 class Console:
-    """stdout for what was asked, stderr for what went wrong. NO_COLOR is honoured by rich."""
+    """stdout for what was asked, stderr for what went wrong. NO_COLOR is honoured by rich. What it is given may hold what would command a
+    terminal, and is shown without."""
 
     def __init__(self) -> None:
         self._out = Rich(highlight=False, soft_wrap=True, emoji=False)
         self._err = Rich(stderr=True, highlight=False, soft_wrap=True, emoji=False)
+        if not self._out.is_terminal:
+            self._out.width = WIDE
 
     def line(self, text: str) -> None:
-        self._out.print(escape(text))
+        self._out.print(_shown(text))
 
     @contextmanager
     def live(self) -> Iterator[Callable[[str], None]]:
@@ -61,27 +67,27 @@ class Console:
             yield lambda _text: None
             return
         with self._out.status("looking") as status:
-            yield lambda text: status.update(escape(text))
+            yield lambda text: status.update(_shown(text))
 
     def error(self, text: str) -> None:
-        self._err.print(f"[red]{escape(text)}[/red]")
+        self._err.print(f"[red]{_shown(text)}[/red]")
 
     def problems(self, problems: Iterable[Problem]) -> None:
         for problem in problems:
             colour = "red" if problem.severity == "error" else "yellow"
-            self._err.print(f"[{colour}]{escape(str(problem))}[/{colour}]")
+            self._err.print(f"[{colour}]{_shown(str(problem))}[/{colour}]")
 
     def finding(self, what: str, verdict: str, found: str, mend: str) -> None:
         """One line of `doctor`, and what to do below it."""
         sign = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}[verdict]
-        self._out.print(f"{sign} {what:<16} {escape(found)}")
+        self._out.print(f"{sign} {what:<16} {_shown(found)}")
         if mend:
-            self._out.print(f"{'':<24} {escape(mend)}", style="bold")
+            self._out.print(f"{'':<24} {_shown(mend)}", style="bold")
 
     def notices(self, notices: Iterable[str]) -> None:
         """What a person should know."""
         for notice in notices:
-            self._err.print(f"[yellow]{escape(notice)}[/yellow]")
+            self._err.print(f"[yellow]{_shown(in_one_line(notice))}[/yellow]")
 
     def status(self, rows: list[StatusRow], revision: str, notices: Iterable[str]) -> None:
         """One line a site."""
@@ -103,7 +109,7 @@ class Console:
             return
         with Live(console=self._out, auto_refresh=False, screen=True, vertical_overflow="crop") as live:
             yield lambda rows, revision, notices: live.update(
-                Group(_status(rows, revision), *(Text(notice, style="yellow") for notice in notices)), refresh=True
+                Group(_status(rows, revision), *(Text(in_one_line(notice), style="yellow") for notice in notices)), refresh=True
             )
 
     def history(self, rows: Iterable[Event]) -> None:
@@ -113,9 +119,9 @@ class Console:
         for row in shown:
             at = dt.datetime.fromtimestamp(row.at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
             colour = KINDS.get(row.kind, "default")
-            self._out.print(f"{at}  {row.site:<{site}}  [{colour}]{row.kind:<{kind}}[/]  {escape(_told(row))}".rstrip())
+            self._out.print(f"{at}  {row.site:<{site}}  [{colour}]{row.kind:<{kind}}[/]  {_shown(_told(row))}".rstrip())
             for text in row.more.get("log", ()):
-                self._out.print(f"{'':<{len(at) + site + kind + 6}}{escape(text)}", style="dim")
+                self._out.print(f"{'':<{len(at) + site + kind + 6}}{_shown(text)}", style="dim")
         if not shown:
             self._out.print("nothing yet")
 
@@ -123,18 +129,22 @@ class Console:
 def _told(row: Event) -> str:
     which = f"{row.more['step']} {row.more['target']}, " if row.kind == "error" and row.more.get("step") else ""
     took = f"  ({which}{row.seconds:.1f} s)" if row.more.get("step") or row.kind == "step" else ""
-    reason = f"  {row.more['reason']}" if row.more.get("reason") else ""
+    reason = f"  {in_one_line(row.more['reason'])}" if row.more.get("reason") else ""
     commit = f"{row.commit[:12]} " if row.kind == "revision" else ""
     author = f", {row.more['author']}" if row.more.get("author") else ""
-    return f"{commit}{row.what}{author}{reason}{took}"
+    return f"{commit}{in_one_line(row.what)}{author}{reason}{took}"
+
+
+def _shown(text: str) -> str:
+    return escape(printable(text))
 
 
 def _status(rows: list[StatusRow], revision: str) -> Group:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("site", "sync", "health", "replicas", "release", "hosts"):
-        table.add_column(title, overflow="fold", no_wrap=title != "hosts")
+        table.add_column(title, overflow="fold")
     for name, sync, health, replicas, release, rest in rows:
-        table.add_row(name, _coloured(sync), _coloured(health), replicas, release, escape(rest))
+        table.add_row(_shown(name), _coloured(sync), _coloured(health), replicas, _shown(release), _shown(rest))
     return Group(table if rows else "no sites yet", Text(f"revision {revision}", style="dim"))
 
 
@@ -154,6 +164,12 @@ def configure_log(level: int = logging.INFO) -> None:
         journal = JournalLogger()
         structlog.configure(processors=[*said, entry], wrapper_class=wrapper, logger_factory=lambda *_: journal)
         return
-    last = structlog.dev.ConsoleRenderer() if kind == "console" else structlog.processors.JSONRenderer(ensure_ascii=False)
-    said += [structlog.processors.TimeStamper(fmt="iso", utc=True), last]
+    last = (
+        [_for_a_terminal, structlog.dev.ConsoleRenderer()] if kind == "console" else [structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+    said += [structlog.processors.TimeStamper(fmt="iso", utc=True), *last]
     structlog.configure(processors=said, wrapper_class=wrapper, logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+
+
+def _for_a_terminal(_logger: Any, _method: str, row: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {key: printable(value) if isinstance(value, str) else value for key, value in row.items()}

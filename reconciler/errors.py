@@ -1,6 +1,15 @@
 """Errors that people read. Each message is one line: "cannot X: why. What to do next."."""
 
 
+def printable(text: str) -> str:
+    """Without what would command a terminal: a hand, a commit or a container may have written anything. Lines stay lines."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
+def in_one_line(text: str) -> str:
+    return " ".join(printable(text).split())
+
+
 class ShipstoneError(Exception):
     """Something that a person must mend; printed as one line, never as a traceback."""
 

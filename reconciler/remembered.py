@@ -95,7 +95,7 @@ class Remembered:
         if not retried:
             return retried
         for name in retried:
-            self._store.unsay("retry", name)
+            self._store.forget_said("retry", name)
         self.intents = replace(self.intents, retried=frozenset())
         self._forget_failed(retried)
         with self._lock:
@@ -111,7 +111,7 @@ class Remembered:
         leaving = {c.site for c in containers} - desired.sites.keys()
         done = {name for name in self.intents.approved if self._is_over(("approve", name), name in leaving, desired.revision)}
         for name in done:
-            self._store.unsay("approve", name)
+            self._store.forget_said("approve", name)
         rollbacks = {name: back.content for name, back in self.intents.rollbacks.items() if name not in desired.held}
         self._forget_sites(plan, desired.sites.keys() | desired.held.keys() | {c.site for c in containers})
         over = {
@@ -120,7 +120,7 @@ class Remembered:
             if self._is_over(("rollback", name, content), _written(desired, name) == content, desired.revision)
         }
         for name in over:
-            self._store.unsay("rollback", name)
+            self._store.forget_said("rollback", name)
         if over or done:
             left = {name: back for name, back in self.intents.rollbacks.items() if name not in over}
             self.intents = replace(self.intents, approved=self.intents.approved - done, rollbacks=left)

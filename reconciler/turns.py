@@ -33,9 +33,9 @@ class Turns(Generic[Who]):
             return frozenset(self._at_work)
 
     @property
-    def backing_off(self) -> int:
+    def backing_off(self) -> frozenset[Who]:
         with self._lock:
-            return len(self._waiting())
+            return frozenset(self._waiting())
 
     def next_try(self) -> float | None:
         """When the earliest that waits is tried again (monotonic seconds)."""

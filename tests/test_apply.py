@@ -21,7 +21,7 @@ from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.observed import Pin
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Create, Pull, Remove, SetPin, Start, Step, Stop
+from reconciler.planning.steps import Create, GiveUp, Pull, Remove, SetPin, Start, Step, Stop
 from reconciler.pulling import PULLS
 from reconciler.world.files import FileStore
 from reconciler.world.memory import Behaviour, MemoryEngine
@@ -121,6 +121,20 @@ def test_the_queue_tells_who_waits_for_a_thread_and_who_backs_off(tmp_path: Path
     assert apply.close(30)
 
 
+def test_a_site_that_backs_off_twice_is_one(tmp_path: Path) -> None:
+    """Its steps failed, and so did its pull."""
+    engine = MemoryEngine("test", "test_net")
+    engine.fail("remove", EngineError("cannot remove gone"))
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=1, clock=lambda: 0.0, wall=time.time)
+    site, ended = pulling("shop", "absent"), list[Outcome]()
+    steps = (*site.steps, Remove("gone", "gone", "it is exited"))
+    apply.submit(Plan({"shop": replace(site, steps=steps)}, Memory(), network=True), Desired("", {}), ended.append)
+    until(lambda: len(ended) == 2 and not (apply.pulling or apply.at_work), "both failed", 30)
+    assert [outcome.error == "" for outcome in ended] == [False, False]
+    assert apply.queue == Queue(backing_off=1)
+    assert apply.close(30)
+
+
 def test_pulls_that_hang_hold_nobody_whose_image_is_here(tmp_path: Path) -> None:
     engine = FullRegistry()
     engine.images["here"] = Behaviour()
@@ -193,6 +207,25 @@ def test_a_pull_that_hangs_or_fails_does_not_hold_its_sites_other_steps(tmp_path
     assert (ended[-1].release, ended[-1].error) == ("r", "cannot pull absent: there is no such image, in 600 s.")
     assert once_more(4).done[0][0].step == "remove"
     assert (apply.pulling, apply.queue.backing_off) == (frozenset(), 1)
+
+
+def test_what_a_container_said_last_is_kept_without_what_commands_a_terminal(tmp_path: Path) -> None:
+    """A line stays a line."""
+
+    class Loud(MemoryEngine):
+        def logs(self, container_id: str, *, lines: int) -> tuple[str, ...]:  # noqa: ARG002
+            return ("\x1b[2J  indented", " ", "\x1b]0;owned\x07bad")
+
+    engine = Loud("test", "test_net")
+    apply = Apply(engine, PinFile(tmp_path, "test", ("web",)), FileStore(tmp_path), parallel=1, clock=lambda: 0.0, wall=time.time)
+    ended: list[Outcome] = []
+    step = GiveUp("r", "r", ("shop-1",), "it could not be started: \x1b[1m\nno")
+    site = SitePlan("shop", "out-of-sync", "progressing", "r", "c", (), 0, 1, (step,))
+    apply.submit(Plan({"shop": site}, Memory(), network=True), Desired("", {}), ended.append)
+    until(lambda: ended, "it is given up", 30)
+    assert ended[0].failed
+    assert ended[0].failed.reason.split("\n") == ["it could not be started: [1m no: ]0;owned bad", " [2J  indented", " ]0;owned bad"]
+    assert apply.close(30)
 
 
 def test_a_site_that_fails_is_tried_ever_later_and_at_once_after_another_commit(tmp_path: Path) -> None:

@@ -11,7 +11,10 @@ from reconciler.commands.options import Config, Out, Output, Source, compiled, p
 from reconciler.errors import ShipstoneError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from reconciler.desired.desired import Desired
+    from reconciler.desired.revision import Revision
     from reconciler.planning.plan import Plan
     from reconciler.reconcile import Reconciler
     from reconciler.settings import Settings
@@ -156,34 +159,39 @@ def _watch(settings: "Settings") -> None:
 
     configure_log(logging.ERROR)  # its lines would stand across the picture
     with wiring.looking(settings) as reconciler:
-        _look_on(settings, reconciler)
+        look_on(reconciler, wiring.source_of(settings).fetch, settings.source.poll)
 
 
-def _look_on(settings: "Settings", reconciler: "Reconciler") -> None:
-    """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does.
-    Whichever is away for a while is said below what was seen last."""
+def look_on(reconciler: "Reconciler", fetch: "Callable[[], Revision]", poll: float) -> None:
+    """Looks again when the engine says that something happened, and every few seconds; asks the source as often as the daemon does, in a
+    thread of its own: it may hang. Whichever is away for a while is said below what was seen last."""
+    import math
     import threading
     import time
+    from concurrent.futures import Future, ThreadPoolExecutor
 
-    from reconciler import wiring
     from reconciler.console import Console
     from reconciler.listening import listen
     from reconciler.reports import findings as report
 
-    source = wiring.source_of(settings)
     wake, never = threading.Event(), threading.Event()
     threading.Thread(target=listen, args=(reconciler.world.engine, wake.set, never), name="events", daemon=True).start()
-    desired, fetched = reconciler.take(source.fetch()), time.monotonic()
+    aside = ThreadPoolExecutor(1, "fetch")
+    coming: Future[Revision] | None = None
+    desired, due = reconciler.take(fetch()), time.monotonic() + poll
     found, no_source, no_look = reconciler.plan(), "", ""
     with contextlib.suppress(KeyboardInterrupt), Console().watching() as show:
         while True:
             wake.clear()
-            if time.monotonic() > fetched + settings.source.poll:
+            if time.monotonic() > due:
+                coming, due = aside.submit(fetch), math.inf
+                coming.add_done_callback(lambda _: wake.set())
+            if coming is not None and coming.done():
                 try:
-                    desired, no_source = reconciler.take(source.fetch()), ""
+                    desired, no_source = reconciler.take(coming.result()), ""
                 except ShipstoneError as error:
                     no_source = str(error)
-                fetched = time.monotonic()
+                coming, due = None, time.monotonic() + poll
             try:
                 found, no_look = reconciler.plan(), ""
             except ShipstoneError as error:

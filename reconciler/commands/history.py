@@ -1,17 +1,17 @@
 """Commands that look back: what happened, and what containers said."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated
 
 import typer
 
 from reconciler.commands.options import Config, Out, Output, print_json, settings_of
 from reconciler.errors import ShipstoneError
 
-if TYPE_CHECKING:
-    from reconciler.planning.observed import Container
-
 looks_back = typer.Typer()
+
+AHEAD = 1000
+"""Lines of containers that are held for a terminal, or a pipe, that is slower."""
 
 Limit = Annotated[int, typer.Option("--limit", min=1, help="So many rows at the most, the newest ones.")]
 SiteOrAll = Annotated[str | None, typer.Argument(help="Only this site.")]
@@ -43,7 +43,9 @@ def history(site: SiteOrAll = None, limit: Limit = 50, config: Config = None, ou
 def logs(
     site: Annotated[str, typer.Argument(help="The site.")],
     lines: Lines = 50,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on with what they say from now on, until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what they say from now on, until the last of them ends, or Ctrl-C.")
+    ] = False,
     config: Config = None,
 ) -> None:
     """Print what a site's containers say.
@@ -69,7 +71,9 @@ def logs(
         for text in said:
             typer.echo(f"{failed.release} | {text}")
     if follow:
-        for text in _follow(settings.engine.socket, mine, lines):
+        from reconciler.world import docker_logs
+
+        for text in as_they_come({c.name: docker_logs.follow(settings.engine.socket, c.id, lines) for c in mine}):
             typer.echo(text)
         return
     for c in mine:
@@ -77,27 +81,25 @@ def logs(
             typer.echo(f"{c.name} | {text}")
 
 
-def _follow(socket: str, containers: "list[Container]", lines: int) -> Iterator[str]:
-    """Lines of all of them as they come, until the last one ends."""
+def as_they_come(streams: Mapping[str, Iterable[str]]) -> Iterator[str]:
+    """Lines of all of them, each with the name of its stream, until the last one ends. Who says more than is read waits."""
     import queue
     import threading
 
-    from reconciler.world.docker_logs import follow
+    found: queue.Queue[str | None] = queue.Queue(AHEAD)
 
-    found: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def listen(c: "Container") -> None:
+    def listen(name: str, stream: Iterable[str]) -> None:
         try:
-            for text in follow(socket, c.id, lines):
-                found.put(f"{c.name} | {text}")
+            for text in stream:
+                found.put(f"{name} | {text}")
         except ShipstoneError as error:
             found.put(str(error))
         found.put(None)
 
-    for c in containers:
-        threading.Thread(target=listen, args=(c,), daemon=True).start()
+    for name, stream in streams.items():
+        threading.Thread(target=listen, args=(name, stream), daemon=True).start()
     ended = 0
-    while ended < len(containers):
+    while ended < len(streams):
         text = found.get()
         if text is None:
             ended += 1

@@ -12,7 +12,6 @@ from reconciler.outcome import Outcome
 from reconciler.planning.actions import WAITS
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import PHASE, Event, word
-from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Step
 from reconciler.world.history_store import HistoryStore
 
@@ -57,8 +56,8 @@ class History(Follower):
 
     def passed(self, done: Pass) -> None:
         begun = done.at - done.seconds
-        self._store.record(self._planned(done.plan, done.desired.revision, begun))
-        self._compare_drift(done.plan, done.at)
+        self._store.record(self._planned(done, begun))
+        self._compare_drift(done)
         self._sites = last_seen(self._sites, done.plan)
         if done.whole and done.at > self._tidied + TIDY:  # else it is not known which revisions other sites run
             self._tidied = done.at
@@ -68,8 +67,9 @@ class History(Follower):
         now = self._wall()
         self._store.record([*_steps(outcome, now), *self._ended(outcome, now)])
 
-    def _planned(self, plan: Plan, commit: str, at: float) -> list[Event]:
+    def _planned(self, done: Pass, at: float) -> list[Event]:
         """Plans of sites that changed, how far they are, and sites that came to rest. A pass's steps begin only after it began: `at`."""
+        plan, commit = done.plan, done.desired.revision
         rows: list[Event] = []
         with self._lock:
             for name, site in plan.sites.items():
@@ -82,22 +82,23 @@ class History(Follower):
                 elif not steps and known is not None:
                     del self._plans[name]
                     rows.append(Event(at, "rest", name, commit, site.release, _said(site) or "as it should be"))
-            for name in self._plans.keys() - plan.sites.keys() - plan.busy:
+            for name in self._plans.keys() - plan.sites.keys() - plan.busy if done.whole else ():
                 del self._plans[name]
                 rows.append(Event(at, "rest", name, commit, what="it is gone"))
         return rows
 
-    def _compare_drift(self, plan: Plan, at: float) -> None:
-        """What was done is what was said last of it; that something is waited for meanwhile says less."""
-        before = self._drift
-        now = {key: action for key, action in before.items() if key[0] in plan.busy}
+    def _compare_drift(self, done: Pass) -> None:
+        """What was done is what was said last of it; that something is waited for meanwhile says less. A pass of chosen sites did not
+        look at the others."""
+        before, plan = self._drift, done.plan
+        now = {key: action for key, action in before.items() if key[0] in plan.busy or (not done.whole and key[0] not in ("", *plan.sites))}
         for name, row in plan.drift:
             known = before.get(row.key(name), "")
             now[row.key(name)] = known if known and (not row.action or row.action.startswith(WAITS)) else row.action
         self._drift = now
         if now.keys() != before.keys():
             opened = {key: action for key, action in sorted(now.items()) if key not in before}
-            self._store.record_drift(opened, {key: action for key, action in sorted(before.items()) if key not in now}, at)
+            self._store.record_drift(opened, {key: action for key, action in sorted(before.items()) if key not in now}, done.at)
 
     def _ended(self, outcome: Outcome, now: float) -> Iterator[Event]:
         """A failure; the same error again and again is one."""

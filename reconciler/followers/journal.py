@@ -17,7 +17,8 @@ class Journal(Follower):
 
     def __init__(self) -> None:
         self._revision = ""
-        self._sites: dict[str, tuple[str, str, str]] = {}
+        self._sites: dict[str, tuple[str, str, str, str]] = {}
+        """Its sync, message and release, and the health that it had when it was not in motion."""
         self._drift: set[tuple[str, str]] = set()
         self._notices: frozenset[str] = frozenset()
 
@@ -33,8 +34,10 @@ class Journal(Follower):
     def passed(self, done: Pass) -> None:
         plan, commit = done.plan, done.desired.revision
         for name, site in plan.sites.items():
-            now = (site.sync, site.message.split("\n")[0], site.release)
-            if self._sites.get(name) != now:
+            known = self._sites.get(name)
+            health = known[3] if known and site.health == "progressing" else site.health
+            now = (site.sync, site.message.split("\n")[0], site.release, health)
+            if known != now:
                 self._sites[name] = now
                 about = log.bind(site=name, release=site.release, commit=commit)
                 about.info("site", sync=site.sync, health=site.health, message=now[1])

@@ -19,7 +19,7 @@ from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.events import word
 from reconciler.planning.plan import Plan
-from reconciler.planning.rest import behind, moving
+from reconciler.planning.rest import moving, unfinished
 from reconciler.planning.steps import Wait
 
 SHORT = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -30,7 +30,8 @@ ROLLOUT = (1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
 @dataclass(frozen=True)
 class Known:
     """What was told last. `sites`: as the newest pass that planned each saw it; times in seconds since 1970: when a pass ended, and
-    the source answered, or when the process began. `since`: when the revision was fetched that is not applied everywhere, 0 where it is.
+    the source answered, or when the process began. `since`: when the revision was fetched that is not applied everywhere, or a site
+    ceased to be as it says; 0 where all are.
     """
 
     passed_at: float
@@ -49,7 +50,8 @@ class Metrics(Follower):
         self._wall, self._known = wall, Known(wall(), wall())
         self.queue: Callable[[], Queue] = Queue
         """Asked whenever metrics are; whoever makes the reconciler sets it."""
-        self._moved = False
+        self._rollout, self._moved = 0.0, False
+        """When the revision was fetched that has not come to rest yet, else 0; whether there was something to do for it."""
         self._in_motion: frozenset[str] = frozenset()
         self._released: dict[str, str] = {}
         r = self.registry
@@ -78,20 +80,21 @@ class Metrics(Follower):
         new = known.desired is None or known.desired.revision != desired.revision
         answered = known.fetched_at if revision.kept else now
         self._known = replace(known, desired=desired, fetched_at=answered, since=now if new else known.since)
-        self._moved = self._moved and not new
+        if new:
+            self._rollout, self._moved = now, False
 
     def not_fetched(self, why: str) -> None:  # noqa: ARG002
         self._fetch_failures.inc()
 
     def passed(self, done: Pass) -> None:
         self._passes.observe(done.seconds)
-        since = self._known.since
-        if since and behind(done.plan):
+        since = (self._known.since or done.at) if unfinished(done.plan, done.desired) else 0.0
+        if since:
             self._moved = True
-        elif since:
-            if self._moved:
-                self._rollouts.observe(done.at - since)
-            since = 0.0
+        else:
+            if self._rollout and self._moved:
+                self._rollouts.observe(done.at - self._rollout)
+            self._rollout = 0.0
         self._known = replace(self._known, sites=last_seen(self._known.sites, done.plan), plan=done.plan, since=since, passed_at=done.at)
         self._count_deploys(done.plan)
 
@@ -143,7 +146,9 @@ class _Now(Collector):
         yield GaugeMetricFamily("shipstone_last_pass_timestamp_seconds", "When a pass ended last, or this began.", known.passed_at)
         yield GaugeMetricFamily("shipstone_revision_behind", "1 while a site is not as the fetched revision says.", int(known.since > 0))
         lag = max(0.0, self._wall() - known.since) if known.since else 0.0
-        yield GaugeMetricFamily("shipstone_revision_lag_seconds", "Seconds since that revision was fetched; 0 when all are.", lag)
+        yield GaugeMetricFamily(
+            "shipstone_revision_lag_seconds", "Seconds since that is so, or the revision was fetched; 0 when all are.", lag
+        )
         if known.plan is not None:
             waiting = sum(bool(site.steps) and isinstance(site.steps[0], Wait) for site in known.plan.sites.values())
             yield GaugeMetricFamily(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
+from reconciler.errors import printable
 from reconciler.followers.conditions import Condition
 from reconciler.followers.notice_state import Merge, Open, Over
 from reconciler.planning.plan import Plan
@@ -104,5 +105,5 @@ def _text(lines: Sequence[str]) -> str:
 
 def _line(text: str) -> str:
     """No control characters: what a commit or a container says ends up in front of people."""
-    clean = "".join(c if c.isprintable() else " " for c in text)
+    clean = printable(text).replace("\n", " ")
     return clean if len(clean) <= WIDE else clean[: WIDE - 1] + "…"

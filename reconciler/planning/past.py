@@ -46,14 +46,19 @@ def past_release(name: str, release: str, text: str, at: float) -> PastRelease |
 
 
 def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None = None) -> PastRelease:
-    """The release that was named, else the newest of `past` (newest first) that is not the present one. Raises ShipstoneError."""
+    """The release that was named, by all of its name or by a beginning that no other has; else the newest of `past` (newest first) that
+    is not the present one. Raises ShipstoneError."""
     past = tuple(past)
     others = [old for old in past if old.site.release != now]
     if wanted is not None:
-        others = [old for old in others if old.site.release.startswith(wanted)]
+        named = [old for old in past if old.site.release == wanted] or [old for old in others if old.site.release.startswith(wanted)]
+        if len(named) > 1:
+            fits = ", ".join(old.site.release for old in named)
+            raise ShipstoneError(f"cannot roll back {site}: {wanted} fits more than one release: {fits}. Name one of them whole.")
+        others = [old for old in named if old.site.release != now]
     if not others:
         kept = ", ".join(old.site.release for old in past) or "none"
-        what = f"{wanted} is not kept" if wanted else "no earlier release is kept"
+        what = f"{wanted} is {'the present one' if wanted == now else 'not kept'}" if wanted else "no earlier release is kept"
         raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
     return others[0]
 

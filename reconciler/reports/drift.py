@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.desired.desired import Desired
+from reconciler.errors import in_one_line
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
-from reconciler.reports.findings import in_one_line, notices
+from reconciler.reports.findings import notices
 
 BYTES = ("mem_limit", "memswap_limit", "mem_reservation")
 HOST = "this host"

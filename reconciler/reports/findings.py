@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
+from reconciler.errors import in_one_line, printable
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
@@ -59,15 +60,15 @@ def plan_text(plan: Plan, desired: Desired) -> list[str]:
         rows.append("the network is missing: it is made first")
     if plan.proxy_down:
         rows.append(f"Traefik is {plan.proxy}: it is started")
-    rows += notices(plan, desired)
-    rows += [str(row) for row in plan.host if row.field != "network"]
+    rows += map(in_one_line, notices(plan, desired))
+    rows += [in_one_line(str(row)) for row in plan.host if row.field != "network"]
     for name, site in sorted(plan.sites.items()):
         if not site.steps and not site.differences and not site.message:
             continue
         rows.append(f"{name}: {site.message or site.sync}")
-        rows += [f"  {difference}" for difference in site.differences]
+        rows += [f"  {in_one_line(str(difference))}" for difference in site.differences]
         rows += [f"  {line(step)}" for step in site.steps]
-    return rows or ["nothing to do"]
+    return [printable(row) for row in rows] or ["nothing to do"]
 
 
 def status_rows(plan: Plan) -> list[tuple[str, str, str, str, str, str]]:
@@ -90,11 +91,6 @@ def plan_exit(plan: Plan, desired: Desired, *, drift_only: bool = False) -> int:
         return 2 if plan.drift else 0
     missing = bool(plan.host) or not plan.network or plan.proxy_down
     return 2 if missing or any(site.differences or site.steps for site in plan.sites.values()) else 0
-
-
-def in_one_line(text: str) -> str:
-    """Without what would command a terminal: a hand, or a commit, may have written anything."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
 def _site_json(site: SitePlan, causes: frozenset[str]) -> Mapping[str, Any]:

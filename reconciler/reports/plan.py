@@ -7,11 +7,11 @@ from typing import Literal
 
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import errors
+from reconciler.errors import in_one_line
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.diff import Difference
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Remove, Start, Stop, line
-from reconciler.reports.findings import in_one_line
 
 What = Literal["created", "replaced", "scaled", "removed", "healed", "held", "waits", "stays", "changed"]
 ALONE = "stop-first: "

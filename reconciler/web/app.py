@@ -15,6 +15,7 @@ from reconciler.web.mishaps import Mishaps
 
 STALE = 120.0
 """Seconds without a pass, after which Shipstone is not called alive any more: it passes at least every half minute."""
+STUCK = "no pass came to its end for two minutes"
 
 
 def build_app(
@@ -26,16 +27,19 @@ def build_app(
     """`more`: what the files beside this one add."""
 
     def alive() -> bool:
-        done = latest.now.done
-        return done is None or wall() - done.at < STALE
+        """Before there is anything to do a pass for, as while the git server does not answer, none is missed."""
+        now = latest.now
+        if now.done is None and now.revision is None and not now.failing:
+            return True
+        return wall() - (now.done.at if now.done else now.due_since) < STALE
 
     def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n") if alive() else PlainTextResponse("no pass came to its end for two minutes\n", 503)
+        return PlainTextResponse("ok\n") if alive() else PlainTextResponse(f"{STUCK}\n", 503)
 
     def readyz(_: Request) -> Response:
         now = latest.now
         if now.done is None or now.failing or not alive():
-            return PlainTextResponse(f"{now.failing or 'the first pass has not ended yet'}\n", 503)
+            return PlainTextResponse(f"{now.failing or (STUCK if now.done else 'the first pass has not ended yet')}\n", 503)
         return PlainTextResponse("ready\n")
 
     def status(_: Request) -> Response:

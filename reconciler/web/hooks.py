@@ -42,7 +42,7 @@ def hook_routes(settings: Settings, fetch: Callable[[], None]) -> list[Route]:
     secret, source = settings.webhooks.secret.get_secret_value(), settings.source
     if not secret or not source.url or source.directory:
         return []
-    return Hooks(secret, lambda hint: hint.concerns(source.url, source.branch), fetch).routes()
+    return Hooks(secret, lambda hint: hint.concerns(source.url, source.branch, tags=source.verify == "tag"), fetch).routes()
 
 
 class Hooks:

@@ -15,7 +15,8 @@ from reconciler.planning.describe import SitePlan
 @dataclass(frozen=True)
 class Now:
     """`sites`: as the newest pass that planned each saw it. `number` rises with every change. Times are of the day, in seconds since 1970;
-    `failing` says why passes or fetches fail at present, empty where they do not."""
+    `failing` says why passes or fetches fail at present, empty where they do not. `due_since`: since when the first pass could have ended:
+    the start, or when there was a revision."""
 
     number: int = 0
     done: Pass | None = None
@@ -24,6 +25,7 @@ class Now:
     fetched_at: float = 0.0
     failing: str = ""
     not_fetched: str = ""
+    due_since: float = 0.0
 
     @property
     def desired(self) -> Desired | None:
@@ -37,7 +39,7 @@ class Latest(Follower):
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
         self._changed = threading.Condition()
-        self._now = Now()
+        self._now = Now(due_since=wall())
         self.closed = False
         """Nothing more comes."""
 
@@ -53,7 +55,8 @@ class Latest(Follower):
 
     def fetched(self, revision: Revision, desired: Desired) -> None:  # noqa: ARG002  a pass tells of what was worked for
         answered = {} if revision.kept else {"fetched_at": self._wall(), "not_fetched": ""}
-        self._set(revision=revision, **answered)
+        first = {"due_since": self._wall()} if self._now.revision is None else {}
+        self._set(revision=revision, **answered, **first)
 
     def not_fetched(self, why: str) -> None:
         self._set(not_fetched=why)

@@ -1,4 +1,4 @@
-"""What a webhook's payload hints at: which repository and which branches were pushed. Nothing else of it is believed. Pure."""
+"""What a webhook's payload hints at: which repository and which branches or tags were pushed. Nothing else of it is believed. Pure."""
 
 import json
 import re
@@ -9,22 +9,25 @@ from urllib.parse import unquote, urlsplit
 
 from reconciler.web.signatures import RefusedError
 
-HEADS = "refs/heads/"
+HEADS, TAGS = "refs/heads/", "refs/tags/"
+BITBUCKET = {"branch": HEADS, "tag": TAGS}
+"""It names what was pushed by its kind."""
 ADDRESSES = ("clone_url", "ssh_url", "git_url", "html_url", "url", "git_http_url", "git_ssh_url", "http_url", "web_url")
 NAMES = ("full_name", "path_with_namespace")
 
 
 @dataclass(frozen=True)
 class Hint:
-    """`repositories`: addresses and names of the one that was pushed to; `branches` that were changed."""
+    """`repositories`: addresses and names of the one that was pushed to; `refs` that were changed."""
 
     repositories: frozenset[str]
-    branches: frozenset[str]
+    refs: frozenset[str]
 
-    def concerns(self, url: str, branch: str) -> bool:
-        """Hosts are not compared: a server has another name inside its network than outside."""
+    def concerns(self, url: str, branch: str, *, tags: bool = False) -> bool:
+        """`tags`: a tag may say what runs. Hosts are not compared: a server has another name inside its network than outside."""
         ours = place(url)
-        return branch in self.branches and any(_same(ours, place(one)) for one in self.repositories)
+        meant = HEADS + branch in self.refs or (tags and any(ref.startswith(TAGS) for ref in self.refs))
+        return meant and any(_same(ours, place(one)) for one in self.repositories)
 
 
 def hint_of(body: bytes | bytearray) -> Hint:
@@ -35,7 +38,7 @@ def hint_of(body: bytes | bytearray) -> Hint:
         raise RefusedError(400, f"it is no JSON ({type(error).__name__}): set the webhook's content type to application/json") from None
     if not isinstance(data, dict):
         raise RefusedError(400, "it is JSON, but no object")
-    return Hint(frozenset(_repositories(data)), frozenset(_branches(data)))
+    return Hint(frozenset(_repositories(data)), frozenset(_refs(data)))
 
 
 def place(address: str) -> str:
@@ -68,7 +71,7 @@ def _repositories(data: dict[str, Any]) -> Iterator[str]:
                 yield row["href"]
 
 
-def _branches(data: dict[str, Any]) -> Iterator[str]:
+def _refs(data: dict[str, Any]) -> Iterator[str]:
     refs = [data.get("ref")]
     push = data.get("push")
     for changes in (data.get("changes"), push.get("changes") if isinstance(push, dict) else None):
@@ -76,8 +79,6 @@ def _branches(data: dict[str, Any]) -> Iterator[str]:
             if isinstance(change, dict):
                 ref, new = change.get("ref"), change.get("new")
                 refs.append(ref.get("id") if isinstance(ref, dict) else None)
-                if isinstance(new, dict) and new.get("type") == "branch" and isinstance(new.get("name"), str):
-                    yield new["name"]
-    for ref in refs:
-        if isinstance(ref, str) and ref.startswith(HEADS):
-            yield ref.removeprefix(HEADS)
+                if isinstance(new, dict) and isinstance(new.get("name"), str):
+                    refs += [f"{prefix}{new['name']}" for kind, prefix in BITBUCKET.items() if new.get("type") == kind]
+    yield from (ref for ref in refs if isinstance(ref, str))

@@ -28,7 +28,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 ANY_NAME = ("/hooks/", "/healthz", "/readyz")
-"""Asked from elsewhere, perhaps through a proxy, and nothing is told there."""
+"""Asked from elsewhere, perhaps through a proxy. All that is told there is whether it is alive, and why passes fail."""
 
 
 class Shield:

@@ -24,8 +24,10 @@ CREATE TABLE IF NOT EXISTS drift (
   desired TEXT NOT NULL, actual TEXT NOT NULL, opened REAL NOT NULL, closed REAL,
   action TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX IF NOT EXISTS drift_by_time ON drift (opened);
-CREATE INDEX IF NOT EXISTS drift_by_site ON drift (site, opened);
+DROP INDEX IF EXISTS drift_by_time;
+DROP INDEX IF EXISTS drift_by_site;
+CREATE INDEX IF NOT EXISTS drift_by_news ON drift (coalesce(closed, opened));
+CREATE INDEX IF NOT EXISTS drift_by_site_and_news ON drift (site, coalesce(closed, opened));
 """
 FROM_1 = (
     """INSERT INTO event (at, kind, site, revision, release, what, seconds, more)
@@ -85,9 +87,10 @@ class HistoryStore:
         return {event.commit: event for event in map(_event, self._read(sql, tuple(commits)))}
 
     def drifts(self, site: str | None = None, limit: int = 100) -> tuple[DriftPeriod, ...]:
-        """The newest first."""
-        sql = f"SELECT {PERIOD} FROM drift WHERE ?1 IS NULL OR site = ?1 ORDER BY opened DESC, id DESC LIMIT ?2"  # noqa: S608  our own text
-        return tuple(DriftPeriod(*row) for row in self._read(sql, (site, limit)))
+        """Those of which there is news last first: that it was opened, or closed."""
+        wanted = "WHERE site = ?" if site is not None else ""
+        sql = f"SELECT {PERIOD} FROM drift {wanted} ORDER BY coalesce(closed, opened) DESC, id DESC LIMIT ?"  # noqa: S608  our own text
+        return tuple(DriftPeriod(*row) for row in self._read(sql, (*([site] if site is not None else []), limit)))
 
     def open_drift(self) -> dict[DifferenceKey, str]:
         """What was there when it was last looked, and what was done about it."""

@@ -115,17 +115,15 @@ class Store:
 
     def say(self, said: Said, at: float) -> None:
         """Keep what a person said, in place of what was said of the same before; `at` is the time of day. Raises ShipstoneError."""
-        try:
-            with self._lock:
-                self._db.execute("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?)", (said.kind, said.site, said.value, at))
-        except sqlite3.Error as error:
-            raise ShipstoneError(f"cannot write {self._path}: {error}. Look for a full disk or missing rights.") from None
+        self._write_surely("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?)", (said.kind, said.site, said.value, at))
 
-    def unsay(self, kind: Kind, site: str) -> bool:
-        """Forget it; whether there was something to forget."""
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            return self._db.execute("DELETE FROM said WHERE kind = ? AND site = ?", (kind, site)).rowcount > 0
-        return False
+    def unsay(self, site: str) -> bool:
+        """A person takes back what suspends a site, or has it rolled back; whether there was something. Raises ShipstoneError."""
+        return self._write_surely("DELETE FROM said WHERE kind IN ('suspend', 'rollback') AND site = ?", (site,)) > 0
+
+    def forget_said(self, kind: Kind, site: str) -> None:
+        """What was said is done, or over."""
+        self._write("DELETE FROM said WHERE kind = ? AND site = ?", (kind, site))
 
     def said(self) -> tuple[Said, ...]:
         """All that people said and that still holds."""
@@ -202,6 +200,14 @@ class Store:
     def close(self) -> None:
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.close()
+
+    def _write_surely(self, sql: str, values: tuple[object, ...]) -> int:
+        """How many rows that changed. Raises ShipstoneError: a person's word is not lost in silence."""
+        try:
+            with self._lock:
+                return self._db.execute(sql, values).rowcount
+        except sqlite3.Error as error:
+            raise ShipstoneError(f"cannot write {self._path}: {error}. Look for a full disk or missing rights.") from None
 
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """A full disk must not fail the pass: what cannot be remembered is forgotten."""

@@ -42,6 +42,10 @@ def test_an_unknown_key(said: Said) -> None:
     assert said('[source]\nbrnach = "main"\n') == expected
 
 
+def test_what_would_command_a_terminal_is_said_without(said: Said) -> None:
+    assert said('[source]\n"\\u001b[2Jbrnach" = "main"\n').startswith("…/config.toml: source. [2Jbrnach: there is no such setting")
+
+
 def test_a_wrong_type(said: Said) -> None:
     assert said('[engine]\nparallel = "many"\n') == (
         "…/config.toml: engine.parallel: Input should be a valid integer, unable to parse string as an integer."

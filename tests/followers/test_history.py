@@ -142,6 +142,25 @@ def test_drift_is_opened_and_closed_once(tmp_path: Path) -> None:
     assert told == [("healed", 1010.0), ("drift", 1000.0)]
 
 
+def test_a_late_healing_of_an_early_drift_is_among_the_newest(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.db")
+    long = DRIFT.key("shop")
+    store.history.record_drift({long: ""}, {}, 1000.0)
+    for n in range(20):
+        short = replace(DRIFT, field=f"labels.{n}").key("shop")
+        store.history.record_drift({short: ""}, {}, 2000.0 + n)
+        store.history.record_drift({}, {short: "healed"}, 2000.5 + n)
+    store.history.record_drift({}, {long: "healed"}, 3000.0)
+    for site in ("shop", None):
+        newest = newest_first((), store.history.drifts(site, 3), 3)
+        assert [(row.kind, row.at, row.more["field"]) for row in newest] == [
+            ("healed", 3000.0, "mem_limit"),
+            ("healed", 2019.5, "labels.19"),
+            ("drift", 2019.0, "labels.19"),
+        ]
+    assert store.history.drifts("other") == ()
+
+
 def test_what_others_claim_is_opened_and_closed(tmp_path: Path) -> None:
     """Also while its site is worked on, and over a restart."""
     store = Store(tmp_path / "s.db")
@@ -167,6 +186,25 @@ def test_what_was_changed_around_the_sites_is_drift_of_no_site(tmp_path: Path) -
     a_history(store).passed(replace(done, plan=replace(done.plan, host=(replace(DRIFT, container="/etc/hosts", field="content"),))))
     (row,) = store.history.drifts()
     assert (row.site, row.container, row.field, row.closed) == ("", "/etc/hosts", "content", None)
+
+
+def test_a_pass_of_chosen_sites_says_nothing_of_the_others(tmp_path: Path) -> None:
+    """`apply --site`, after a daemon that was stopped in the midst: what it was about is neither healed nor gone."""
+    store = Store(tmp_path / "s.db")
+    wrong = tuple(replace(MOVING, name=name, differences=(DRIFT,)) for name in ("blog", "shop", "wiki"))
+    done = a_pass(*wrong, at=1000.0)
+    a_history(store).passed(replace(done, plan=replace(done.plan, host=(replace(DRIFT, container="/etc/hosts"),))))
+    chosen = a_history(store)
+    chosen.passed(replace(a_pass(replace(REST, name="blog"), at=1001.0), whole=False))
+    assert {row.site: row.closed for row in store.history.drifts()} == {"": 1001.0, "blog": 1001.0, "shop": None, "wiki": None}
+    assert [row.site for row in store.history.events(kinds=("rest",))] == ["blog"]
+    a_history(store).passed(a_pass(REST, at=1002.0))
+    assert store.history.open_drift() == {}
+    assert {row.site: row.what for row in store.history.events(kinds=("rest",))} == {
+        "blog": "as it should be",
+        "shop": "as it should be",
+        "wiki": "it is gone",
+    }
 
 
 def test_it_is_bounded_by_age_and_by_rows(tmp_path: Path) -> None:

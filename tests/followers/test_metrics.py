@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from reconciler.apply import Queue
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import Problem
@@ -19,6 +21,7 @@ from reconciler.planning.steps import Pull, SetPin, Wait
 from reconciler.web.app import build_app
 from reconciler.web.latest import Latest
 from reconciler.web.metrics import metrics_route
+from tests.planning.test_plan import site as a_site
 from tests.web.asked import asking
 
 BLOG = SitePlan("blog", "synced", "healthy", "aaaa", "c1", ("blog.test",), 2, 2)
@@ -103,6 +106,42 @@ def test_a_held_site_keeps_the_revision_behind_and_a_suspended_one_does_not() ->
         assert value(metrics, "revision_behind") == behind
 
 
+WRITTEN = Desired("c1", {"blog": replace(a_site("blog"), release="aaaa")})
+FAILED = replace(BLOG, sync="out-of-sync", differences=(BY_COMMIT,), release="bbbb", asked="aaaa", message="release aaaa failed")
+ROLLED_BACK = replace(FAILED, asked="bbbb", message="rolled back to bbbb")
+
+
+@pytest.mark.parametrize(
+    ("state", "late"),
+    [
+        (replace(BLOG, asked="aaaa"), 0),
+        (replace(BLOG, asked="aaaar1", release="aaaar1", differences=(BY_HAND,)), 0),
+        (replace(BLOG, sync="suspended", asked="aaaa", release="bbbb", differences=(BY_COMMIT,)), 0),
+        (ROLLED_BACK, 0),
+        (replace(ROLLED_BACK, asked="bbbbr2", release="bbbbr2"), 0),
+        (replace(ROLLED_BACK, sync="held"), 1),
+        (FAILED, 1),
+        (replace(FAILED, asked="bbbbr1", message="release bbbbr1 failed"), 1),
+        (MOVING, 1),
+    ],
+)
+def test_behind_is_the_same_however_it_came_to_be_so(state: SitePlan, late: int) -> None:
+    """Found after a start, or come to after all was at rest, from then on; and that is no rollout of the revision."""
+    now, done = [1000.0], replace(a_pass(state, at=1050.0), desired=WRITTEN)
+    after_rest, after_start = at_rest(now), Metrics(lambda: now[0])
+    now[0] = 1040.0
+    after_start.fetched(REVISION, WRITTEN)
+    for metrics in (after_rest, after_start):
+        metrics.passed(done)
+    now[0] = 1060.0
+    assert [value(metrics, "revision_behind") for metrics in (after_rest, after_start)] == [late, late]
+    assert [value(metrics, "revision_lag_seconds") for metrics in (after_rest, after_start)] == [10 * late, 20 * late]
+    after_rest.passed(replace(done, at=1070.0))
+    assert value(after_rest, "revision_lag_seconds") == 10 * late, "it lasts"
+    after_rest.passed(a_pass(BLOG, at=1080.0))
+    assert (value(after_rest, "revision_behind"), value(after_rest, "rollout_duration_seconds_count")) == (0, 0)
+
+
 def test_drift_problems_removals_and_the_queue_are_as_they_are_now() -> None:
     metrics = at_rest([1000.0])
     problem = Problem("sites/shop.yaml", 1, 1, "", "x", "broken")
@@ -134,7 +173,9 @@ def test_the_queue_is_asked_whenever_metrics_are() -> None:
 
 
 def test_how_old_the_newest_fetch_and_pass_are_is_said() -> None:
-    metrics = at_rest([1000.0])
+    now = [1000.0]
+    metrics = at_rest(now)
+    now[0] = 1100.0
     metrics.not_fetched("no route")
     metrics.not_passed("no engine")
     assert (value(metrics, "last_fetch_timestamp_seconds"), value(metrics, "last_pass_timestamp_seconds")) == (1000, 1000)

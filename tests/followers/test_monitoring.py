@@ -18,7 +18,7 @@ from reconciler.planning.describe import Health, SitePlan, Sync
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
-from reconciler.planning.steps import Pull
+from reconciler.planning.steps import Pull, Step, Wait
 
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
 PAGE = MONITORING.with_suffix(".md").read_text(encoding="utf-8")
@@ -121,6 +121,12 @@ def test_every_metric_is_in_the_document_with_its_type() -> None:
 def test_labels_in_the_document_are_those_that_there_are() -> None:
     written = dict(re.findall(r"^\| `(shipstone_\w+)\{([^`]*)\}` ", PAGE, re.MULTILINE))
     assert written == {name: ", ".join(labels) for name, labels in LABELS.items() if labels}
+
+
+def test_every_step_that_takes_time_is_in_the_document() -> None:
+    row = next(line for line in PAGE.splitlines() if line.startswith("| `shipstone_step_duration_seconds"))
+    steps = {step.step for step in get_args(Step) if step is not Wait} | {"unpin"}
+    assert set(re.findall("`([^`]+)`", row.partition("Seconds")[2])) == steps
 
 
 def test_alerts_and_dashboard_ask_only_for_what_exists() -> None:

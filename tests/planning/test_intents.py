@@ -4,14 +4,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from reconciler.desired.desired import Timing
 from reconciler.desired.release import content_of, counted
+from reconciler.errors import ShipstoneError
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import ALL, Intents, Rollback, Said, as_asked, intents_of, restart, rollback
 from reconciler.planning.labels import site_from_labels
 from reconciler.planning.memory import Memory, SiteMemory
 from reconciler.planning.observed import Container, Observed, Pin, TraefikView
-from reconciler.planning.past import PastRelease, past_release, past_text
+from reconciler.planning.past import PastRelease, earlier, past_release, past_text
 from reconciler.planning.plan import Plan, make_plan
 from reconciler.world.store import RELEASES, Store
 from tests.planning.test_plan import NAMES, desired, running, site
@@ -176,8 +179,8 @@ def test_the_store_keeps_what_people_said_and_what_ran(tmp_path: Path) -> None:
     assert found.restarts == {"shop": {OLD.release: 1}}
     assert found.rollbacks.keys() == {"shop"}
     assert found.approved == {"gone"}
-    assert daemon.unsay("suspend", ALL)
-    assert not daemon.unsay("suspend", ALL)
+    assert daemon.unsay(ALL)
+    assert not daemon.unsay(ALL)
     assert not intents_of(command.said(), past).is_suspended("anything")
     daemon.close()
     command.close()
@@ -189,3 +192,21 @@ def test_a_rollback_holds_though_restarts_have_pushed_its_release_out() -> None:
     intents = intents_of([rollback("shop", NEW.release, OLD.release)], {"shop": kept})
     assert intents.rollbacks["shop"].to.release == counted(OLD.release, 5)
     assert intents_of([rollback("shop", NEW.release, OLD.release)], {"shop": ()}).rollbacks == {}
+
+
+def test_a_release_is_named_whole_or_by_a_beginning_that_no_other_has() -> None:
+    """A restart of the same content, which came later, begins as it does."""
+    past = [PastRelease(replace(OLD, release=release), 0.0) for release in ("abc123r2", "abc123r1", "abc123", "abd456")]
+    assert earlier("shop", past, "abc123r2").site.release == "abc123r1"
+    for wanted, found in (("abc123", "abc123"), ("abc123r1", "abc123r1"), ("abd", "abd456")):
+        assert earlier("shop", past, "", wanted).site.release == found
+    for wanted, fits in (
+        ("abc", "abc123r2, abc123r1, abc123"),
+        ("abc123r", "abc123r2, abc123r1"),
+        ("", "abc123r2, abc123r1, abc123, abd456"),
+    ):
+        with pytest.raises(ShipstoneError, match=f"fits more than one release: {fits}. Name one of them whole."):
+            earlier("shop", past, "", wanted)
+    for wanted, why in (("abc123", "the present one"), ("abe", "not kept")):
+        with pytest.raises(ShipstoneError, match=f"shop: {wanted} is {why}. Kept: abc123r2, abc123r1, abc123, abd456."):
+            earlier("shop", past, "abc123", wanted)

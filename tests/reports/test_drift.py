@@ -54,6 +54,16 @@ def test_what_a_hand_wrote_is_one_line_and_commands_no_terminal() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_nor_do_the_lines_of_a_plan() -> None:
+    """The last lines of a log stay lines."""
+    found = plan(LABEL, host=(replace(HOSTS, actual=NASTY),), foreign=(replace(CLAIM, router=NASTY),))
+    failed = replace(found.sites["shop"], message="release r failed: no\n\x1b[2J  indented")
+    lines = "\n".join(report.plan_text(replace(found, sites={"shop": failed}), DESIRED)).split("\n")
+    assert sum(ONE_LINE in line for line in lines) == 3
+    assert lines[2:4] == ["shop: release r failed: no", " [2J  indented"]
+    assert all(line.isprintable() for line in lines)
+
+
 def test_what_somebody_else_claims_is_a_row_of_its_site() -> None:
     assert drift_report.as_text(told(foreign=(CLAIM,)))[1:] == [
         "",

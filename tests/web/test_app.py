@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ from reconciler.followers.follower import Pass
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
-from reconciler.web.app import STALE, build_app
+from reconciler.web.app import STALE, STUCK, build_app
 from reconciler.web.latest import Latest
 from reconciler.web.mishaps import QUIET
 from tests.web.asked import asking
@@ -48,7 +49,40 @@ def test_it_is_not_alive_when_passes_come_to_no_end() -> None:
     with asking(build_app(latest, wall=lambda: now[0])) as client:
         assert client.get("/healthz").status_code == 200
         now[0] += STALE
-        assert (client.get("/healthz").status_code, client.get("/readyz").status_code) == (503, 503)
+        assert [(row.status_code, row.text) for row in map(client.get, ("/healthz", "/readyz"))] == [(503, f"{STUCK}\n")] * 2
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_before_the_first_pass_it_is_alive_as_long_as_there_is_none_to_do(kept: bool) -> None:
+    """From then on it has its time; fetching once more does not begin it anew."""
+    now = [1000.0]
+    latest = Latest(lambda: now[0])
+    revision = Revision("abc123", {}, lambda _: b"", kept=kept)
+    with asking(build_app(latest, wall=lambda: now[0])) as client:
+
+        def healthz(after: float) -> int:
+            now[0] += after
+            return client.get("/healthz").status_code
+
+        latest.not_fetched("no route")
+        assert healthz(10 * STALE) == 200
+        latest.fetched(revision, DESIRED)
+        assert healthz(STALE - 1) == 200
+        latest.fetched(replace(revision, kept=False), DESIRED)
+        assert healthz(1) == 503
+        latest.passed(a_pass(BLOG, at=now[0]))
+        assert healthz(STALE - 1) == 200
+
+
+def test_passes_that_fail_from_the_start_on_are_no_life() -> None:
+    """As while the engine is away: nothing is taken before it answers."""
+    now = [1000.0]
+    latest = Latest(lambda: now[0])
+    latest.not_passed("cannot list the containers: no route")
+    with asking(build_app(latest, wall=lambda: now[0])) as client:
+        assert client.get("/healthz").status_code == 200
+        now[0] += STALE
+        assert client.get("/healthz").status_code == 503
 
 
 def test_a_busy_site_is_shown_as_it_was_seen_last() -> None:

@@ -288,7 +288,30 @@ def test_another_repository_or_branch_is_ignored(desk: Desk, payload: dict[str, 
     ],
 )
 def test_one_repository_has_many_addresses(ours: str, theirs: str) -> None:
-    assert Hint(frozenset({theirs}), frozenset({"main"})).concerns(ours, "main")
+    assert Hint(frozenset({theirs}), frozenset({"refs/heads/main"})).concerns(ours, "main")
+
+
+@pytest.mark.parametrize(
+    ("provider", "payload"),
+    [
+        ("github", with_ref("refs/tags/v1")),
+        ("gitlab", {**GITLAB, "object_kind": "tag_push", "ref": "refs/tags/v1"}),
+        ("gitea", with_ref("refs/tags/v1")),
+        ("forgejo", with_ref("refs/tags/v1")),
+        ("bitbucket", {**CLOUD, "push": {"changes": [{"new": {"type": "tag", "name": "v1"}, "old": None}]}}),
+        ("bitbucket", {**DATA_CENTER, "changes": [{"ref": {"id": "refs/tags/v1", "displayId": "v1", "type": "TAG"}, "type": "ADD"}]}),
+    ],
+)
+def test_a_tag_causes_a_fetch_where_tags_say_what_runs(tmp_path: Path, provider: str, payload: dict[str, Any]) -> None:
+    body, config = body_of(payload), tmp_path / "config.toml"
+    for verify, answer in (("tag", "accepted\n"), ("commit", "ignored\n"), ("", "ignored\n")):
+        config.write_text(
+            f'[source]\nurl = "{URL}"\nverify = "{verify}"\nallowed_signers = "{tmp_path}/signers"\n[webhooks]\nsecret = "{SECRET}"\n'
+        )
+        fetched: list[None] = []
+        client = TestClient(build_app(Latest(), hook_routes(load_settings(config), lambda fetched=fetched: fetched.append(None))))
+        done = client.post(f"/hooks/{provider}", content=body, headers=PROVIDERS[provider][0](body))
+        assert (done.text, len(fetched)) == (answer, verify == "tag")
 
 
 def test_another_method_is_refused(desk: Desk) -> None:

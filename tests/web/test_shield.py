@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,11 +16,13 @@ from starlette.responses import Response
 
 from reconciler.errors import SettingsError
 from reconciler.planning.intents import Said
+from reconciler.planning.past import past_text
 from reconciler.settings import load_settings
 from reconciler.web.actions import MAX_BODY
 from reconciler.web.page import WRONG
 from reconciler.web.sessions import COOKIE, LASTS, Sessions
 from reconciler.web.stream import MOST
+from tests.planning.test_plan import running, site
 
 TOKEN = "correct horse battery staple"  # noqa: S105  of these tests
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -207,6 +210,39 @@ def test_a_body_that_is_too_long_or_no_text_is_refused(served: Served, client: h
     for body in (b"[" * 4000, b"[1]", b"{"):
         assert client.post("/api/sites/blog/suspend", content=body, headers=deep).status_code == 400
     assert served.store.said() == ()
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"release": null}', '{"release": 1}', '{"releaze": "aa"}', "aa11bb22cc", "releaze=aa", '{"release": "aa"', "{release: aa}", '"aa"'],
+)
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json"])
+def test_a_release_that_cannot_be_read_is_not_another_one(served: Served, client: httpx.Client, body: str, kind: str) -> None:
+    before_shop(served)
+    answer = client.post("/api/sites/shop/rollback", content=body, headers={**BEARER, "Content-Type": kind})
+    assert (answer.status_code, len(answer.json()["error"].splitlines())) == (400, 1)
+    assert (served.store.said(), served.looked) == ((), [])
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json", ""])
+def test_json_is_read_by_whatever_name_it_comes(served: Served, client: httpx.Client, kind: str) -> None:
+    """`curl --data` calls it a form."""
+    before_shop(served)
+    for body in ('{"release": "oldest"}', ' \n{"release":"oldest"}'):
+        answer = client.post("/api/sites/shop/rollback", content=body, headers={**BEARER, "Content-Type": kind})
+        assert (answer.status_code, answer.json()["said"]) == (202, "goes back to oldest")
+    assert client.post("/api/sites/shop/rollback", data={"release": "oldest"}, headers=BEARER).json()["said"] == "goes back to oldest"
+    assert client.post("/api/sites/shop/rollback", headers=BEARER).json()["said"] == "goes back to older"
+
+
+def before_shop(served: Served) -> None:
+    """The repository has the shop, which ran two other releases before."""
+    shop = site("shop")
+    done = served.latest.now.done
+    assert done
+    served.latest.passed(replace(done, desired=replace(done.desired, sites={"shop": shop})))
+    for at, release in enumerate(("oldest", "older")):
+        served.store.remember_release("shop", release, past_text([running(shop)]), float(at))
 
 
 def test_what_scripts_ask_is_what_commands_print(served: Served, client: httpx.Client) -> None:

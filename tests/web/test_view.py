@@ -1,12 +1,14 @@
 """What the page says of each state, and the pictures as numbers."""
 
+import re
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
-from lab.page import C1, a_page, fleet, healthy, motion, remember, tell
+from lab.page import C1, Served, a_page, fleet, healthy, motion, remember, tell
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.revision import Revision
@@ -160,6 +162,35 @@ def test_removals_and_a_history_that_wait_are_approved_as_they_are_listed(tmp_pa
             ("approve", "docs", ""),
             ("history", "*", "f" * 40),
         }
+
+
+def test_what_waits_since_the_page_was_made_is_not_approved_with_it(tmp_path: Path) -> None:
+    """Nor what waits no longer, nor another commit; a script that says what it saw is told the same."""
+    listed = frozenset({"blog", "docs"}), "f" * 40
+    others = [(listed[0] | {"shop"}, listed[1]), (listed[0] - {"docs"}, listed[1]), (listed[0], "f" * 39 + "e"), (listed[0], ""), ((), "")]
+    with a_page(tmp_path, TOKEN) as page, httpx.Client(base_url=page.url) as client:
+        client.post("/login", data={"token": TOKEN})
+        it_waits(page, *listed)
+        fields = dict(re.findall(r'name="(csrf|removals|history)" value="([^"]*)"', client.get("/").text))
+        script = {"headers": {"Authorization": f"Bearer {TOKEN}"}, "json": {"removals": "docs blog", "history": "f" * 40}}
+        for removals, waits in others:
+            it_waits(page, removals, waits)
+            for answer in (client.post("/api/approve", data=fields), client.post("/api/approve", **script)):  # type: ignore[arg-type]
+                assert (answer.status_code, answer.json()["error"].partition(": ")[0]) == (409, "cannot approve")
+        it_waits(page, *listed)
+        assert client.post("/api/approve", data={"csrf": fields["csrf"]}).status_code == 409, "it does not say what it listed"
+        assert (page.store.said(), page.looked) == ((), [])
+        assert client.post("/api/approve", data=fields).status_code == 303
+        assert client.post("/api/approve", **script).status_code == 202  # type: ignore[arg-type]
+        assert {(row.kind, row.site) for row in page.store.said()} == {("approve", "blog"), ("approve", "docs"), ("history", "*")}
+
+
+def it_waits(page: Served, removals: Collection[str], waits: str) -> None:
+    tell(page.latest, fleet(10))
+    done = page.latest.now.done
+    assert done
+    page.latest.fetched(Revision(C1, {}, lambda _: b"", waits=waits, notice="it waits"), done.desired)
+    page.latest.passed(replace(done, plan=replace(done.plan, held_removals=frozenset(removals))))
 
 
 def test_where_all_sites_are_suspended_a_single_one_cannot_be(tmp_path: Path) -> None:

@@ -6,8 +6,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from reconciler.asking import take_back, write_down
+from reconciler.errors import ShipstoneError
 from reconciler.planning.events import Event
 from reconciler.planning.failed import FailedRelease
+from reconciler.planning.intents import Said
 from reconciler.world.store import Store
 
 FAILED = FailedRelease("shop", "0123456789", "exited with 1", 12.5)
@@ -68,3 +73,23 @@ def test_many_open_it_at_once_before_it_is_there(tmp_path: Path) -> None:
             stores = [each.result() for each in [pool.submit(opened) for _ in range(8)]]
         for store in stores:
             store.close()
+
+
+def test_what_a_person_takes_back_is_not_lost_in_silence_and_a_pass_goes_on(tmp_path: Path) -> None:
+    """Nor is it said that there was nothing to take back."""
+    path = tmp_path / "s.db"
+    store, said = Store(path), Said("suspend", "shop")
+    write_down(store, said, "ada", 1.0)
+    store._db.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(path, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        for word in (lambda: take_back(store, "shop", "ada", 2.0), lambda: write_down(store, Said("retry", "shop"), "ada", 2.0)):
+            with pytest.raises(ShipstoneError, match=r"cannot write .*s\.db: database is locked\. Look for"):
+                word()
+        store.forget_said("suspend", "shop")
+        another.execute("ROLLBACK")
+    assert store.said() == (said,)
+    assert take_back(store, "shop", "ada", 3.0)
+    assert not take_back(store, "shop", "ada", 4.0)
+    assert [row.more["said"] for row in store.history.events("shop")] == ["resume", "suspend"]
+    store.close()
