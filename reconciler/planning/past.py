@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.desired.desired import DesiredService, DesiredSite
+from reconciler.desired.release import content_of
 from reconciler.errors import ShipstoneError
 from reconciler.planning.labels import applied_in
 from reconciler.planning.observed import Container
@@ -47,18 +48,19 @@ def past_release(name: str, release: str, text: str, at: float) -> PastRelease |
 
 def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None = None) -> PastRelease:
     """The release that was named, by all of its name or by a beginning that no other has; else the newest of `past` (newest first) that
-    is not the present one. Raises ShipstoneError."""
+    is not of the present content: a restart of it is no way back. Raises ShipstoneError."""
     past = tuple(past)
-    others = [old for old in past if old.site.release != now]
+    others = [old for old in past if content_of(old.site.release)[0] != content_of(now)[0]]
     if wanted is not None:
         named = [old for old in past if old.site.release == wanted] or [old for old in others if old.site.release.startswith(wanted)]
         if len(named) > 1:
             fits = ", ".join(old.site.release for old in named)
             raise ShipstoneError(f"cannot roll back {site}: {wanted} fits more than one release: {fits}. Name one of them whole.")
-        others = [old for old in named if old.site.release != now]
+        others = [old for old in named if old in others]
     if not others:
         kept = ", ".join(old.site.release for old in past) or "none"
-        what = f"{wanted} is {'the present one' if wanted == now else 'not kept'}" if wanted else "no earlier release is kept"
+        present = wanted and content_of(wanted)[0] == content_of(now)[0]
+        what = f"{wanted} is {'what runs' if present else 'not kept'}" if wanted else "no earlier release is kept"
         raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
     return others[0]
 
