@@ -48,9 +48,9 @@ def past_release(name: str, release: str, text: str, at: float) -> PastRelease |
 
 def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None = None) -> PastRelease:
     """The release that was named, by all of its name or by a beginning that no other has; else the newest of `past` (newest first) that
-    is not of the present content: a restart of it is no way back. Raises ShipstoneError."""
+    is not of the present content. Raises ShipstoneError."""
     past = tuple(past)
-    others = [old for old in past if content_of(old.site.release)[0] != content_of(now)[0]]
+    others = other_content(past, now)
     if wanted is not None:
         named = [old for old in past if old.site.release == wanted] or [old for old in others if old.site.release.startswith(wanted)]
         if len(named) > 1:
@@ -63,6 +63,11 @@ def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None
         what = f"{wanted} is {'what runs' if present else 'not kept'}" if wanted else "no earlier release is kept"
         raise ShipstoneError(f"cannot roll back {site}: {what}. Kept: {kept}.")
     return others[0]
+
+
+def other_content(past: Iterable[PastRelease], now: str) -> list[PastRelease]:
+    """What there is to go back to from the release `now`: a restart of the same content is no way back."""
+    return [old for old in past if content_of(old.site.release)[0] != content_of(now)[0]]
 
 
 def counts_of(past: Mapping[str, tuple[PastRelease, ...]]) -> dict[tuple[str, str], dict[str, int]]:

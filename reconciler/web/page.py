@@ -19,6 +19,7 @@ from starlette.routing import Route
 from reconciler.planning.deploys import deploys
 from reconciler.planning.events import newest_first
 from reconciler.planning.intents import ALL
+from reconciler.planning.past import other_content
 from reconciler.reports import findings as report
 from reconciler.web.actions import body_of
 from reconciler.web.latest import Latest
@@ -127,7 +128,7 @@ class Page:
             "failed": failed,
             "said": {one.kind for one in said if one.site == name},
             "all_suspended": any((one.kind, one.site) == ("suspend", ALL) for one in said),
-            "earlier": [old for old in self._store.releases().get(name, ()) if row and old.site.release != row.release],
+            "earlier": other_content(self._store.releases().get(name, ()), row.release) if row else [],
             "removal": bool(now.done and name in now.done.plan.held_removals),
         }
 
