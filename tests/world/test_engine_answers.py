@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from reconciler.errors import EngineError
 from reconciler.world.docker import DockerEngine
-from tests.world.canned_engine import Asked, CannedEngine, canned_engine
+from tests.world.canned_engine import Asked, CannedEngine, canned_engine, says
 
 
 @pytest.fixture
@@ -59,3 +60,64 @@ def test_events_may_be_silent_for_longer_than_any_call(canned: CannedEngine) -> 
 
     canned.answers["GET /events"] = late
     assert next(DockerEngine(canned.url, "t", "net", str, timeout=1).events()).action == "die"
+
+
+def breaks_off(asked: Asked) -> None:
+    asked.close_connection = True
+
+
+def test_one_container_that_cannot_be_inspected_holds_up_no_other(canned: CannedEngine, engine: DockerEngine) -> None:
+    """What was known of it holds, which at first is nothing; it is said once."""
+    canned.has("a", "b", "c")
+    well, canned.answers["GET /containers/b/json"] = canned.answers["GET /containers/b/json"], says({"message": "no"}, 500)
+    with structlog.testing.capture_logs() as log:
+        for _ in range(3):
+            assert [(c.id, c.live is not None) for c in engine.containers()] == [("a", True), ("b", False), ("c", True)]
+    assert [(row["site"], row["error"]) for row in log] == [("shop", "cannot inspect b: no")]
+    canned.answers["GET /containers/b/json"] = well
+    assert all(c.live for c in engine.containers())
+
+
+def test_nor_does_one_whose_image_cannot_be_looked_into(canned: CannedEngine, engine: DockerEngine) -> None:
+    canned.has("a")
+    canned.answers["GET /images/"] = says({"message": "no"}, 500)
+    assert [c.live for c in engine.containers()] == [None]
+
+
+def test_one_that_hangs_is_left_alone_for_a_while(canned: CannedEngine) -> None:
+    engine = DockerEngine(canned.url, "t", "net", str, timeout=1)
+    canned.has("a", "b")
+    canned.answers["GET /containers/b/json"] = Asked.wait
+    for _ in range(3):
+        assert [(c.id, c.live is not None) for c in engine.containers()] == [("a", True), ("b", False)]
+    assert canned.asked["GET /containers/b/json"] == 1
+
+
+def test_an_engine_that_goes_away_meanwhile_is_no_matter_of_one_container(canned: CannedEngine, engine: DockerEngine) -> None:
+    """Nothing is to be healed then."""
+    canned.has("a")
+    canned.answers |= {"GET /containers/a/json": breaks_off, "GET /_ping": breaks_off}
+    with pytest.raises(EngineError, match=r"^cannot connect: the Docker Engine at .* does not answer"):
+        engine.containers()
+
+
+def test_what_is_known_is_known_for_a_whole_pass(canned: CannedEngine, engine: DockerEngine) -> None:
+    """An event of one comes while another is inspected."""
+    die = {"Type": "container", "Action": "die", "Actor": {"ID": "a", "Attributes": {"shipstone.instance": "t"}}}
+    canned.answers["GET /events"] = lambda asked: (asked.begin(die), asked.wait())
+    canned.has("a")
+    engine.containers()
+    canned.has("a", "b")
+    inspected = canned.answers["GET /containers/b/json"]
+    canned.answers["GET /containers/b/json"] = lambda asked: (next(engine.events()), inspected(asked))
+    assert [(c.id, c.live is not None) for c in engine.containers()] == [("a", True), ("b", True)]
+    assert canned.asked["GET /containers/a/json"] == 1
+    engine.containers()
+    assert canned.asked["GET /containers/a/json"] == 2
+
+
+def test_a_dead_container_has_no_name(canned: CannedEngine, engine: DockerEngine) -> None:
+    dead = {"Id": "1" * 64, "Names": None, "State": "dead", "Labels": None, "Mounts": [{"Name": "data"}]}
+    canned.answers["GET /containers/json"] = says([dead])
+    assert engine.volume_users("data") == (("1" * 12, "", ""),)
+    assert engine.containers() == ()
