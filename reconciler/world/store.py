@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.diff import DifferenceKey
@@ -37,25 +38,39 @@ CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITH
 VERSION = 3
 BUSY = 10.0
 """Seconds that another process may have it for itself."""
+UNHEARD = -1
+"""No version: changed() says so, whatever there is."""
 RELEASES = 5
 """Past releases of each site; older ones go."""
 
 
 class Store:
-    """Safe to use from several threads. A file that is no database is put aside, and an empty one made. `history` is in the same file."""
+    """Safe to use from several threads. A file that is no database, or damaged, is put aside, and an empty one made; one that somebody
+    took away, or put there, is noticed by changed(). `history` is in the same file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._version = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = self._open()
-        except (OSError, sqlite3.OperationalError) as error:
-            raise ShipstoneError(f"cannot open {path}: {error}. Make the state folder writable, or set [state] dir.") from None
+        self._version = UNHEARD
+        self._db = self._open()
+        self._file = _file(path)
         self.history = HistoryStore(self._db, self._lock)
 
     def _open(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return self._open_or_make()
+        except (OSError, sqlite3.OperationalError) as error:
+            raise ShipstoneError(f"cannot open {self._path}: {error}. Make the state folder writable, or set [state] dir.") from None
+
+    def _open_again(self) -> None:
+        """Another file is at its place, or none."""
+        before, self._db = self._db, self._open()
+        self._file, self._version = _file(self._path), UNHEARD
+        self.history.use(self._db)
+        before.close()
+
+    def _open_or_make(self) -> sqlite3.Connection:
         deadline = time.monotonic() + BUSY
         while True:
             try:
@@ -65,8 +80,11 @@ class Store:
                     raise
                 time.sleep(0.02)  # of two that make it at once SQLite turns one away without waiting
             except sqlite3.DatabaseError:
-                self._path.replace(self._path.with_suffix(".broken"))
+                self._put_aside()
                 return self._connect()
+
+    def _put_aside(self) -> None:
+        self._path.replace(self._path.with_suffix(".broken"))
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=BUSY)
@@ -83,9 +101,7 @@ class Store:
 
     def failed(self) -> dict[str, FailedRelease]:
         """Releases that failed, by site."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, reason, at FROM failed").fetchall()
-        return {row[0]: FailedRelease(*row) for row in rows}
+        return {row[0]: FailedRelease(*row) for row in self._read("SELECT site, release, reason, at FROM failed")}
 
     def remember_failed(self, failed: FailedRelease) -> None:
         row = (failed.site, failed.release, failed.reason, failed.at)
@@ -96,9 +112,7 @@ class Store:
 
     def troubles(self) -> dict[str, tuple[str, str]]:
         """By site: what it was being brought to when its last steps were stopped, and by what."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, why FROM trouble").fetchall()
-        return {row[0]: (row[1], row[2]) for row in rows}
+        return {row[0]: (row[1], row[2]) for row in self._read("SELECT site, release, why FROM trouble")}
 
     def remember_trouble(self, site: str, release: str, why: str) -> None:
         self._write("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?)", (site, release, why))
@@ -107,11 +121,15 @@ class Store:
         self._write("DELETE FROM trouble WHERE site = ?", (site,))
 
     def changed(self) -> bool:
-        """Whether another process wrote something, or an image was forgotten, since the last call."""
+        """Whether another process wrote something, what was read since could not be had, the file is another one, or an image was
+        forgotten, since the last call."""
         with self._lock:
-            version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-            before, self._version = self._version, version
-        return before != version
+            if _file(self._path) != self._file:
+                with contextlib.suppress(ShipstoneError, sqlite3.Error):  # until one can be made, what is open serves
+                    self._open_again()
+            ((version,),) = self._rows("PRAGMA data_version")
+            before, self._version = self._version, int(version)
+        return before != self._version
 
     def say(self, said: Said, at: float) -> None:
         """Keep what a person said, in place of what was said of the same before; `at` is the time of day. Raises ShipstoneError."""
@@ -129,8 +147,7 @@ class Store:
 
     def said(self) -> tuple[Said, ...]:
         """All that people said and that still holds."""
-        with self._lock:
-            return tuple(Said(*row) for row in self._db.execute("SELECT kind, site, value FROM said").fetchall())
+        return tuple(Said(*row) for row in self._read("SELECT kind, site, value FROM said"))
 
     def remember_release(self, site: str, release: str, content: str, at: float) -> None:
         """A release that runs whole, as the newest; of each site the last few are kept."""
@@ -140,18 +157,15 @@ class Store:
 
     def releases(self) -> dict[str, tuple[PastRelease, ...]]:
         """Past releases by site, the newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, content, at FROM release ORDER BY site, at DESC").fetchall()
         found: dict[str, tuple[PastRelease, ...]] = {}
-        for site, release, content, at in rows:
+        for site, release, content, at in self._read("SELECT site, release, content, at FROM release ORDER BY site, at DESC"):
             if past := past_release(site, release, content, at):
                 found[site] = (*found.get(site, ()), past)
         return found
 
     def last(self) -> dict[str, str]:
         """By site: the release that was whole last."""
-        with self._lock:
-            return dict(self._db.execute("SELECT site, release FROM last").fetchall())
+        return dict(self._read("SELECT site, release FROM last"))
 
     def remember_last(self, site: str, release: str) -> None:
         self._write("INSERT OR REPLACE INTO last VALUES (?, ?)", (site, release))
@@ -166,20 +180,18 @@ class Store:
 
     def images(self) -> tuple[Ran, ...]:
         """All that were remembered and not forgotten."""
-        with self._lock:
-            return tuple(Ran(*row) for row in self._db.execute("SELECT site, release, name, digest, at FROM image").fetchall())
+        return tuple(Ran(*row) for row in self._read("SELECT site, release, name, digest, at FROM image"))
 
     def forget_image(self, digest: str) -> None:
         """It is gone, and with it every past release that would need it; changed() says so."""
         self._write("DELETE FROM image WHERE digest = ?", (digest,))
         self._write("DELETE FROM release WHERE instr(content, ?)", (json.dumps(digest),))
         with self._lock:
-            self._version = -1
+            self._version = UNHEARD
 
     def differences(self) -> dict[DifferenceKey, str]:
         """Since when (ISO 8601) each difference is there."""
-        with self._lock:
-            return {row[:6]: row[6] for row in self._db.execute("SELECT * FROM difference").fetchall()}
+        return {row[:6]: row[6] for row in self._read("SELECT * FROM difference")}
 
     def remember_differences(self, rows: Mapping[DifferenceKey, str]) -> None:
         """These, and no others."""
@@ -203,10 +215,36 @@ class Store:
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.close()
 
+    def _read(self, sql: str) -> list[Any]:
+        with self._lock:
+            return self._rows(sql)
+
+    def _rows(self, sql: str) -> list[Any]:
+        """Of a file that turns out to be damaged nothing is left."""
+        try:
+            return self._db.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            self._version = UNHEARD
+            if type(error) is not sqlite3.DatabaseError:  # its subclasses are troubles that may pass
+                raise
+            if _file(self._path) == self._file:
+                self._put_aside()
+            self._open_again()
+            return self._db.execute(sql).fetchall()
+
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """A full disk must not fail the pass: what cannot be remembered is forgotten."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.execute(sql, values)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Which one is there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _migrate(db: sqlite3.Connection) -> None:
