@@ -8,6 +8,7 @@ import structlog
 
 from reconciler.errors import EngineError
 from reconciler.world.docker import DockerEngine
+from reconciler.world.traefik_container import Proxy, TraefikContainer
 from tests.world.canned_engine import Asked, CannedEngine, canned_engine, says
 
 
@@ -121,3 +122,25 @@ def test_a_dead_container_has_no_name(canned: CannedEngine, engine: DockerEngine
     canned.answers["GET /containers/json"] = says([dead])
     assert engine.volume_users("data") == (("1" * 12, "", ""),)
     assert engine.containers() == ()
+
+
+def test_somebody_elses_container_with_traefiks_name_is_left_alone(canned: CannedEngine, tmp_path: Path) -> None:
+    """It is named when ours is to be made; nothing else is asked for."""
+    (tmp_path / "traefik.toml").write_text("")
+    any_port = ("127.0.0.1", 1)
+    proxy = Proxy("t", "traefik", "net", tmp_path / "traefik.toml", tmp_path, any_port, any_port, canned.url)
+    traefik = TraefikContainer(proxy, lambda _image: None)
+    canned.has("t-traefik", Config={"Labels": None})
+    taken = 'Conflict. The container name "/t-traefik" is already in use by container "1". You have to remove (or rename) that container.'
+    canned.answers["POST /containers/create"] = says({"message": taken}, 409)
+    assert traefik.state() == "missing"
+    traefik.remove()
+    for begin in (traefik.start, traefik.restart):
+        with pytest.raises(EngineError) as error:
+            begin()
+        assert str(error.value) == f"cannot create t-traefik: {taken}"
+    assert {line.partition("?")[0] for line in canned.asked} == {
+        "GET /version",
+        "GET /containers/t-traefik/json",
+        "POST /containers/create",
+    }
