@@ -113,8 +113,9 @@ class HostsFile:
         return True
 
     def block(self) -> str:
-        """The present one; empty where there is none. Raises ShipstoneError when the markers are broken."""
-        return block_in(self._text(), self._instance)
+        """The present one, for people: what is no text is marked as that; empty where there is none. Raises ShipstoneError when the markers
+        are broken."""
+        return block_in(self._text(), self._instance).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def _text(self) -> str:
         try:
