@@ -5,7 +5,6 @@ What the image says by default, and what an engine adds by itself, is no drift: 
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from posixpath import normpath
 from typing import Any
 
@@ -25,14 +24,16 @@ def drifted(container: Container, names: Names) -> tuple[Difference, ...]:
     if container.live is None:
         return ()
     if isinstance(container.live, Live) and "labels" in container.live:
-        return _remembered(container.live, container.name, names)
+        return _compared_once(container.live, container.name, names)
     return _differences(container.labels, container.live, container.name, names)
 
 
-@lru_cache(maxsize=4096)
-def _remembered(live: Live, name: str, names: Names) -> tuple[Difference, ...]:
+def _compared_once(live: Live, name: str, names: Names) -> tuple[Difference, ...]:
     """An inspection is the same object until the next one: so this costs a pass nothing."""
-    return _differences(live["labels"], live, name, names)
+    if live.compared[0] != (name, names):
+        live.compared = (name, names), _differences(live["labels"], live, name, names)
+    found: tuple[Difference, ...] = live.compared[1]
+    return found
 
 
 def _differences(labels: Mapping[str, str], live: Mapping[str, Any], name: str, names: Names) -> tuple[Difference, ...]:
