@@ -5,6 +5,7 @@ What the image says by default, and what an engine adds by itself, is no drift: 
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from math import ceil
 from posixpath import normpath
 from typing import Any
 
@@ -59,8 +60,7 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     image = live.get("image_defaults") or {}
     for field, wanted in _plain(applied.spec, image):
         if field in live:
-            as_told = field == "restart" and live[field] == applied.spec.restart_policy
-            yield field, wanted, wanted if as_told else _plain_text(live[field])
+            yield field, wanted, wanted if _as_told(applied.spec, field, live[field]) else _plain_text(live[field])
     yield from _limits(applied.spec, live)
     if "environment" in live:
         yield from _environment(applied.spec, live["environment"], image)
@@ -74,6 +74,13 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     yield from ((field, "", actual) for field, actual in live.get("unasked", {}).items())
 
 
+def _as_told(spec: ContainerSpec, field: str, value: Any) -> bool:
+    """What was asked for, though it looks otherwise: the engine counts a grace in whole seconds, however it was rounded."""
+    if field == "stop_grace_period":
+        return bool(abs(value - spec.stop_grace_period) < 1)
+    return field == "restart" and bool(value == spec.restart_policy)
+
+
 def _plain(spec: ContainerSpec, image: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Fields with one value, and what it should be: as it is written, else as the image says."""
     entrypoint = spec.entrypoint if spec.entrypoint is not None else image.get("entrypoint", ())
@@ -85,7 +92,7 @@ def _plain(spec: ContainerSpec, image: Mapping[str, Any]) -> Iterator[tuple[str,
     for field in ("user", "stop_signal"):
         written = getattr(spec, field) or image.get(field, "")
         yield field, "" if written == "SIGTERM" else written
-    yield "stop_grace_period", str(round(spec.stop_grace_period))
+    yield "stop_grace_period", str(ceil(spec.stop_grace_period))
     for field in ("restart", "read_only", "init", "mem_limit", "cpus", "privileged"):
         yield field, as_text(getattr(spec, field))
     yield "namespaces", _plain_text(tuple(sorted(spec.namespaces)))

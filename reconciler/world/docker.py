@@ -1,6 +1,7 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -255,7 +256,7 @@ class DockerEngine:
     def stop(self, container_id: str, *, grace: float) -> None:
         try:
             with self._connection.call(f"stop {container_id[:12]}"):
-                self._connection.api.stop(container_id, timeout=max(0, round(grace)))
+                self._connection.api.stop(container_id, timeout=max(0, math.ceil(grace)))
         except NotFoundError:
             return
 

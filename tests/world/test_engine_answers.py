@@ -144,3 +144,11 @@ def test_somebody_elses_container_with_traefiks_name_is_left_alone(canned: Canne
         "GET /containers/t-traefik/json",
         "POST /containers/create",
     }
+
+
+def test_a_stop_has_its_whole_grace(canned: CannedEngine, engine: DockerEngine) -> None:
+    """The engine takes whole seconds, and kills at once for 0."""
+    canned.answers["POST /containers/a/stop"] = says(None)
+    engine.stop("a", grace=0.5)
+    engine.stop("a", grace=0.0)
+    assert [line for line in canned.asked if "stop" in line] == ["POST /containers/a/stop?t=1", "POST /containers/a/stop?t=0"]
