@@ -4,10 +4,11 @@ import contextlib
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.diff import DifferenceKey
@@ -15,29 +16,11 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.images import Ran
 from reconciler.planning.intents import Kind, Said
 from reconciler.planning.past import PastRelease, past_release
-from reconciler.world import history_store
 from reconciler.world.history_store import HistoryStore
+from reconciler.world.store_file import NOWHERE, copied, opened, put_aside, which
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS trouble (site TEXT PRIMARY KEY, release TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS difference (
-  site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
-  PRIMARY KEY (site, service, container, field, desired, actual)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS said (kind TEXT, site TEXT, value TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, site)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS release (
-  site TEXT, release TEXT, content TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (site, release)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS image (
-  site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS last (site TEXT PRIMARY KEY, release TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
-VERSION = 3
-BUSY = 10.0
-"""Seconds that another process may have it for itself."""
+log = structlog.get_logger()
+
 UNHEARD = -1
 """No version: changed() says so, whatever there is."""
 RELEASES = 5
@@ -48,56 +31,26 @@ class Store:
     """Safe to use from several threads. A file that is no database, or damaged, is put aside, and an empty one made; one that somebody
     took away, or put there, is noticed by changed(). `history` is in the same file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, spare: bool = False) -> None:
+        """`spare`: of one that cannot be opened, as on a full disk, a copy in memory serves until it can be."""
         self._path = path
         self._lock = threading.Lock()
         self._version = UNHEARD
-        self._db = self._open()
-        self._file = _file(path)
-        self.history = HistoryStore(self._db, self._lock)
-
-    def _open(self) -> sqlite3.Connection:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return self._open_or_make()
-        except (OSError, sqlite3.OperationalError) as error:
-            raise ShipstoneError(f"cannot open {self._path}: {error}. Make the state folder writable, or set [state] dir.") from None
+            self._db, self._file = opened(path), which(path)
+        except ShipstoneError as error:
+            if not spare:
+                raise
+            log.warning("what is to be remembered is kept in memory only", error=str(error))
+            self._db, self._file = copied(path), NOWHERE
+        self.history = HistoryStore(self._db, self._lock)
 
     def _open_again(self) -> None:
         """Another file is at its place, or none."""
-        before, self._db = self._db, self._open()
-        self._file, self._version = _file(self._path), UNHEARD
+        before, self._db = self._db, opened(self._path)
+        self._file, self._version = which(self._path), UNHEARD
         self.history.use(self._db)
         before.close()
-
-    def _open_or_make(self) -> sqlite3.Connection:
-        deadline = time.monotonic() + BUSY
-        while True:
-            try:
-                return self._connect()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)  # of two that make it at once SQLite turns one away without waiting
-            except sqlite3.DatabaseError:
-                self._put_aside()
-                return self._connect()
-
-    def _put_aside(self) -> None:
-        self._path.replace(self._path.with_suffix(".broken"))
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=BUSY)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file
-            db.executescript(SCHEMA + history_store.SCHEMA)
-            _migrate(db)
-            db.execute("SELECT count(*) FROM failed").fetchone()
-        except sqlite3.DatabaseError:
-            db.close()
-            raise
-        return db
 
     def failed(self) -> dict[str, FailedRelease]:
         """Releases that failed, by site."""
@@ -124,7 +77,7 @@ class Store:
         """Whether another process wrote something, what was read since could not be had, the file is another one, or an image was
         forgotten, since the last call."""
         with self._lock:
-            if _file(self._path) != self._file:
+            if which(self._path) != self._file:
                 with contextlib.suppress(ShipstoneError, sqlite3.Error):  # until one can be made, what is open serves
                     self._open_again()
             ((version,),) = self._rows("PRAGMA data_version")
@@ -227,8 +180,8 @@ class Store:
             self._version = UNHEARD
             if type(error) is not sqlite3.DatabaseError:  # its subclasses are troubles that may pass
                 raise
-            if _file(self._path) == self._file:
-                self._put_aside()
+            if which(self._path) == self._file:
+                put_aside(self._path)
             self._open_again()
             return self._db.execute(sql).fetchall()
 
@@ -236,31 +189,3 @@ class Store:
         """A full disk must not fail the pass: what cannot be remembered is forgotten."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.execute(sql, values)
-
-
-def _file(path: Path) -> tuple[int, int] | None:
-    """Which one is there."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """A database of an older Shipstone becomes one of this version; one of a newer is left as it is."""
-    if _version(db) >= VERSION:
-        return
-    db.execute("BEGIN IMMEDIATE")
-    with db:
-        if _version(db) < VERSION:  # another process may have done it meanwhile
-            old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'history'").fetchone()
-            for sql in history_store.FROM_1 if old else ():
-                db.execute(sql)
-            if "action" not in {row[1] for row in db.execute("PRAGMA table_info(drift)")}:
-                db.execute(history_store.TO_3)
-            db.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from reconciler import wiring
+from reconciler.errors import ShipstoneError
 from reconciler.planning.events import Event
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said
 from reconciler.remembered import Remembered
+from reconciler.service import service
+from reconciler.settings import load_settings
 from reconciler.world.store import Store
 
 FAILED = FailedRelease("shop", "0123456789", "exited with 1", 12.5)
@@ -167,3 +171,36 @@ def test_what_could_not_be_read_is_read_again(tmp_path: Path) -> None:
             assert store.changed()
             with pytest.raises(sqlite3.OperationalError):
                 store.said()
+
+
+def test_while_it_cannot_be_opened_a_copy_in_memory_serves_the_daemon(tmp_path: Path) -> None:
+    """As on a full disk: what people said holds, and what is remembered meanwhile is lost."""
+    path, in_the_way = tmp_path / "shipstone.db", tmp_path / "shipstone.db-wal"
+    say(path)
+    in_the_way.mkdir()
+    with pytest.raises(ShipstoneError, match=f"^cannot open {path}: "):
+        Store(path)
+    with closing(Store(path, spare=True)) as daemon:
+        assert (daemon.changed(), daemon.changed(), daemon.said()) == (True, False, (SUSPENDED,))
+        daemon.remember_failed(FAILED)
+        assert daemon.failed() == {"shop": FAILED}
+        in_the_way.rmdir()
+        assert (daemon.changed(), daemon.changed()) == (True, False)
+        assert (daemon.said(), daemon.failed()) == ((SUSPENDED,), {})
+        daemon.remember_failed(FAILED)
+        with closing(Store(path)) as another:
+            assert another.failed() == {"shop": FAILED}
+
+
+def test_the_daemon_starts_without_it_and_a_command_does_not(tmp_path: Path) -> None:
+    """A word that is not kept would be lost: who says it is told."""
+    (tmp_path / "state" / "shipstone.db").mkdir(parents=True)
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "config.toml").write_text(
+        f'[state]\ndir = "{tmp_path}/state"\n[source]\nurl = "{tmp_path}"\n[http]\nlisten = ""\n[files]\nhosts = ""\n'
+    )
+    settings = load_settings(tmp_path / "config.toml")
+    with service(settings):
+        pass
+    with pytest.raises(ShipstoneError, match=r"^cannot open "):
+        wiring.store_of(settings)
