@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from reconciler.errors import EngineError
+from reconciler.errors import ShipstoneError
 from reconciler.world.engine import Engine
 
 log = structlog.get_logger()
@@ -26,10 +26,11 @@ def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) 
                 failures = 0
                 log.debug("event", kind=event.kind, action=event.action, id=event.id[:12], site=event.site)
                 wake()
-        except EngineError as error:
+        except Exception as error:  # noqa: BLE001  whatever it was, who hears nothing heals late
             failures += 1
             if not stopping.is_set():
-                log.warning("the engine's events broke off; looking at everything anew", error=str(error))
+                said = str(error) if isinstance(error, ShipstoneError) else f"{type(error).__name__}: {error}"
+                log.warning("the engine's events broke off; looking at everything anew", error=said)
         engine.resync()
         wake()
         stopping.wait(min(backoff(failures), SOON))

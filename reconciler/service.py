@@ -32,7 +32,7 @@ from reconciler.world.systemd import notifier_of
 def service(settings: Settings) -> Iterator[Daemon]:
     """A daemon that is ready to run; what it serves is served while the block runs."""
     latest, metrics, notifier = Latest(), Metrics(), notifier_of(os.environ, os.getpid())
-    store = wiring.store_of(settings)
+    store = wiring.store_of(settings, spare=True)
     tellers = wiring.tellers_of(settings, store, drift_summary)
     followers = (Journal(), wiring.history_of(settings, store), latest, metrics, Supervised(notifier), *tellers)
     reconciler = wiring.reconciler_of(settings, followers, metrics.engine_call, store)
@@ -40,7 +40,7 @@ def service(settings: Settings) -> Iterator[Daemon]:
     source = wiring.source_of(settings)
     daemon = Daemon(reconciler, source, settings.source.poll, lambda r: wiring.write_generated(settings, r), notifier)
     routes = [*hook_routes(settings, daemon.fetch_now), metrics_route(metrics.registry)]
-    with closing(wiring.store_of(settings)) as shown:
+    with closing(wiring.store_of(settings, spare=True)) as shown:
         routes += page_routes(settings, latest, shown, daemon.look)
         app = Shield(build_app(latest, routes), settings.http.listen, settings.http.hosts)
         with serving(app, settings.http.listen) if settings.http.listen else nullcontext():

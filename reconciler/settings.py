@@ -78,7 +78,7 @@ class EngineSettings(Section):
         description="The network of all sites and of Traefik; made if missing, never prefixed.",
     )
     timeout: Seconds = Field(
-        default=60.0, ge=1, description="One call is given up after this long; a stop has its grace besides, a pull ten minutes."
+        default=60.0, ge=1, description="One call is given up after this long; a stop has its grace besides, a pull ten minutes of silence."
     )
     parallel: int = Field(default=16, ge=1, le=64, description="How many sites are worked on side by side.")
     keep_images: int = Field(

@@ -287,8 +287,8 @@ def static_file(settings: Settings) -> Path:
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
 
 
-def store_of(settings: Settings) -> Store:
-    return Store(paths_of(settings).store)
+def store_of(settings: Settings, *, spare: bool = False) -> Store:
+    return Store(paths_of(settings).store, spare=spare)
 
 
 def history_of(settings: Settings, store: Store) -> History:

@@ -1,11 +1,13 @@
 """Hearing of what happens on the engine, and how soon a pass follows another."""
 
 import threading
+from collections.abc import Iterator
 
 from lab.host import until
 
 from reconciler.desired.spec import ContainerSpec, NewContainer
 from reconciler.listening import breath, listen
+from reconciler.world.engine import Event
 from reconciler.world.memory import Behaviour, MemoryEngine
 
 
@@ -20,6 +22,19 @@ def test_after_its_end_it_hears_nothing_more() -> None:
     until(lambda: engine.update(made, 1024) or heard.is_set(), "it hears", 10)
     stopping.set()
     until(lambda: engine.update(made, 2048) or not thread.is_alive(), "it ends", 10)
+
+
+def test_what_nobody_foresaw_does_not_make_it_deaf() -> None:
+    """It listens again, and everything is looked at anew."""
+    heard, stopping = threading.Event(), threading.Event()
+
+    class Odd(MemoryEngine):
+        def events(self) -> Iterator[Event]:
+            stopping.set()
+            raise RuntimeError("no event at all")
+
+    listen(Odd("t", "net"), heard.set, stopping)
+    assert heard.is_set()
 
 
 def test_a_pass_follows_at_once_where_little_moves_and_later_the_more_is_under_way() -> None:

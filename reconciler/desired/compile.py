@@ -43,14 +43,13 @@ class Compiler:
     def __init__(self, policy: Policy, vault: Vault | None = None) -> None:
         """Without a `vault` secrets are not looked for, and have no digests: as in a pull request's check."""
         self._policy, self._vault = policy, vault
-        self._secrets: object = None
         self._last: tuple[Revision, Desired] | None = None
         self._parsed: dict[tuple[str, str, str], ParsedSite] = {}
 
     def compile(self, revision: Revision, previous: Desired | None = None, running: Mapping[str, DesiredSite] | None = None) -> Desired:
         """The desired state at `revision`; sites with errors are held at what `previous` had of them. `running`: what is there of each
         site, where `previous` does not know."""
-        if self._last is not None and self._last[0] is revision and (self._vault is None or self._vault.state() == self._secrets):
+        if self._last is not None and self._last[0] is revision and (self._vault is None or not self._vault.changed()):
             return self._last[1]
         if self._vault is not None:
             self._vault.forget()
@@ -58,7 +57,6 @@ class Compiler:
         desired = self._sites(revision, fleet, problems, previous, running or {}) if fleet else _all_held(revision, previous, problems)
         desired = replace(desired, notices=(revision.notice,) if revision.notice else ())
         self._last = (revision, desired)
-        self._secrets = self._vault.state() if self._vault is not None else None
         return desired
 
     def _fleet(self, revision: Revision) -> tuple[Fleet | None, tuple[Problem, ...]]:

@@ -21,8 +21,8 @@ class Vault(Protocol):
     def digest(self, site: str, source: str, revision: Revision) -> str:
         """The same for the same value of the same secret on the same host; says nothing about it to anybody else."""
 
-    def state(self) -> object:
-        """Changes when a secret of this host may have changed that was asked for since the last call of forget()."""
+    def changed(self) -> bool:
+        """Whether a secret of this host may have changed since it was asked for, of those that were since the last call of forget()."""
 
     def forget(self) -> None: ...
 

@@ -5,7 +5,7 @@ What the image says by default, and what an engine adds by itself, is no drift: 
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from math import ceil
 from posixpath import normpath
 from typing import Any
 
@@ -25,14 +25,16 @@ def drifted(container: Container, names: Names) -> tuple[Difference, ...]:
     if container.live is None:
         return ()
     if isinstance(container.live, Live) and "labels" in container.live:
-        return _remembered(container.live, container.name, names)
+        return _compared_once(container.live, container.name, names)
     return _differences(container.labels, container.live, container.name, names)
 
 
-@lru_cache(maxsize=4096)
-def _remembered(live: Live, name: str, names: Names) -> tuple[Difference, ...]:
+def _compared_once(live: Live, name: str, names: Names) -> tuple[Difference, ...]:
     """An inspection is the same object until the next one: so this costs a pass nothing."""
-    return _differences(live["labels"], live, name, names)
+    if live.compared[0] != (name, names):
+        live.compared = (name, names), _differences(live["labels"], live, name, names)
+    found: tuple[Difference, ...] = live.compared[1]
+    return found
 
 
 def _differences(labels: Mapping[str, str], live: Mapping[str, Any], name: str, names: Names) -> tuple[Difference, ...]:
@@ -58,8 +60,7 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     image = live.get("image_defaults") or {}
     for field, wanted in _plain(applied.spec, image):
         if field in live:
-            as_told = field == "restart" and live[field] == applied.spec.restart_policy
-            yield field, wanted, wanted if as_told else _plain_text(live[field])
+            yield field, wanted, wanted if _as_told(applied.spec, field, live[field]) else _plain_text(live[field])
     yield from _limits(applied.spec, live)
     if "environment" in live:
         yield from _environment(applied.spec, live["environment"], image)
@@ -73,6 +74,13 @@ def _rows(applied: Applied, labels: Mapping[str, str], live: Mapping[str, Any], 
     yield from ((field, "", actual) for field, actual in live.get("unasked", {}).items())
 
 
+def _as_told(spec: ContainerSpec, field: str, value: Any) -> bool:
+    """What was asked for, though it looks otherwise: the engine counts a grace in whole seconds, however it was rounded."""
+    if field == "stop_grace_period":
+        return bool(abs(value - spec.stop_grace_period) < 1)
+    return field == "restart" and bool(value == spec.restart_policy)
+
+
 def _plain(spec: ContainerSpec, image: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Fields with one value, and what it should be: as it is written, else as the image says."""
     entrypoint = spec.entrypoint if spec.entrypoint is not None else image.get("entrypoint", ())
@@ -84,7 +92,7 @@ def _plain(spec: ContainerSpec, image: Mapping[str, Any]) -> Iterator[tuple[str,
     for field in ("user", "stop_signal"):
         written = getattr(spec, field) or image.get(field, "")
         yield field, "" if written == "SIGTERM" else written
-    yield "stop_grace_period", str(round(spec.stop_grace_period))
+    yield "stop_grace_period", str(ceil(spec.stop_grace_period))
     for field in ("restart", "read_only", "init", "mem_limit", "cpus", "privileged"):
         yield field, as_text(getattr(spec, field))
     yield "namespaces", _plain_text(tuple(sorted(spec.namespaces)))

@@ -13,9 +13,10 @@ ProxyState = Literal["missing", "stopped", "running", "restart needed"]
 
 
 class Live(dict[str, Any]):
-    """Inspected fields that can drift, by name; the same object until the container is inspected again, and hashed as that."""
+    """Inspected fields that can drift, by name; the same object until the container is inspected again. `compared`: what drift.py found,
+    and under which names: kept here, it goes with the inspection."""
 
-    __hash__ = object.__hash__  # type: ignore[assignment]
+    compared: tuple[object, Any] = None, ()
 
 
 @dataclass(frozen=True)

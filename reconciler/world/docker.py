@@ -1,6 +1,7 @@
 """The Docker Engine, through the low-level API: one list call a pass, inspections only of what changed."""
 
 import datetime as dt
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from docker.errors import APIError
 from docker.utils import version_gte
 
@@ -18,7 +20,7 @@ from reconciler.failpoints import failpoint
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer, Live
-from reconciler.world.docker_call import TIMEOUT, Connection, Observe, unobserved
+from reconciler.world.docker_call import TIMEOUT, Connection, Observe, UnreachableError, unobserved
 from reconciler.world.docker_config import NONE, Hardening, container_config
 from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_live import live_fields, started_at
@@ -28,11 +30,18 @@ from reconciler.world.host_room import room_of
 from reconciler.world.registry_logins import Logins
 from reconciler.world.secret_mount import put_secrets
 
+log = structlog.get_logger()
+
+Inspection = tuple[object, dict[str, Any]]
+"""How its row in the list looked, and what was said of it."""
+
 INSPECTORS = 4
 GRACE = 5.0
 """Seconds that restart policies have, after the engine was away, before what they start again is called missing."""
 PING = 3
 """Seconds in which an engine that is not on its way down takes a new connection and answers."""
+PAUSE = 60.0
+"""Seconds for which a container is not inspected again, of which the engine did not answer."""
 OVERTAKEN = object()
 """The fingerprint of an inspection that is worth no second look."""
 ROTATING = ("json-file", "local")
@@ -63,9 +72,11 @@ class DockerEngine:
         self._connection = Connection(socket, observe, timeout)
         self._images = DockerImages(self._connection, logins)
         self._lock = threading.Lock()
-        self._inspected: dict[str, tuple[object, dict[str, Any]]] = {}
+        self._inspected: dict[str, Inspection] = {}
         self._inspecting: set[str] = set()
         """Ids of containers that no event has named since their inspection began."""
+        self._untold: dict[str, float] = {}
+        """Ids of containers that could not be inspected → until when they are left alone (monotonic seconds)."""
         self._network_there = False
         self._making = threading.Lock()
         """Held while the network is made."""
@@ -91,13 +102,16 @@ class DockerEngine:
         self._on_network = sum(row["State"] in ALIVE and is_on(row, self._network) for row in rows)
         ours = {row["Id"]: row for row in rows if is_ours(row, self._instance)}
         self._ours = frozenset(ours)
-        unknown = [row for row in ours.values() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy]
-        gone = {row["Id"] for row, there in zip(unknown, self._inspectors.map(self._inspect, unknown), strict=True) if not there}
         with self._lock:
             self._inspected = {key: value for key, value in self._inspected.items() if key in ours}
+            self._untold = {key: until for key, until in self._untold.items() if key in ours}
             self._connected = {key: at for key, at in self._connected.items() if key in ours}
             self._inspecting.intersection_update(ours)
-            known = dict(self._inspected)
+            known: dict[str, Inspection | None] = dict(self._inspected)  # what an event takes away meanwhile holds for this pass
+            unknown = {key: row for key, row in ours.items() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy}
+        seen = self._inspectors.map(self._inspect, unknown.values(), map(known.get, unknown))
+        known |= dict(zip(unknown, seen, strict=True))
+        gone = {key for key in unknown if known[key] is None}
         found = tuple(self._container(row, known.get(key)) for key, row in ours.items() if key not in gone)
         if not any(comes_back(c) for c in found):
             return found
@@ -110,9 +124,9 @@ class DockerEngine:
         with self._connection.call("connect"), closing(self._connection.new(PING)) as fresh:
             fresh.ping()
 
-    def _container(self, row: dict[str, Any], known: tuple[object, dict[str, Any]] | None) -> Container:
-        inspected = known[1] if known else None
-        return container_of(row, inspected, self._live(inspected) if inspected else None, time.time())
+    def _container(self, row: dict[str, Any], known: Inspection | None) -> Container:
+        inspected = known[1] if known else {}
+        return container_of(row, inspected, inspected.get("shipstone.live"), time.time())
 
     def foreign(self) -> tuple[ForeignContainer, ...]:
         return tuple(container for container in self._foreign if container.labels)
@@ -122,6 +136,7 @@ class DockerEngine:
         with self._lock:
             self._inspected.clear()
             self._inspecting.clear()
+            self._untold.clear()
             self._died.clear()
             self._network_there = False
             self._host = None
@@ -152,7 +167,7 @@ class DockerEngine:
         users = [row for row in rows if any(mount.get("Name") == volume for mount in row.get("Mounts") or ())]
         labels = [row["Labels"] if is_ours(row, self._instance) else {} for row in users]
         return tuple(
-            (row["Names"][0].lstrip("/"), mine.get("shipstone.site", ""), mine.get("shipstone.release", ""))
+            ((row["Names"] or [row["Id"][:12]])[0].lstrip("/"), mine.get("shipstone.site", ""), mine.get("shipstone.release", ""))
             for row, mine in zip(users, labels, strict=True)
         )
 
@@ -241,7 +256,7 @@ class DockerEngine:
     def stop(self, container_id: str, *, grace: float) -> None:
         try:
             with self._connection.call(f"stop {container_id[:12]}"):
-                self._connection.api.stop(container_id, timeout=max(0, round(grace)))
+                self._connection.api.stop(container_id, timeout=max(0, math.ceil(grace)))
         except NotFoundError:
             return
 
@@ -291,41 +306,54 @@ class DockerEngine:
 
     def _unknown(self, row: dict[str, Any]) -> bool:
         """It was not inspected yet, or the list shows something new of it. What never ran is not worth an inspection."""
-        if row["State"] == "created":
+        if row["State"] == "created" or self._untold.get(row["Id"], 0.0) > time.monotonic():
             return False
-        with self._lock:
-            known = self._inspected.get(row["Id"])
+        known = self._inspected.get(row["Id"])
         return known is None or known[0] != fingerprint(row)
 
-    def _inspect(self, row: dict[str, Any]) -> bool:
-        """False when it is gone. What an event overtook holds for this pass, and is not remembered."""
+    def _inspect(self, row: dict[str, Any], before: Inspection | None) -> Inspection | None:
+        """None when it is gone; `before` where the engine cannot say. What an event overtook holds for this pass, and is not remembered."""
         with self._lock:
             self._inspecting.add(row["Id"])
         try:
             with self._connection.call(f"inspect {row['Id'][:12]}"):
                 inspected: dict[str, Any] = self._connection.api.inspect_container(row["Id"])
+            inspected["shipstone.live"] = self._live(inspected)
         except NotFoundError:
-            return False
+            return None
+        except EngineError as error:
+            self._leave(row, error)
+            return before or (OVERTAKEN, {})
         row["State"] = inspected["State"]["Status"]  # newer than the list, and of one moment with the exit code
         with self._lock:
-            self._inspected[row["Id"]] = (fingerprint(row) if row["Id"] in self._inspecting else OVERTAKEN, inspected)
-        return True
+            self._untold.pop(row["Id"], None)
+            seen = fingerprint(row) if row["Id"] in self._inspecting else OVERTAKEN, inspected
+            self._inspected[row["Id"]] = seen
+        return seen
+
+    def _leave(self, row: dict[str, Any], error: EngineError) -> None:
+        """One container of which the engine cannot say anything holds up no other. Raises EngineError where the engine itself is away."""
+        silent = isinstance(error, UnreachableError)
+        if silent:
+            self._takes_connections()
+        with self._lock:
+            told = row["Id"] in self._untold
+            self._untold[row["Id"]] = time.monotonic() + PAUSE if silent else 0.0
+        if not told:
+            site = row["Labels"].get("shipstone.site", "")
+            log.warning("a container cannot be inspected: it is taken for what was known of it", site=site, error=str(error))
 
     def _live(self, inspected: dict[str, Any]) -> Live:
-        """The same object until the container is inspected again."""
-        if "shipstone.live" not in inspected:
-            try:
-                config: dict[str, Any] | None = self._images.config(inspected["Image"])
-            except NotFoundError:
-                config = None
-            again = self._connected.get(inspected["Id"], 0.0) > started_at(inspected)
-            live = live_fields(inspected, config, reconnected=again)
-            wanted = live["labels"].get("shipstone.digest", "")
-            if live["image"] != wanted and self._is_image(wanted, inspected["Image"]):
-                live["image"] = wanted
-            inspected["shipstone.live"] = live
-        found: Live = inspected["shipstone.live"]
-        return found
+        try:
+            config: dict[str, Any] | None = self._images.config(inspected["Image"])
+        except NotFoundError:
+            config = None
+        again = self._connected.get(inspected["Id"], 0.0) > started_at(inspected)
+        live = live_fields(inspected, config, reconnected=again)
+        wanted = live["labels"].get("shipstone.digest", "")
+        if live["image"] != wanted and self._is_image(wanted, inspected["Image"]):
+            live["image"] = wanted
+        return live
 
     def _is_image(self, reference: str, image_id: str) -> bool:
         """Another name of the same image is no other image; nor is the same name that means another one by now."""

@@ -9,7 +9,8 @@ from typing import Any
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound, StreamParseError
+from urllib3.exceptions import HTTPError
 
 from reconciler.errors import EngineError, NotFoundError
 
@@ -35,6 +36,13 @@ class UnreachableError(EngineError):
     """The engine does not answer at all."""
 
 
+class _Impatient(docker.APIClient):
+    """The SDK waits for ever where it asks for a stream."""
+
+    def _set_request_timeout(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {**kwargs, "timeout": self.timeout}
+
+
 class Connection:
     """The engine behind `socket`. Safe to use from several threads: each has a client of its own.
 
@@ -50,13 +58,16 @@ class Connection:
     def api(self) -> Any:
         client = getattr(self._clients, "client", None)
         if client is None:
-            client = self._clients.client = self.new(self._timeout)
+            client = self._clients.client = self._made(docker.APIClient, self._timeout)
             self._version = client.api_version
         return client
 
     def new(self, timeout: float) -> Any:
-        """A client for one purpose, to be closed; `timeout` in seconds."""
-        return docker.APIClient(base_url=self.socket, version=self._version or "auto", timeout=round(timeout))
+        """A client for one purpose, to be closed; `timeout`: seconds that the engine may say nothing, also in a call that streams."""
+        return self._made(_Impatient, timeout)
+
+    def _made(self, kind: Any, timeout: float) -> Any:
+        return kind(base_url=self.socket, version=self._version or "auto", timeout=round(timeout))
 
     @contextmanager
     def call(self, what: str) -> Iterator[None]:
@@ -96,7 +107,7 @@ def engine_call(what: str, socket: str) -> Iterator[None]:
         raise NotFoundError(f"cannot {what}: {_said(error)}") from None
     except APIError as error:
         raise EngineError(f"cannot {what}: {_said(error)}") from None
-    except (DockerException, requests.RequestException, OSError) as error:
+    except (DockerException, StreamParseError, requests.RequestException, HTTPError, OSError) as error:
         raise UnreachableError(
             f"cannot {what}: the Docker Engine at {socket} does not answer ({_root(error)}). Start it, or correct [engine] socket."
         ) from None

@@ -1,5 +1,6 @@
 """A container as the engine's API takes it, raw: the SDK's own builder drops what it does not know, such as StartInterval."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -50,7 +51,7 @@ def container_config(
         "Env": [f"{key}={value}" for key, value in (*spec.environment, *_secret_variables(new))],
         "HostConfig": _host_config(spec, new.network, file_path) | _hardened(spec, hardening),
         "NetworkingConfig": {"EndpointsConfig": {new.network: {}}},
-        "StopTimeout": max(0, round(spec.stop_grace_period)),
+        "StopTimeout": max(0, math.ceil(spec.stop_grace_period)),  # the engine counts whole seconds; 0 is a kill at once
     }
     if spec.ports:
         body["ExposedPorts"] = {f"{port.inside}/{port.protocol}": {} for port in spec.ports}

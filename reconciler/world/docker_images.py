@@ -4,7 +4,9 @@ import re
 from contextlib import closing
 from typing import Any
 
+import requests
 from docker.errors import APIError
+from urllib3.exceptions import ReadTimeoutError
 
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.planning.images import StoredImage, familiar
@@ -94,9 +96,13 @@ class DockerImages:
         credential = self._logins.find(name.partition("@")[0])
         try:
             with self._connection.call(f"pull {image}"), closing(self._connection.new(timeout)) as client:
-                for row in client.pull(name, tag=tag or None, stream=True, decode=True, auth_config=credential.config):
-                    if "error" in row:
-                        raise EngineError(f"cannot pull {image}: {row['error']}")
+                try:
+                    for row in client.pull(name, tag=tag or None, stream=True, decode=True, auth_config=credential.config):
+                        if "error" in row:
+                            raise EngineError(f"cannot pull {image}: {row['error']}")
+                except (requests.Timeout, ReadTimeoutError):
+                    why = f"nothing more of it came for {timeout:g} s"
+                    raise EngineError(f"cannot pull {image}: {why}. Look whether its registry answers this host.") from None
         except EngineError as error:
             if not REFUSED.search(str(error)):
                 raise

@@ -113,8 +113,9 @@ class HostsFile:
         return True
 
     def block(self) -> str:
-        """The present one; empty where there is none. Raises ShipstoneError when the markers are broken."""
-        return block_in(self._text(), self._instance)
+        """The present one, for people: what is no text is marked as that; empty where there is none. Raises ShipstoneError when the markers
+        are broken."""
+        return block_in(self._text(), self._instance).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def _text(self) -> str:
         try:
@@ -155,7 +156,7 @@ class FileStore:
         self._put(digest, files)
 
     def _put(self, digest: str, files: Mapping[str, tuple[bytes, bool]]) -> None:
-        """Written beside its place and renamed, so that what is there is whole."""
+        """Written beside its place and renamed once it is on the disk, so that what is there is whole, also after a power cut."""
         if self.present(digest):
             return
         fresh = self._root / f".new-{digest}-{os.getpid()}-{os.urandom(4).hex()}"
@@ -168,15 +169,27 @@ class FileStore:
                 _make_folders(target.parent, self._root)
                 target.write_bytes(data)
                 target.chmod(0o755 if executable else 0o644)
-            with contextlib.suppress(FileExistsError):
-                fresh.rename(self.path(digest))
+            for path in (fresh, *fresh.rglob("*")):
+                _to_disk(path)
+            fresh.rename(self.path(digest))
         except OSError as error:
+            if self.present(digest):  # another site was quicker
+                return
             raise ShipstoneError(f"cannot write below {self._root}: {error.strerror}. Look for a full disk or missing rights.") from None
         finally:
             if fresh.is_dir():
                 shutil.rmtree(fresh, ignore_errors=True)
             else:
                 fresh.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """A file, or a folder's names."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _make_folders(folder: Path, top: Path) -> None:

@@ -72,7 +72,7 @@ class GeneratedFiles:
 
     def _compared(self, part: Part) -> Iterator[FileRow]:
         with contextlib.suppress(OSError):
-            wanted = (self._kept / part.name).read_text(encoding="utf-8")
+            wanted = (self._kept / part.name).read_text(encoding="utf-8", errors="replace")
             try:
                 actual = part.read()
             except ShipstoneError as error:

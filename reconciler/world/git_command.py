@@ -104,7 +104,8 @@ CORRUPT = re.compile(
     r"not a git repository|bad (object|tree|revision)|corrupt|did not point to a valid object|unable to (read|find) [0-9a-f]{4}"
     r"|missing (blob|tree|commit)|could not (read|parse) (commit|tree|object|[0-9a-f]{40})|invalid sha1 pointer|not a valid (object|commit)"
     r"|(index|pack) ?file "
-    r"|bad (config|signature|index)|is (empty|truncated)|unable to resolve reference|unable to unpack|failed to (read|traverse)|broken",
+    r"|bad (config|signature|index)|is (empty|truncated)|unable to resolve reference|unable to unpack|failed to (read|traverse)"
+    r"|broken(?! pipe)",
     re.IGNORECASE,
 )
 

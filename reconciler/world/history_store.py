@@ -58,6 +58,10 @@ class HistoryStore:
     def __init__(self, db: sqlite3.Connection, lock: threading.Lock) -> None:
         self._db, self._lock = db, lock
 
+    def use(self, db: sqlite3.Connection) -> None:
+        """Another file from now on; whoever says so holds the lock."""
+        self._db = db
+
     def record(self, events: Iterable[Event]) -> None:
         """Add them; a full disk must not fail the pass."""
         rows = [

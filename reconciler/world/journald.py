@@ -19,9 +19,9 @@ class JournalLogger:
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     def msg(self, data: bytes) -> None:
-        """One entry; a journal that is away must not stop the work."""
+        """One entry; a journal that is away, or does not read, must not stop the work."""
         with contextlib.suppress(OSError):
-            self._channel.sendto(data, self._path)
+            self._channel.sendto(data, socket.MSG_DONTWAIT, self._path)
 
     debug = info = warning = error = critical = exception = msg
 

@@ -1,5 +1,6 @@
 """One instance by lock: two reconcilers of one instance would undo each other's work."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -32,8 +33,9 @@ class InstanceLock:
                 f"cannot start: instance {self._instance} is already run by process {holder} (lock {self._path}). "
                 "Stop it first, or use another instance name and state folder."
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # on a full disk it is held all the same
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         return self
 
     def holder(self) -> int:

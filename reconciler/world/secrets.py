@@ -33,7 +33,8 @@ class SecretStore:
         self._opened: dict[str, tuple[tuple[str, ...], object]] = {}
         self._closed: dict[str, tuple[object, str]] = {}
         """What could not be opened → the stamp of the identity then, or PASSING; and why."""
-        self._looked: set[Path] = set()
+        self._looked: dict[Path, object] = {}
+        """Files that were asked for → their stamps before they were read: what changes while it is read has changed."""
         self._values: set[bytes] = set()
 
     def digest(self, site: str, source: str, revision: Revision) -> str:
@@ -42,8 +43,8 @@ class SecretStore:
         name = hashlib.sha256(b"name of the key\0" + key).hexdigest()[:8]
         return f"{name}.{hmac.new(key, f'{site} {source} '.encode() + value, hashlib.sha256).hexdigest()[:24]}"
 
-    def state(self) -> object:
-        return {path: stamp_of(path) for path in sorted(self._looked)}
+    def changed(self) -> bool:
+        return any(stamp_of(path) != stamp for path, stamp in list(self._looked.items()))
 
     def forget(self) -> None:
         self._looked.clear()
@@ -81,7 +82,8 @@ class SecretStore:
         shared = matches(name, self._policy.of_site(site).secrets)
         places = [self._folder / site / name, self._credential(f"secret.{site}.{name}")]
         places += [self._folder / name, self._credential(f"shared.{name}")] if shared else []
-        self._looked.update(places)
+        for place in places:
+            self._looked.setdefault(place, stamp_of(place))
         for place in places:
             try:
                 return read_secret(place)
@@ -113,8 +115,8 @@ class SecretStore:
 
     def _open_once(self, known: str, where: Source, revision: Revision) -> tuple[tuple[str, ...], object]:
         """What cannot be opened is not tried again with the same identity: a pass waits for it."""
-        self._looked.add(self._identity)
         stamp = stamp_of(self._identity)
+        self._looked.setdefault(self._identity, stamp)
         before, why = self._closed.get(known, (None, ""))
         if why and before in (PASSING, stamp):
             raise ShipstoneError(why)

@@ -4,9 +4,11 @@ import contextlib
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from reconciler.errors import ShipstoneError
 from reconciler.planning.diff import DifferenceKey
@@ -14,78 +16,45 @@ from reconciler.planning.failed import FailedRelease
 from reconciler.planning.images import Ran
 from reconciler.planning.intents import Kind, Said
 from reconciler.planning.past import PastRelease, past_release
-from reconciler.world import history_store
 from reconciler.world.history_store import HistoryStore
+from reconciler.world.store_file import NOWHERE, copied, opened, put_aside, which
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS trouble (site TEXT PRIMARY KEY, release TEXT NOT NULL, why TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS difference (
-  site TEXT, service TEXT, container TEXT, field TEXT, desired TEXT, actual TEXT, since TEXT NOT NULL,
-  PRIMARY KEY (site, service, container, field, desired, actual)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS said (kind TEXT, site TEXT, value TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (kind, site)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS release (
-  site TEXT, release TEXT, content TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (site, release)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS image (
-  site TEXT, release TEXT, name TEXT NOT NULL, digest TEXT, at REAL NOT NULL, PRIMARY KEY (site, release, digest)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS last (site TEXT PRIMARY KEY, release TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
-VERSION = 3
-BUSY = 10.0
-"""Seconds that another process may have it for itself."""
+log = structlog.get_logger()
+
+UNHEARD = -1
+"""No version: changed() says so, whatever there is."""
 RELEASES = 5
 """Past releases of each site; older ones go."""
 
 
 class Store:
-    """Safe to use from several threads. A file that is no database is put aside, and an empty one made. `history` is in the same file."""
+    """Safe to use from several threads. A file that is no database, or damaged, is put aside, and an empty one made; one that somebody
+    took away, or put there, is noticed by changed(). `history` is in the same file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, spare: bool = False) -> None:
+        """`spare`: of one that cannot be opened, as on a full disk, a copy in memory serves until it can be."""
         self._path = path
         self._lock = threading.Lock()
-        self._version = 0
+        self._version = UNHEARD
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = self._open()
-        except (OSError, sqlite3.OperationalError) as error:
-            raise ShipstoneError(f"cannot open {path}: {error}. Make the state folder writable, or set [state] dir.") from None
+            self._db, self._file = opened(path), which(path)
+        except ShipstoneError as error:
+            if not spare:
+                raise
+            log.warning("what is to be remembered is kept in memory only", error=str(error))
+            self._db, self._file = copied(path), NOWHERE
         self.history = HistoryStore(self._db, self._lock)
 
-    def _open(self) -> sqlite3.Connection:
-        deadline = time.monotonic() + BUSY
-        while True:
-            try:
-                return self._connect()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)  # of two that make it at once SQLite turns one away without waiting
-            except sqlite3.DatabaseError:
-                self._path.replace(self._path.with_suffix(".broken"))
-                return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None, timeout=BUSY)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file
-            db.executescript(SCHEMA + history_store.SCHEMA)
-            _migrate(db)
-            db.execute("SELECT count(*) FROM failed").fetchone()
-        except sqlite3.DatabaseError:
-            db.close()
-            raise
-        return db
+    def _open_again(self) -> None:
+        """Another file is at its place, or none."""
+        before, self._db = self._db, opened(self._path)
+        self._file, self._version = which(self._path), UNHEARD
+        self.history.use(self._db)
+        before.close()
 
     def failed(self) -> dict[str, FailedRelease]:
         """Releases that failed, by site."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, reason, at FROM failed").fetchall()
-        return {row[0]: FailedRelease(*row) for row in rows}
+        return {row[0]: FailedRelease(*row) for row in self._read("SELECT site, release, reason, at FROM failed")}
 
     def remember_failed(self, failed: FailedRelease) -> None:
         row = (failed.site, failed.release, failed.reason, failed.at)
@@ -96,9 +65,7 @@ class Store:
 
     def troubles(self) -> dict[str, tuple[str, str]]:
         """By site: what it was being brought to when its last steps were stopped, and by what."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, why FROM trouble").fetchall()
-        return {row[0]: (row[1], row[2]) for row in rows}
+        return {row[0]: (row[1], row[2]) for row in self._read("SELECT site, release, why FROM trouble")}
 
     def remember_trouble(self, site: str, release: str, why: str) -> None:
         self._write("INSERT OR REPLACE INTO trouble VALUES (?, ?, ?)", (site, release, why))
@@ -107,11 +74,15 @@ class Store:
         self._write("DELETE FROM trouble WHERE site = ?", (site,))
 
     def changed(self) -> bool:
-        """Whether another process wrote something, or an image was forgotten, since the last call."""
+        """Whether another process wrote something, what was read since could not be had, the file is another one, or an image was
+        forgotten, since the last call."""
         with self._lock:
-            version = int(self._db.execute("PRAGMA data_version").fetchone()[0])
-            before, self._version = self._version, version
-        return before != version
+            if which(self._path) != self._file:
+                with contextlib.suppress(ShipstoneError, sqlite3.Error):  # until one can be made, what is open serves
+                    self._open_again()
+            ((version,),) = self._rows("PRAGMA data_version")
+            before, self._version = self._version, int(version)
+        return before != self._version
 
     def say(self, said: Said, at: float) -> None:
         """Keep what a person said, in place of what was said of the same before; `at` is the time of day. Raises ShipstoneError."""
@@ -127,8 +98,7 @@ class Store:
 
     def said(self) -> tuple[Said, ...]:
         """All that people said and that still holds."""
-        with self._lock:
-            return tuple(Said(*row) for row in self._db.execute("SELECT kind, site, value FROM said").fetchall())
+        return tuple(Said(*row) for row in self._read("SELECT kind, site, value FROM said"))
 
     def remember_release(self, site: str, release: str, content: str, at: float) -> None:
         """A release that runs whole, as the newest; of each site the last few are kept."""
@@ -138,18 +108,15 @@ class Store:
 
     def releases(self) -> dict[str, tuple[PastRelease, ...]]:
         """Past releases by site, the newest first."""
-        with self._lock:
-            rows = self._db.execute("SELECT site, release, content, at FROM release ORDER BY site, at DESC").fetchall()
         found: dict[str, tuple[PastRelease, ...]] = {}
-        for site, release, content, at in rows:
+        for site, release, content, at in self._read("SELECT site, release, content, at FROM release ORDER BY site, at DESC"):
             if past := past_release(site, release, content, at):
                 found[site] = (*found.get(site, ()), past)
         return found
 
     def last(self) -> dict[str, str]:
         """By site: the release that was whole last."""
-        with self._lock:
-            return dict(self._db.execute("SELECT site, release FROM last").fetchall())
+        return dict(self._read("SELECT site, release FROM last"))
 
     def remember_last(self, site: str, release: str) -> None:
         self._write("INSERT OR REPLACE INTO last VALUES (?, ?)", (site, release))
@@ -164,20 +131,18 @@ class Store:
 
     def images(self) -> tuple[Ran, ...]:
         """All that were remembered and not forgotten."""
-        with self._lock:
-            return tuple(Ran(*row) for row in self._db.execute("SELECT site, release, name, digest, at FROM image").fetchall())
+        return tuple(Ran(*row) for row in self._read("SELECT site, release, name, digest, at FROM image"))
 
     def forget_image(self, digest: str) -> None:
         """It is gone, and with it every past release that would need it; changed() says so."""
         self._write("DELETE FROM image WHERE digest = ?", (digest,))
         self._write("DELETE FROM release WHERE instr(content, ?)", (json.dumps(digest),))
         with self._lock:
-            self._version = -1
+            self._version = UNHEARD
 
     def differences(self) -> dict[DifferenceKey, str]:
         """Since when (ISO 8601) each difference is there."""
-        with self._lock:
-            return {row[:6]: row[6] for row in self._db.execute("SELECT * FROM difference").fetchall()}
+        return {row[:6]: row[6] for row in self._read("SELECT * FROM difference")}
 
     def remember_differences(self, rows: Mapping[DifferenceKey, str]) -> None:
         """These, and no others."""
@@ -209,26 +174,24 @@ class Store:
         except sqlite3.Error as error:
             raise ShipstoneError(f"cannot write {self._path}: {error}. Look for a full disk or missing rights.") from None
 
+    def _read(self, sql: str) -> list[Any]:
+        with self._lock:
+            return self._rows(sql)
+
+    def _rows(self, sql: str) -> list[Any]:
+        """Of a file that turns out to be damaged nothing is left."""
+        try:
+            return self._db.execute(sql).fetchall()
+        except sqlite3.Error as error:
+            self._version = UNHEARD
+            if type(error) is not sqlite3.DatabaseError:  # its subclasses are troubles that may pass
+                raise
+            if which(self._path) == self._file:
+                put_aside(self._path)
+            self._open_again()
+            return self._db.execute(sql).fetchall()
+
     def _write(self, sql: str, values: tuple[object, ...]) -> None:
         """A full disk must not fail the pass: what cannot be remembered is forgotten."""
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.execute(sql, values)
-
-
-def _migrate(db: sqlite3.Connection) -> None:
-    """A database of an older Shipstone becomes one of this version; one of a newer is left as it is."""
-    if _version(db) >= VERSION:
-        return
-    db.execute("BEGIN IMMEDIATE")
-    with db:
-        if _version(db) < VERSION:  # another process may have done it meanwhile
-            old = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'history'").fetchone()
-            for sql in history_store.FROM_1 if old else ():
-                db.execute(sql)
-            if "action" not in {row[1] for row in db.execute("PRAGMA table_info(drift)")}:
-                db.execute(history_store.TO_3)
-            db.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])

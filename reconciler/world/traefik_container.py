@@ -91,11 +91,13 @@ class TraefikContainer:
         return self._connection.call(f"{what} {self._proxy.name}")
 
     def _inspect(self) -> Any:
+        """None also where somebody else's container has the name: the engine says so when ours is to be created."""
         try:
             with self._call("inspect"):
-                return self._api.inspect_container(self._proxy.name)
+                found = self._api.inspect_container(self._proxy.name)
         except NotFoundError:
             return None
+        return found if (found["Config"]["Labels"] or {}).get("shipstone.traefik") == self._proxy.instance else None
 
     def _digest(self) -> str:
         p = self._proxy

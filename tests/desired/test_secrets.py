@@ -55,18 +55,18 @@ class Vault:
     """Knows what is in `values`."""
 
     def __init__(self, **values: str) -> None:
-        self.values = values
+        self.values, self.asked = values, dict(values)
 
     def digest(self, site: str, source: str, _revision: Revision) -> str:
         if source not in self.values:
             raise Refusal("SS-C36", f"{source} is not there. Write it.")
         return "k." + hashlib.sha256(f"{site}{self.values[source]}".encode()).hexdigest()[:8]
 
-    def state(self) -> object:
-        return dict(self.values)
+    def changed(self) -> bool:
+        return self.values != self.asked
 
     def forget(self) -> None:
-        """Nothing is remembered."""
+        self.asked = dict(self.values)
 
 
 def compiled(vault: Vault | None, text: str, **files: str) -> Desired:

@@ -18,7 +18,8 @@ from reconciler.planning.memory import Memory
 from reconciler.planning.plan import Plan
 from reconciler.planning.steps import Pull, SetPin, Stop, Wait
 from reconciler.world.history_store import DAY, LONGEST, MOST, HistoryStore
-from reconciler.world.store import VERSION, Store
+from reconciler.world.store import Store
+from reconciler.world.store_file import VERSION
 
 DESIRED = Desired("c1", {})
 REST = SitePlan("shop", "synced", "healthy", "aa", "c1", ("shop.test",), 1, 1)

@@ -1,6 +1,9 @@
 """Drift, field by field: what Shipstone makes differs in nothing, and each thing that a hand changes is named as what it is."""
 
 import copy
+import gc
+import math
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -119,6 +122,27 @@ def differences(row: Row, image: Row | None = IMAGE, *, reconnected: bool = Fals
 def test_what_shipstone_made_differs_in_nothing(spec: ContainerSpec, image: Row) -> None:
     """Whatever the image says by default, and the engine adds by itself."""
     assert differences(made(spec, image), image) == set()
+
+
+@pytest.mark.parametrize(("grace", "rounded"), [(0.5, 0), (0.5, 1), (1.5, 2), (2.5, 2), (2.5, 3)])
+def test_a_grace_is_whole_seconds_for_the_engine_however_it_was_rounded(grace: float, rounded: int) -> None:
+    """No container is replaced for that."""
+    row = made(replace(BARE, stop_grace_period=grace), {})
+    row["Config"]["StopTimeout"] = rounded
+    assert differences(row, {}) == set()
+    row["Config"]["StopTimeout"] = 9
+    assert differences(row, {}) == {("stop_grace_period", str(math.ceil(grace)), "9")}
+
+
+def test_an_inspection_that_is_over_is_not_kept() -> None:
+    """It may hold what is secret, and there is a new one after each event."""
+    row = made(BARE, {})
+    c = Container(row["Id"], row["Name"].lstrip("/"), "running", "none", row["Config"]["Labels"], "10.0.0.2", live=live_fields(row, {}))
+    drifted(c, NAMES)
+    kept = weakref.ref(c.live)
+    del c
+    gc.collect()
+    assert kept() is None
 
 
 def config(**changes: Any) -> Callable[[Row], None]:

@@ -90,3 +90,9 @@ def test_what_the_host_gives_without_asking_is_told_to_the_engine_alone() -> Non
     assert body["Labels"] == {"shipstone.pids": "100"}
     own = container_config(replace(NEW, spec=replace(NEW.spec, pids_limit=7)), str, hardening=hardening)
     assert (own["HostConfig"]["PidsLimit"], own["Labels"]) == (7, {}), "what the site says counts"
+
+
+@pytest.mark.parametrize(("written", "made"), [(0.0, 0), (0.5, 1), (2.0, 2), (2.5, 3)])
+def test_a_grace_is_never_shorter_than_written(written: float, made: int) -> None:
+    """The engine takes whole seconds, and kills at once for 0."""
+    assert container_config(replace(NEW, spec=replace(NEW.spec, stop_grace_period=written)), str)["StopTimeout"] == made

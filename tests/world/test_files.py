@@ -1,6 +1,8 @@
 """Files: whole or not at all, and not touched when nothing changed."""
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,40 @@ def test_what_is_stored_is_whole_or_not_there(tmp_path: Path) -> None:
     with pytest.raises(ShipstoneError, match="cannot write below"):
         store.put_tree("tree", {"a": (b"1", False), "a/b": (b"2", False)})
     assert list((tmp_path / "files").iterdir()) == []
+
+
+def test_what_is_in_its_place_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut leaves no empty files under the right name."""
+    flushed, fsync = set[str](), os.fsync
+
+    def told(fd: int) -> None:
+        flushed.add(os.readlink(f"/proc/self/fd/{fd}").rpartition("/")[2])
+        assert not any(map(store.present, ("tree", "one")))
+        fsync(fd)
+
+    store = FileStore(tmp_path / "files")
+    monkeypatch.setattr(os, "fsync", told)
+    store.put_file("one", b"conf", executable=False)
+    assert [name.startswith(".new-one-") for name in flushed] == [True]
+    store.keep([])
+    store.put_tree("tree", {"a/b/page.html": (b"page", False), "run.sh": (b"#!/bin/sh", True)})
+    assert {"page.html", "run.sh", "a", "b"} <= flushed
+
+
+def test_two_sites_that_mount_the_same_new_folder_at_once(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "files")
+    pages = {f"a/{n}.html": (b"page", False) for n in range(30)}
+    with ThreadPoolExecutor(3) as pool:
+        for n in range(20):
+            together = threading.Barrier(3)
+
+            def put(name: str = f"tree{n}", together: threading.Barrier = together) -> None:
+                together.wait(30)
+                store.put_tree(name, pages)
+
+            for each in [pool.submit(put) for _ in range(3)]:
+                each.result()
+    assert sorted(path.name for path in (tmp_path / "files").iterdir()) == sorted(f"tree{n}" for n in range(20))
 
 
 def test_what_nothing_mounts_any_more_goes(tmp_path: Path) -> None:

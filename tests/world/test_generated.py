@@ -95,6 +95,19 @@ def test_markers_that_are_broken_are_told_and_left(tmp_path: Path) -> None:
     assert row.action.startswith("left: cannot write the hosts file: its markers of instance t are broken")
 
 
+def test_bytes_that_are_no_text_are_told_and_put_right(tmp_path: Path) -> None:
+    """In our block, and in what was kept of it: as text that can be written down."""
+    made = written(tmp_path)
+    hosts, kept = tmp_path / "hosts", tmp_path / "state" / "written" / "hosts"
+    hosts.write_bytes(hosts.read_bytes().replace(b"a.test", b"b\xfcro.test"))
+    assert rows(made) == [("hosts", "127.0.0.1 a.test", ""), ("hosts", "", "127.0.0.1 b\ufffdro.test")]
+    kept.write_bytes(b"\xff\xfe\n")
+    assert rows(made)[0] == ("hosts", "\ufffd\ufffd", "")
+    made.write({"hosts": BLOCK, "traefik.toml": TOML})
+    assert BLOCK in hosts.read_text()
+    assert rows(files(tmp_path)) == []
+
+
 def test_nothing_is_read_that_did_not_change(tmp_path: Path) -> None:
     reads: list[int] = []
     toml = tmp_path / "traefik.toml"

@@ -560,6 +560,7 @@ def test_a_host_that_does_not_resolve(url: str, mirror: Path) -> None:
         ("fatal: write error: No space left on device", "disk of the state folder is full"),
         ("fatal: mismatched algorithms: client sha1; server sha256", "SHA-1"),
         ("noise\nfatal: it broke at https://u:secret@h/", "git says 'fatal: it broke at https://u:***@h/'"),
+        ("client_loop: send disconnect: Broken pipe\nfatal: early EOF", "git says 'fatal: early EOF'"),
         ("", "git says 'git failed'"),
     ],
 )
@@ -574,6 +575,7 @@ def test_what_git_says_becomes_one_line(said: str, why: str) -> None:
 def test_what_the_server_says_of_its_own_repository_is_no_damage_here() -> None:
     assert not GitError("remote: fatal: bad object HEAD\nfatal: protocol error").corrupt
     assert GitError("fatal: bad object HEAD").corrupt
+    assert GitError("fatal: unable to lock ref: reference broken").corrupt
 
 
 @pytest.fixture

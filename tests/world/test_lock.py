@@ -1,6 +1,7 @@
 """One instance by lock."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,14 @@ def test_a_state_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ShipstoneError, match=r"cannot lock .*Make the state folder writable, or set .state. dir"):
         InstanceLock(tmp_path / "file" / "lock", "ship").__enter__()
+
+
+def test_on_a_full_disk_it_is_held_without_a_name(tmp_path: Path) -> None:
+    path, limits = tmp_path / "lock", resource.getrlimit(resource.RLIMIT_FSIZE)
+    path.touch()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with InstanceLock(path, "ship"), pytest.raises(ShipstoneError, match="already run by process unknown "):
+            InstanceLock(path, "ship").__enter__()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)

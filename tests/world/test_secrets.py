@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.desired.compile import Compiler
 from reconciler.desired.policy import Grant, Policy
 from reconciler.desired.refusal import Refusal
 from reconciler.desired.revision import Entry, Revision
@@ -110,12 +111,29 @@ class TestOfThisHost:
 
     def test_a_new_one_is_noticed(self, place: Place) -> None:
         place.refused("shop", "host:db")
-        before = place.store.state()
-        assert place.store.state() == before
+        assert not place.store.changed()
         place.write("dir/shop/db", MARK)
-        assert place.store.state() != before
+        assert place.store.changed()
         place.store.forget()
-        assert place.store.state() == {}
+        assert not place.store.changed()
+
+    def test_one_that_changes_while_a_commit_is_compiled_is_noticed(self, place: Place) -> None:
+        """The value that was read is the one before."""
+
+        class Rotated(SecretStore):
+            def digest(self, site: str, source: str, revision: Revision) -> str:
+                found = super().digest(site, source, revision)
+                place.write("dir/shop/db", MARK + "2")
+                return found
+
+        place.write("dir/shop/db", MARK)
+        site = b"image: app:1\nport: 80\nsecrets: {A: 'host:db'}\n"
+        files = holding({"sites/shop.yaml": site})
+        vault = Rotated(place.dir, lambda name: place.credentials / name, place.identity, place.key, place.policy)
+        compiler = Compiler(place.policy, vault)
+        first = compiler.compile(files)
+        second = compiler.compile(files)
+        assert first.sites["shop"].release != second.sites["shop"].release
 
 
 class TestDigests:

@@ -1,18 +1,24 @@
 """The store: what is in it survives a restart; without it only that is lost."""
 
+import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from reconciler import wiring
 from reconciler.asking import take_back, write_down
 from reconciler.errors import ShipstoneError
 from reconciler.planning.events import Event
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import Said
+from reconciler.remembered import Remembered
+from reconciler.service import service
+from reconciler.settings import load_settings
 from reconciler.world.store import Store
 
 FAILED = FailedRelease("shop", "0123456789", "exited with 1", 12.5)
@@ -93,3 +99,129 @@ def test_what_a_person_takes_back_is_not_lost_in_silence_and_a_pass_goes_on(tmp_
     assert not take_back(store, "shop", "ada", 4.0)
     assert [row.more["said"] for row in store.history.events("shop")] == ["resume", "suspend"]
     store.close()
+
+
+SUSPENDED = Said("suspend", "shop")
+
+
+def say(path: Path) -> None:
+    """As a command does."""
+    with closing(Store(path)) as command:
+        command.say(SUSPENDED, 1.0)
+
+
+def taken_away(path: Path) -> None:
+    for one in path.parent.iterdir():
+        one.unlink()
+    say(path)
+
+
+def alone_taken_away(path: Path) -> None:
+    path.unlink()
+    say(path)
+
+
+def replaced(path: Path) -> None:
+    say(path.with_name("restored.db"))
+    for log in ("shipstone.db-wal", "shipstone.db-shm"):
+        (path.parent / log).unlink()
+    os.replace(path.with_name("restored.db"), path)
+
+
+@pytest.mark.parametrize("harm", [taken_away, alone_taken_away, replaced])
+def test_another_file_in_its_place_is_noticed_and_used_from_then_on(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    """Else nobody would hear what people say, until a restart."""
+    path = tmp_path / "shipstone.db"
+    with closing(Store(path)) as daemon:
+        daemon.remember_failed(FAILED)
+        assert daemon.changed()
+        harm(path)
+        assert (daemon.changed(), daemon.changed()) == (True, False)
+        assert (daemon.said(), daemon.failed()) == ((SUSPENDED,), {})
+        daemon.remember_failed(FAILED)
+        daemon.history.record([Event(1.0, "step", "shop", "c1")])
+        with closing(Store(path)) as another:
+            assert another.failed() == {"shop": FAILED}
+            assert len(another.history.events()) == 1
+
+
+def test_where_nobody_says_anything_it_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "shipstone.db"
+    with closing(Store(path)) as daemon:
+        for one in path.parent.iterdir():
+            one.unlink()
+        path.parent.rmdir()
+        assert daemon.changed()
+        say(path)
+        assert daemon.changed()
+        assert daemon.said() == (SUSPENDED,)
+
+
+def damage(path: Path, table: str) -> None:
+    """One page of it is overwritten."""
+    with closing(sqlite3.connect(path)) as db:
+        (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xff" * size)
+
+
+@pytest.mark.parametrize("table", ["difference", "release", "said", "failed"])
+def test_a_damaged_page_is_as_no_database(tmp_path: Path, table: str) -> None:
+    """The daemon starts, and hears what is said afterwards."""
+    path = tmp_path / "shipstone.db"
+    Store(path).close()
+    damage(path, table)
+    with closing(Store(path)) as store:
+        remembered = Remembered(store)
+        remembered.hear()
+        assert path.with_suffix(".broken").exists()
+        say(path)
+        remembered.hear()
+        assert remembered.intents.is_suspended("shop")
+
+
+def test_what_could_not_be_read_is_read_again(tmp_path: Path) -> None:
+    """Else what was said meanwhile would not be heard."""
+    path = tmp_path / "shipstone.db"
+    with closing(Store(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as hand:
+        hand.execute("DROP TABLE said")
+        for _ in range(2):
+            assert store.changed()
+            with pytest.raises(sqlite3.OperationalError):
+                store.said()
+
+
+def test_while_it_cannot_be_opened_a_copy_in_memory_serves_the_daemon(tmp_path: Path) -> None:
+    """As on a full disk: what people said holds, and what is remembered meanwhile is lost."""
+    path, in_the_way = tmp_path / "shipstone.db", tmp_path / "shipstone.db-wal"
+    say(path)
+    in_the_way.mkdir()
+    with pytest.raises(ShipstoneError, match=f"^cannot open {path}: "):
+        Store(path)
+    with closing(Store(path, spare=True)) as daemon:
+        assert (daemon.changed(), daemon.changed(), daemon.said()) == (True, False, (SUSPENDED,))
+        daemon.remember_failed(FAILED)
+        assert daemon.failed() == {"shop": FAILED}
+        in_the_way.rmdir()
+        assert (daemon.changed(), daemon.changed()) == (True, False)
+        assert (daemon.said(), daemon.failed()) == ((SUSPENDED,), {})
+        daemon.remember_failed(FAILED)
+        with closing(Store(path)) as another:
+            assert another.failed() == {"shop": FAILED}
+
+
+def test_the_daemon_starts_without_it_and_a_command_does_not(tmp_path: Path) -> None:
+    """A word that is not kept would be lost: who says it is told."""
+    (tmp_path / "state" / "shipstone.db").mkdir(parents=True)
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "config.toml").write_text(
+        f'[state]\ndir = "{tmp_path}/state"\n[source]\nurl = "{tmp_path}"\n[http]\nlisten = ""\n[files]\nhosts = ""\n'
+    )
+    settings = load_settings(tmp_path / "config.toml")
+    with service(settings):
+        pass
+    with pytest.raises(ShipstoneError, match=r"^cannot open "):
+        wiring.store_of(settings)

@@ -1,6 +1,7 @@
 """What systemd is told, on a real socket, and where credentials are."""
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,3 +70,13 @@ def test_the_journal_gets_a_line_for_people_and_fields(channel: socket.socket) -
 
 def test_a_journal_that_is_away_stops_nothing(tmp_path: Path) -> None:
     JournalLogger(str(tmp_path / "nowhere")).info(entry(None, "info", {"event": "x"}))
+
+
+def test_a_journal_that_does_not_read_stops_nothing(channel: socket.socket) -> None:
+    """More than its queue holds."""
+    journal = JournalLogger(channel.getsockname())
+    saying = threading.Thread(target=lambda: [journal.info(b"MESSAGE=x\n") for _ in range(5000)], daemon=True)
+    saying.start()
+    saying.join(10)
+    assert not saying.is_alive()
+    assert channel.recv(100) == b"MESSAGE=x\n"
