@@ -24,7 +24,7 @@ from reconciler.world.docker_call import TIMEOUT, Connection, Observe, Unreachab
 from reconciler.world.docker_config import NONE, Hardening, container_config
 from reconciler.world.docker_images import NOBODY, DockerImages
 from reconciler.world.docker_live import live_fields, started_at
-from reconciler.world.docker_rows import comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours
+from reconciler.world.docker_rows import STATES, comes_back, container_of, event_of, fingerprint, foreign_of, is_on, is_ours
 from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
 from reconciler.world.registry_logins import Logins
@@ -280,7 +280,8 @@ class DockerEngine:
     def events(self) -> Iterator[Event]:
         """Also forgets what was remembered of a container that an event names."""
         with self._connection.call("listen to the engine's events"):
-            stream = self._connection.api.events(decode=True, since=round(self._heard), filters={"type": ["container", "network"]})
+            filters = {"type": ["container", "network"], "event": list(STATES)}
+            stream = self._connection.api.events(decode=True, since=round(self._heard), filters=filters)
             for row in stream:
                 self._heard = row.get("time", self._heard)
                 event = event_of(row, self._instance, self._network, self._ours)

@@ -10,8 +10,8 @@ from reconciler.planning.observed import Container, ForeignContainer, Health
 from reconciler.world.engine import Event
 
 HEALTH: Mapping[str, Health] = {"(healthy)": "healthy", "(unhealthy)": "unhealthy", "(health: starting)": "starting"}
-QUIET = ("exec_", "top", "resize", "attach", "detach", "export", "copy", "archive-path", "extract-to-dir")
-"""Actions that change nothing that Shipstone looks at."""
+STATES = ("create", "start", "die", "oom", "pause", "unpause", "rename", "update", "destroy", "health_status", "connect", "disconnect")
+"""Actions that change what Shipstone looks at. Each run of a healthcheck is three other events: the engine keeps them to itself."""
 COMES_OR_GOES = ("start", "die", "destroy")
 """Actions after which a container of somebody else claims other things than before."""
 
@@ -81,8 +81,7 @@ def event_of(row: Mapping[str, Any], instance: str, network: str, ours: Collecti
     attributes = actor.get("Attributes") or {}
     if row.get("Type") == "container":
         if instance in (attributes.get("shipstone.instance"), attributes.get("shipstone.traefik")):
-            told = not action.startswith(QUIET)
-            return Event("container", action, actor.get("ID", ""), attributes.get("shipstone.site")) if told else None
+            return Event("container", action, actor.get("ID", ""), attributes.get("shipstone.site"))
         claims = action in COMES_OR_GOES and any(key.startswith("traefik.") for key in attributes)
         return Event("foreign", action, actor.get("ID", ""), None) if claims else None
     mine, container = attributes.get("name") == network, attributes.get("container", "")

@@ -61,6 +61,9 @@ def test_events_may_be_silent_for_longer_than_any_call(canned: CannedEngine) -> 
 
     canned.answers["GET /events"] = late
     assert next(DockerEngine(canned.url, "t", "net", str, timeout=1).events()).action == "die"
+    (asked,) = (line for line in canned.asked if "/events" in line)
+    assert "health_status" in asked
+    assert "exec" not in asked, "each run of a healthcheck tells three of these"
 
 
 def breaks_off(asked: Asked) -> None:
