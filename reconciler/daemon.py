@@ -6,17 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import structlog
-
 from reconciler.desired.revision import Revision
 from reconciler.errors import ShipstoneError
 from reconciler.listening import SOON, backoff, breath, listen
+from reconciler.log import log
 from reconciler.planning.plan import Plan
 from reconciler.reconcile import Reconciler
 from reconciler.world.source import Source
 from reconciler.world.systemd import Notifier
-
-log = structlog.get_logger()
 
 RESYNC = 30.0
 """Seconds between two passes at the most: an event that was missed is still found."""

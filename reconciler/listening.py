@@ -4,12 +4,9 @@ import random
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from reconciler.errors import ShipstoneError
+from reconciler.log import log
 from reconciler.world.engine import Engine
-
-log = structlog.get_logger()
 
 SOON = 5.0
 """Seconds after which an engine that was away is asked again, at the latest."""

@@ -2,14 +2,11 @@
 
 from collections.abc import Collection
 
-import structlog
-
 from reconciler.errors import EngineError
+from reconciler.log import log
 from reconciler.planning.images import Digests, references
 from reconciler.world.engine import Engine
 from reconciler.world.store import Store
-
-log = structlog.get_logger()
 
 
 def remove_images(engine: Engine, store: Store, found: Digests, wanted: Collection[str]) -> None:

@@ -1,5 +1,6 @@
 """What people see on a terminal, and in a pipe."""
 
+import logging
 import time
 
 import pytest
@@ -7,6 +8,7 @@ import structlog
 
 from reconciler.console import Console, StatusRow, configure_log
 from reconciler.desired.problem import Problem
+from reconciler.log import log
 from reconciler.planning.events import Event
 from reconciler.planning.foreign import Claim
 
@@ -107,9 +109,12 @@ def test_nor_does_a_line_of_the_log(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("NO_COLOR", "1")
     configure_log()
     try:
-        structlog.get_logger().warning(EVIL, difference="\x1b]0;owned\x07")
+        log.info(EVIL, difference="\x1b]0;owned\x07")
+        log.debug("nobody wants to know")
     finally:
         structlog.reset_defaults()
+        log.configure(logging.NOTSET, lambda: None)
     said = capsys.readouterr().err
     assert said.count("]0;owned") == 2
+    assert "nobody" not in said
     assert not [row for row in (EVIL[:2], "\x07", "\x9b", "\t") if row in said]

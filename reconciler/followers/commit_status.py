@@ -5,18 +5,15 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import structlog
-
 from reconciler.desired.desired import Desired
 from reconciler.desired.problem import errors
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass, last_seen
+from reconciler.log import log
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
 from reconciler.planning.rest import by_commit, moving
 from reconciler.world.forge import ForgeAwayError, ForgeError, State, Status
-
-log = structlog.get_logger()
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 SETTLE = 0.5

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
+from reconciler.log import log
 from reconciler.outcome import Outcome
 from reconciler.planning.describe import SitePlan
 from reconciler.planning.plan import Plan
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
 """The log: what changed, in a line each; console for people, JSON for journald."""
 
-import structlog
-
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers.follower import Follower, Pass
+from reconciler.log import log
 from reconciler.outcome import Outcome
 from reconciler.planning.events import word
-
-log = structlog.get_logger()
 
 
 class Journal(Follower):

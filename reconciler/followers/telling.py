@@ -7,18 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import structlog
-
 from reconciler.desired.desired import Desired
 from reconciler.desired.revision import Revision
 from reconciler.followers import notices
 from reconciler.followers.follower import Follower, Pass, last_seen
 from reconciler.followers.notice_state import State, as_text, from_text
+from reconciler.log import log
 from reconciler.planning.plan import Plan
 from reconciler.world.notify import Notice, Outbox
 from reconciler.world.store import Store
-
-log = structlog.get_logger()
 
 BEAT = 25.0
 """Seconds between two calls of the heartbeat at the least; passes come every half minute at least."""

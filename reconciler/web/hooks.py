@@ -11,17 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import get_args
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from reconciler.log import log
 from reconciler.settings import Settings
 from reconciler.web.bodies import read_body, too_long
 from reconciler.web.payloads import Hint, hint_of
 from reconciler.web.signatures import Claim, Provider, RefusedError, claim_of, verify
-
-log = structlog.get_logger()
 
 MAX_BODY = 1024 * 1024
 PATIENCE = 10.0

@@ -4,13 +4,12 @@ import time
 import traceback
 from collections.abc import Callable
 
-import structlog
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.desired.refusal import show
+from reconciler.log import log
 
-log = structlog.get_logger()
 QUIET = 60.0
 """Seconds in which one line is said."""
 ANSWER = "Shipstone could not answer this. Its log says why.\n"

@@ -10,12 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import structlog
-
 from reconciler.desired.revision import Entry, Revision, blob_id
 from reconciler.errors import SourceError
-
-log = structlog.get_logger()
+from reconciler.log import log
 
 MAX_FILES = 20_000
 MAX_BYTES = 1024 * 1024 * 1024

@@ -10,13 +10,13 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
-import structlog
 from docker.errors import APIError
 from docker.utils import version_gte
 
 from reconciler.desired.spec import NewContainer
 from reconciler.errors import EngineError, NotFoundError
 from reconciler.failpoints import failpoint
+from reconciler.log import log
 from reconciler.planning.capacity import ALIVE, PORTS
 from reconciler.planning.images import StoredImage
 from reconciler.planning.observed import Capacity, Container, ForeignContainer, Live
@@ -29,8 +29,6 @@ from reconciler.world.engine import Event
 from reconciler.world.host_room import room_of
 from reconciler.world.registry_logins import Logins
 from reconciler.world.secret_mount import put_secrets
-
-log = structlog.get_logger()
 
 Inspection = tuple[object, dict[str, Any]]
 """How its row in the list looked, and what was said of it."""

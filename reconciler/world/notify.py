@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import structlog
-
 from reconciler.errors import SettingsError, ShipstoneError
-
-log = structlog.get_logger()
+from reconciler.log import log
 
 WAITING = 50
 """So many messages wait for one that cannot be sent; later ones are dropped."""

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from reconciler.errors import ShipstoneError
+from reconciler.log import log
 from reconciler.planning.diff import DifferenceKey
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.images import Ran
@@ -18,8 +17,6 @@ from reconciler.planning.intents import Kind, Said
 from reconciler.planning.past import PastRelease, past_release
 from reconciler.world.history_store import HistoryStore
 from reconciler.world.store_file import NOWHERE, copied, opened, put_aside, which
-
-log = structlog.get_logger()
 
 UNHEARD = -1
 """No version: changed() says so, whatever there is."""
