@@ -151,8 +151,9 @@ def left(settings: Settings, command: Path) -> tuple[Left, ...]:
     """What an uninstallation leaves there."""
     found = [row for piece in purges(settings) for row in _left(piece)]
     program = command.parents[1]
+    remove = f"rm -r {program}" if str(program) not in SHARED else f"{program}/bin/pip uninstall shipstone"
     sites = Left("sites", "go on running, with their Traefik", _remove_containers(settings.instance))
-    return (*found, Left("program", str(program), f"rm -r {program}"), sites, Left("volumes", "are never removed", "docker volume ls"))
+    return (*found, Left("program", str(program), remove), sites, Left("volumes", "are never removed", "docker volume ls"))
 
 
 def _left(piece: setup.Piece) -> Iterator[Left]:

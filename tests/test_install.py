@@ -48,6 +48,12 @@ def test_without_a_folder_for_pins_none_is_made() -> None:
     assert install.traefik_folders(settings) == ()
 
 
+def test_a_program_in_a_folder_of_the_whole_host_goes_without_that_folder() -> None:
+    for program, command in (("/opt/shipstone", "rm -r /opt/shipstone"), ("/usr/local", "/usr/local/bin/pip uninstall shipstone")):
+        left = install.left(Settings(), Path(program, "bin/shipstone"))
+        assert [row.command for row in left if row.what == "program"] == [command]
+
+
 def test_the_first_settings_are_right_also_with_every_line_of_them(tmp_path: Path) -> None:
     """As they are, and with the comments taken off what is a setting."""
     text = install.text_of("config.toml")
