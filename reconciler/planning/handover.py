@@ -155,8 +155,9 @@ def _move(found: dict[str, Handover], key: Key, taker: str, others: list[str], h
             found[site] = replace(theirs, given=theirs.given | {key})
         return
     giver = next((site for site in others if site in holders), "")
-    if not giver:  # nobody serves it; the other site's pin is about to go
-        found[taker] = replace(mine, takes={**mine.takes, key: others[0]}, waits=others[0])
+    if not giver:  # nobody serves it; the other site's pin is about to go, and gives way until then
+        way = {site: yielding(mine.also.get(site, observed.pins[site]), {key}) for site in others}
+        found[taker] = replace(mine, takes={**mine.takes, key: others[0]}, waits=others[0], also={**mine.also, **way})
         return
     ready = _holds(observed, giver, key)
     also = {**mine.also, giver: yielding(mine.also.get(giver, observed.pins[giver]), {key})} if ready else mine.also

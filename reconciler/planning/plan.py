@@ -181,13 +181,13 @@ def _hosts(desired: Desired, sites: Mapping[str, SitePlan]) -> dict[str, str]:
 
 def _one_at_a_time(sites: Mapping[str, SitePlan], busy: frozenset[str]) -> dict[str, SitePlan]:
     """A step that changes another site's pin too is done while nothing else is done to that site. Of sites that would change each
-    other's the first goes ahead."""
+    other's, or the same one's, the first goes ahead."""
     found, ahead = dict(sites), set(busy)
     for name in sites:
         others = {other for step in due(found[name].steps) if isinstance(step, SetPin) for other, _ in step.also}
         waiting = {name} if others & ahead else others
         if others and not others & ahead:
-            ahead.add(name)
+            ahead |= {name} | others
         for one in waiting & found.keys():
             found[one] = replace(found[one], steps=(Wait(name, "while a route changes hands"), *found[one].steps))
     return found

@@ -6,13 +6,16 @@ from hypothesis import strategies as st
 
 from reconciler.desired.compile import Compiler
 from reconciler.desired.policy import Policy
+from reconciler.desired.traefik_v3 import label_priority, pin_priority
 from reconciler.errors import EngineError
-from reconciler.planning.handover import intruders, owners
+from reconciler.planning.handover import handovers, intruders, owners
 from reconciler.planning.labels import applied_of
+from reconciler.planning.observed import Observed, Pin, TraefikView
 from reconciler.planning.steps import due
 from tests.planning.test_motion_properties import CHECKED, LEARNS, ROLLOUT, Motion
 
 HOST = "moved.test"
+RULE = f"Host(`{HOST}`)"
 A_SITE = "image: app:now\nport: 80\nreplicas: 2\n" + ROLLOUT
 learning = st.lists(st.sampled_from(LEARNS), min_size=60, max_size=60)
 
@@ -180,6 +183,13 @@ def test_a_name_moves_away_from_a_site_of_which_nothing_is_ready(before: str, ol
     world.settle()
     assert assert_served(world, HOST) == {"two"}
     assert old == "goes" or assert_served(world, "one.test") == {"one"}
+
+
+def test_a_pin_that_is_left_of_what_never_served_gives_way_at_the_switch() -> None:
+    """Two pins of one rule and one priority: Traefik would answer 503 as often as not."""
+    pin = Pin(((RULE, ()),), ((RULE, pin_priority(RULE)),))
+    found = handovers({}, {(RULE, False): "two"}, Observed((), network=True, pins={"three": pin}, traefik=TraefikView(reachable=True)))
+    assert found["two"].also["three"].priorities == ((RULE, label_priority(RULE)),)
 
 
 NEEDS = {"a volume": "volumes: ['data:/d']\n", "a port of the host": "ports: ['5432:5432']\n"}
