@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console as Rich
@@ -154,25 +155,27 @@ def _coloured(word: str) -> str:
 
 def configure_log(level: int = logging.INFO) -> None:
     """For people on a terminal, one JSON object a line otherwise (SHIPSTONE_LOG=journal|json|console decides)."""
-    log.configure(logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level, _prepare_log)
+    level = logging.DEBUG if os.environ.get("SHIPSTONE_DEBUG") else level
+    log.configure(level, partial(_prepare_log, level))
 
 
-def _prepare_log() -> None:
+def _prepare_log(level: int) -> None:
     import structlog
     from stamina.instrumentation import set_on_retry_hooks
 
     set_on_retry_hooks(())  # what is tried again is said by whoever does it, once
     kind = os.environ.get("SHIPSTONE_LOG") or ("console" if sys.stderr.isatty() else "json")
     said: list[Any] = [structlog.processors.add_log_level]
+    wrapper = structlog.make_filtering_bound_logger(level)
     if kind == "journal":
         journal = JournalLogger()
-        structlog.configure(processors=[*said, entry], logger_factory=lambda *_: journal)
+        structlog.configure(processors=[*said, entry], wrapper_class=wrapper, logger_factory=lambda *_: journal)
         return
     last = (
         [_for_a_terminal, structlog.dev.ConsoleRenderer()] if kind == "console" else [structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
     said += [structlog.processors.TimeStamper(fmt="iso", utc=True), *last]
-    structlog.configure(processors=said, logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
+    structlog.configure(processors=said, wrapper_class=wrapper, logger_factory=structlog.WriteLoggerFactory(file=sys.stderr))
 
 
 def _for_a_terminal(_logger: Any, _method: str, row: MutableMapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class _Asked:
 
 
 class Images:
-    """Sites that want the same image at the same time share one look, one pull, and one error. `timeout` is a pull's, in seconds."""
+    """Sites that want the same image at the same time share one look, one pull, and one error. `timeout`: seconds that a pull may say
+    nothing."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float], timeout: float) -> None:
         self._engine, self._clock, self._timeout = engine, clock, timeout

@@ -1,6 +1,7 @@
 """What the program says of itself. structlog is loaded when something is said first: that is a sixth of the start of a command."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ class Log:
     """What is said below `level`, as logging numbers them, is not said; `prepare` is called once before the first that is."""
 
     def __init__(self) -> None:
-        self._level = logging.NOTSET
+        self._level, self._lock = logging.NOTSET, threading.Lock()
         self._prepare: Callable[[], None] | None = None
 
     def configure(self, level: int, prepare: Callable[[], None]) -> None:
@@ -38,9 +39,10 @@ class Log:
     def _logger(self) -> Any:
         import structlog
 
-        prepare, self._prepare = self._prepare, None
-        if prepare is not None:
-            prepare()
+        with self._lock:
+            if self._prepare is not None:
+                self._prepare()
+            self._prepare = None
         return structlog.get_logger()
 
 

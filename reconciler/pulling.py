@@ -19,8 +19,8 @@ PULLS_OF_SITE = 2
 
 
 class Pulling:
-    """Whose images are pulled, and those that wait before the next try. What is there already is only looked up, by `lookers`; `timeout` is
-    a pull's, in seconds; `hide` takes secrets out of a text."""
+    """Whose images are pulled, and those that wait before the next try. What is there already is only looked up, by `lookers`;
+    `timeout`: seconds that a pull may say nothing; `hide` takes secrets out of a text."""
 
     def __init__(
         self, engine: Engine, clock: Callable[[], float], timeout: float, turns: Turns[Pulled], lookers: Workers, hide: Callable[[str], str]

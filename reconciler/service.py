@@ -53,4 +53,4 @@ def page_routes(settings: Settings, latest: Latest, store: Store, look: Callable
     actions = Actions(latest, sessions, lambda: wiring.store_of(settings), look)
     ports = Ports(settings.traefik.http_port, settings.traefik.https_port)
     page = Page(latest, store, sessions, settings.instance, ports)
-    return [*page.routes(), *data_routes(latest, store.history), *actions.routes()]
+    return [*page.routes(), *data_routes(latest, store), *actions.routes()]

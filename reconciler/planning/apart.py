@@ -17,7 +17,8 @@ WRITES = "both would write to "
 def kept_apart(
     moves: Mapping[str, Handover], goals: Mapping[str, DesiredSite | None], rows: Mapping[str, Iterable[Container]]
 ) -> dict[str, Handover]:
-    """`moves`, where who is to have something waits until the other one has ended, and that one does not wait for it."""
+    """`moves`, where who is to have something waits until the other one has ended. That one waits for nobody who takes a route of it: else
+    sites might wait for each other in a ring."""
     found = dict(moves)
     first = _first(goals, rows)
     givers = {taker: {giver} for taker, (giver, _) in first.items()}
@@ -25,8 +26,7 @@ def kept_apart(
         if taker in reached(taker, givers):
             continue  # in a ring each would wait for the other for ever
         found[taker] = replace(found.get(taker, NOTHING), apart=(giver, why), also={})
-        theirs = found.get(giver, NOTHING)
-        found[giver] = replace(theirs, promised={key: site for key, site in theirs.promised.items() if site != taker})
+        found[giver] = replace(found.get(giver, NOTHING), promised={})
     return found
 
 
@@ -36,7 +36,8 @@ def _first(goals: Mapping[str, DesiredSite | None], rows: Mapping[str, Iterable[
     if not aims:
         return {}
     running = {name: set(_of(applied_of(c).spec for c in containers if alive(c))) for name, containers in rows.items()}
-    leaving = {need: name for name, needs in sorted(running.items()) for need in needs - aims.get(name, set())}
+    kept = {name: set(_of(service.spec for service in goal.services)) for name, goal in goals.items() if goal}
+    leaving = {need: name for name, needs in sorted(running.items()) for need in needs - kept.get(name, set())}
     found: dict[str, tuple[str, str]] = {}
     for name, needs in aims.items():
         for need in sorted(needs - running.get(name, set())):
@@ -55,4 +56,4 @@ def _of(specs: Iterable[ContainerSpec]) -> Iterator[str]:
     """What only one site can have, as it is said."""
     for spec in specs:
         yield from (f"{WRITES}{source}" for source in written_to(spec))
-        yield from (f"both would have port {port} of the host" for port, _ in published(spec))
+        yield from (f"both would have port {port}{'/udp' if protocol == 'udp' else ''} of the host" for port, protocol in published(spec))

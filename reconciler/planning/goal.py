@@ -52,8 +52,6 @@ def choose_goal(name: str, wishes: Wishes, observed: Observed, containers: tuple
         site = running_site(name, wishes, observed, have_served(name, rows, wishes) or rows, names)
         if site is None and not parked:
             site = last_good(name, wishes, but=failed.release if failed else "")
-        if site is not None and written is not None:
-            site = replace(site, timing=written.timing, heal=written.heal)  # these make no other release: they count from now on
         if site is not None and not names.pins and not parked:
             site = fitting(site, containers, observed.answering, names, failed.release if failed else "")
         return Goal(site, asked, note, fallback=True, held=bool(held), parked=parked)
@@ -81,7 +79,12 @@ def have_served(name: str, containers: tuple[Container, ...], wishes: Wishes) ->
 def last_good(name: str, wishes: Wishes, *, but: str = "") -> DesiredSite | None:
     """What was whole last, where nothing of a site runs any more; `but`: a release that is not to be had."""
     site = wishes.memory.last.get(name)
-    return site if site is not None and site.release != but else None
+    return as_filed(site, wishes.desired.sites.get(name)) if site is not None and site.release != but else None
+
+
+def as_filed(site: DesiredSite, written: DesiredSite | None) -> DesiredSite:
+    """With what its file says now of that which makes no other release."""
+    return replace(site, timing=written.timing, heal=written.heal) if written is not None else site
 
 
 def meanwhile(
@@ -129,6 +132,7 @@ def running_site(name: str, wishes: Wishes, observed: Observed, containers: tupl
         return named, sum(c.id in observed.answering for c in rows), release == last, sum(alive(c) for c in rows), release
 
     site = site_from_labels(name, releases[max(releases, key=serves)])
+    site = as_filed(site, wishes.desired.sites.get(name)) if site is not None else None
     if site is None or good is None or site.release != good.release:
         return site
     there = {service.name for service in site.services}

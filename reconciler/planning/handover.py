@@ -33,6 +33,11 @@ class Handover:
     mutual: bool = False
     apart: tuple[str, str] | None = None
 
+    @property
+    def moving(self) -> bool:
+        """Routes of it change hands."""
+        return bool(self.takes or self.promised or self.given or self.shared)
+
 
 NOTHING = Handover()
 

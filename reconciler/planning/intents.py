@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from reconciler.desired.desired import DesiredSite
+from reconciler.desired.desired import DesiredService, DesiredSite
 from reconciler.desired.release import content_of, counted
 from reconciler.planning.observed import Container
 from reconciler.planning.past import PastRelease
@@ -106,7 +106,11 @@ def as_asked(site: DesiredSite, intents: Intents, containers: Iterable[Container
 
 
 def gone_back(site: DesiredSite, to: DesiredSite) -> DesiredSite:
-    """The past release `to`; what makes no other release is as the file of `site` says it now."""
-    counts = {service.name: service.replicas for service in site.services}
-    services = tuple(replace(service, replicas=counts.get(service.name, service.replicas)) for service in to.services)
-    return replace(to, services=services, suspend=site.suspend, timing=site.timing, heal=site.heal)
+    """The past release `to`; what makes no other release is as the file of `site` says it now. Of a service that there is none of now, or
+    that has ports of the host, there are as many as there were."""
+    counts = {service.name: service.replicas for service in site.services if service.replicas}
+
+    def counted_now(service: DesiredService) -> DesiredService:
+        return service if service.spec.ports else replace(service, replicas=counts.get(service.name, service.replicas))
+
+    return replace(to, services=tuple(map(counted_now, to.services)), suspend=site.suspend, timing=site.timing, heal=site.heal)

@@ -109,7 +109,7 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     steps += apart_of(seen)
     if not seen.traefik.reachable:
         steps.append(Wait("Traefik", "its API does not answer; nothing is changed"))
-    memory = begin(seen, goal, memory)
+    memory = begin(seen, goal, cast, memory)
     idle = leaving if cast.alone else tuple(c for c in leaving if c.release in memory.unserved)
     why = f"stop-first: {cast.alone}" if cast.alone else "superseded before it served"
     ends: list[Step] = [stop_of(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]

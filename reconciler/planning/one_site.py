@@ -34,13 +34,14 @@ class Scene:
 
 
 def planned(name: str, scene: Scene) -> tuple[SitePlan | None, SiteMemory]:
-    """Its steps and what to remember; None where there is nothing to say of it. While its images are pulled it is kept whole."""
+    """Its steps and what to remember; None where there is nothing to say of it. While its images are pulled, or another site has to end
+    first, it is kept whole."""
     plan, after = _site(name, scene.goals[name], scene, scene.moves.get(name, NOTHING))
     if plan is None:
         return None, after
     pulls = tuple(step for step in plan.steps if isinstance(step, Pull))
     failed = scene.wishes.memory.troubles.get(name, ("", ""))[0] == plan.asked
-    if pulls and (kept := kept_whole(name, scene, failed=failed)):
+    if (pulls or scene.moves.get(name, NOTHING).apart) and (kept := kept_whole(name, scene, failed=failed)):
         plan, after = replace(kept[0], steps=(*pulls, *kept[0].steps)), kept[1]
     elif pulls:
         plan = replace(plan, look_at=None)  # the end of the pull wakes
@@ -50,7 +51,7 @@ def planned(name: str, scene: Scene) -> tuple[SitePlan | None, SiteMemory]:
 def kept_whole(name: str, scene: Scene, *, failed: bool) -> tuple[SitePlan, SiteMemory] | None:
     """What there is to do to keep what serves whole, while its site's goal cannot be begun. Without pins, and while routes change hands,
     it is left as it runs."""
-    if not scene.names.pins or name in scene.moves:
+    if not scene.names.pins or scene.moves.get(name, NOTHING).moving:
         return None
     goal = meanwhile(name, scene.goals[name], scene.wishes, scene.observed, scene.rows[name], scene.names, failed=failed)
     plan, after = _site(name, goal, scene, NOTHING) if goal else (None, SiteMemory())

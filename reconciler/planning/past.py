@@ -51,6 +51,8 @@ def earlier(site: str, past: Iterable[PastRelease], now: str, wanted: str | None
     is not of the present content. Raises ShipstoneError."""
     past = tuple(past)
     others = other_content(past, now)
+    if wanted == "":
+        raise ShipstoneError(f"cannot roll back {site}: the name of the release is empty.")
     if wanted is not None:
         named = [old for old in past if old.site.release == wanted] or [old for old in others if old.site.release.startswith(wanted)]
         if len(named) > 1:

@@ -72,7 +72,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
-    memory = begin(seen, goal, memory)
+    memory = begin(seen, goal, cast, memory)
     memory = replace(memory, unserved=memory.unserved - {c.release for c in serving})
     ends, rest = make_way(seen, goal, cast, alive_leaving, serving, memory)
     starts, memory, again = due_starts(seen, goal, cast, [*steps, *ends], memory, healing=healing)
@@ -89,6 +89,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     steps.append(SetPin(goal.name, None, "labels route again"))
     deadline = memory.begun_at + goal.timing.deadline
     message = f"{goal.release} is coming up, {_count_ready(seen, cast)} of {_wanted(goal)} ready"
+    if seen.handover.apart:
+        message = f"{goal.release} waits until {seen.handover.apart[0]} has ended: {seen.handover.apart[1]}"
     return Motion(tuple(steps), memory, message, min(look_at, deadline) if deadline > seen.now else look_at)
 
 
@@ -218,11 +220,11 @@ def give_up(seen: Seen, memory: SiteMemory, why: str) -> Motion:
 
 
 def next_look(seen: Seen, memory: SiteMemory) -> float:
-    """Monotonic seconds; ever later while Traefik follows the same pin, or its API does not answer: what is waited for may take hours."""
-    if not seen.traefik.reachable:
+    """Monotonic seconds; ever later while Traefik follows the same pin, or reads none, or its API does not answer: what is waited for may
+    take hours. Whether it has taken a switch is looked at often."""
+    if not seen.traefik.reachable or seen.traefik.blind:
         return seen.now + AWAY_POLL
-    since = memory.pin_since if memory.pin_since is not None else memory.begun_at if memory.begun else seen.now
-    return seen.now + poll(seen.now - since)
+    return seen.now + (poll(seen.now - memory.pin_since) if memory.pin_since is not None else POLL)
 
 
 def _wait_for_pin(seen: Seen) -> Wait:

@@ -16,7 +16,7 @@ POLL, SLOWEST_POLL = 0.02, 2.0
 """Seconds between two looks at the engine and at Traefik while a site is in motion: at first, and when it takes long."""
 
 AWAY_POLL = 0.5
-"""Seconds between two looks while Traefik's API does not answer."""
+"""Seconds between two looks while Traefik's API does not answer, or it reads no pins."""
 
 
 @dataclass(frozen=True)

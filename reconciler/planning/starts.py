@@ -26,12 +26,12 @@ def next_start(memory: SiteMemory) -> float:
     return memory.tried_at + min(2.0 ** (memory.tries - FREE_TRIES), MAX_BACKOFF) if memory.tries >= FREE_TRIES else 0.0
 
 
-def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory) -> SiteMemory:
-    """Note since when the release is being brought up, all its images being here, and whether it ever took a request."""
+def begin(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory) -> SiteMemory:
+    """Note since when the release is being brought up, its images being here, and whether it ever took a request."""
     if memory.begun != goal.release:
         tries = memory.tries if goal.release == memory.served else 0
         memory = replace(memory, begun=goal.release, begun_at=seen.now, tries=tries)
-    elif any(service.spec.image not in seen.images for service in goal.services):
+    elif pulls_of(seen, goal, cast):
         memory = replace(memory, begun_at=seen.now)
     fresh = goal.release != memory.served and not any(c.release == goal.release and c.state != "created" for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory

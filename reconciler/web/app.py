@@ -29,7 +29,7 @@ def build_app(
     def alive() -> bool:
         """Before there is anything to do a pass for, as while the git server does not answer, none is missed."""
         now = latest.now
-        if now.done is None and now.revision is None and not now.failing:
+        if now.done is None and now.revision is None and wall() - now.failed_at > STALE:
             return True
         return wall() - (now.done.at if now.done else now.due_since) < STALE
 

@@ -9,13 +9,13 @@ from starlette.routing import Route
 from reconciler.planning.events import newest_first
 from reconciler.reports import findings as report
 from reconciler.web.latest import Latest
-from reconciler.world.history_store import HistoryStore
+from reconciler.world.store import Store
 
 MOST = 1000
 """Rows of one answer."""
 
 
-def data_routes(latest: Latest, history: HistoryStore) -> list[Route]:
+def data_routes(latest: Latest, store: Store) -> list[Route]:
     """GET /api/drift and GET /api/history?site=&limit=."""
 
     def drift(_: Request) -> Response:
@@ -30,7 +30,8 @@ def data_routes(latest: Latest, history: HistoryStore) -> list[Route]:
         if not (text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MOST):
             return JSONResponse({"error": f"limit: use a number from 1 to {MOST}"}, 400)
         limit = int(text)
-        rows = newest_first(history.events(site, limit), history.drifts(site, limit), limit)
+        store.changed()  # its file may be another one by now
+        rows = newest_first(store.history.events(site, limit), store.history.drifts(site, limit), limit)
         return JSONResponse({"events": [row.as_json() for row in rows]})
 
     return [Route("/api/drift", drift), Route("/api/history", events)]

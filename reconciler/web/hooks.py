@@ -85,7 +85,7 @@ class Hooks:
         body = await self._body(request)
         verify(claim, self._secret, body, self._wall())
         if not self._concerns(hint_of(body)):
-            log.info("webhook ignored: another repository or branch", provider=provider)
+            log.info("webhook ignored: another repository, branch or tag", provider=provider)
             return False
         if self._known(provider, claim, body):
             log.info("webhook ignored: the same delivery again", provider=provider)

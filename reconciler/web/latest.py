@@ -15,8 +15,8 @@ from reconciler.planning.describe import SitePlan
 @dataclass(frozen=True)
 class Now:
     """`sites`: as the newest pass that planned each saw it. `number` rises with every change. Times are of the day, in seconds since 1970;
-    `failing` says why passes or fetches fail at present, empty where they do not. `due_since`: since when the first pass could have ended:
-    the start, or when there was a revision."""
+    `failing` says why passes fail at present, empty where they do not, and `failed_at` when one did last. `due_since`: since when the first
+    pass could have ended: the start, or when there was a revision."""
 
     number: int = 0
     done: Pass | None = None
@@ -24,6 +24,7 @@ class Now:
     revision: Revision | None = None
     fetched_at: float = 0.0
     failing: str = ""
+    failed_at: float = 0.0
     not_fetched: str = ""
     due_since: float = 0.0
 
@@ -65,7 +66,7 @@ class Latest(Follower):
         self._set(done=done, sites=last_seen(self._now.sites, done.plan), failing="")
 
     def not_passed(self, why: str) -> None:
-        self._set(failing=why)
+        self._set(failing=why, failed_at=self._wall())
 
     def did(self, outcome: Outcome) -> None:  # noqa: ARG002  the next pass says what came of it
         self._set()

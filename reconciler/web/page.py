@@ -93,6 +93,7 @@ class Page:
         return HTMLResponse(body, status, headers)
 
     def _all(self, words: str, group: str) -> Value:
+        self._store.changed()  # its file may be another one by now
         now = self._latest.now
         notices = report.notices(now.done.plan, now.desired) if now.done and now.desired else ()
         seen = overview(now, self._store.history.revisions(commits(now)), self._ports, notices)
@@ -107,6 +108,7 @@ class Page:
         }
 
     def _one(self, name: str) -> Value | None:
+        self._store.changed()
         now = self._latest.now
         history = self._store.history
         events = history.events(name, MOTIONS, phases=True)

@@ -75,6 +75,8 @@ class DockerEngine:
         """Ids of containers that no event has named since their inspection began."""
         self._untold: dict[str, float] = {}
         """Ids of containers that could not be inspected → until when they are left alone (monotonic seconds)."""
+        self._hung = False
+        """An inspection of this look had no answer: the others are left for the next one, else it would last too long."""
         self._network_there = False
         self._making = threading.Lock()
         """Held while the network is made."""
@@ -107,6 +109,7 @@ class DockerEngine:
             self._inspecting.intersection_update(ours)
             known: dict[str, Inspection | None] = dict(self._inspected)  # what an event takes away meanwhile holds for this pass
             unknown = {key: row for key, row in ours.items() if self._unknown(row) and row["Labels"].get("shipstone.site") not in busy}
+        self._hung = False
         seen = self._inspectors.map(self._inspect, unknown.values(), map(known.get, unknown))
         known |= dict(zip(unknown, seen, strict=True))
         gone = {key for key in unknown if known[key] is None}
@@ -287,6 +290,7 @@ class DockerEngine:
                     continue
                 with self._lock:
                     self._inspected.pop(event.id, None)
+                    self._untold.pop(event.id, None)
                     self._inspecting.discard(event.id)
                     if event.kind == "foreign":
                         (self._died.add if event.action == "die" else self._died.discard)(event.id)
@@ -312,6 +316,8 @@ class DockerEngine:
 
     def _inspect(self, row: dict[str, Any], before: Inspection | None) -> Inspection | None:
         """None when it is gone; `before` where the engine cannot say. What an event overtook holds for this pass, and is not remembered."""
+        if self._hung:
+            return before or (OVERTAKEN, {})
         with self._lock:
             self._inspecting.add(row["Id"])
         try:
@@ -334,6 +340,7 @@ class DockerEngine:
         """One container of which the engine cannot say anything holds up no other. Raises EngineError where the engine itself is away."""
         silent = isinstance(error, UnreachableError)
         if silent:
+            self._hung = True
             self._takes_connections()
         with self._lock:
             told = row["Id"] in self._untold

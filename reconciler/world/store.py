@@ -26,7 +26,7 @@ RELEASES = 5
 
 class Store:
     """Safe to use from several threads. A file that is no database, or damaged, is put aside, and an empty one made; one that somebody
-    took away, or put there, is noticed by changed(). `history` is in the same file."""
+    took away, or put there, is noticed by changed(). `history` is in the same file: damage of its tables alone costs only that."""
 
     def __init__(self, path: Path, *, spare: bool = False) -> None:
         """`spare`: of one that cannot be opened, as on a full disk, a copy in memory serves until it can be."""

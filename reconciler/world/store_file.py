@@ -43,13 +43,13 @@ def opened(path: Path) -> sqlite3.Connection:
 
 def copied(path: Path) -> sqlite3.Connection:
     """In memory, of what can be read of it without writing."""
-    db = _connected(":memory:")
+    db = _reached(":memory:")
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as kept,
     ):
         kept.backup(db)
-    return db
+    return _prepared(db)
 
 
 def put_aside(path: Path) -> None:
@@ -69,18 +69,22 @@ def _opened_or_made(path: Path) -> sqlite3.Connection:
     deadline = time.monotonic() + BUSY
     while True:
         try:
-            return _connected(path)
+            return _prepared(_reached(path))
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)  # of two that make it at once SQLite turns one away without waiting
         except sqlite3.DatabaseError:
             put_aside(path)
-            return _connected(path)
+            return _prepared(_reached(path))
 
 
-def _connected(place: Path | str) -> sqlite3.Connection:
-    db = sqlite3.connect(place, check_same_thread=False, isolation_level=None, timeout=BUSY)
+def _reached(place: Path | str) -> sqlite3.Connection:
+    return sqlite3.connect(place, check_same_thread=False, isolation_level=None, timeout=BUSY)
+
+
+def _prepared(db: sqlite3.Connection) -> sqlite3.Connection:
+    """With all its tables, as this version wants them; closed where that cannot be had."""
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last rows, never the file

@@ -1,9 +1,12 @@
 """Shipstone against the raw engine and Docker Compose, in one run on one machine: only ratios say anything."""
 
+import datetime as dt
 import os
 import shutil
+import signal
 import statistics
 import subprocess
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +16,7 @@ import docker
 from lab.bench_row import Row, timed
 from lab.compose import COMPOSE, Project, compose_binary
 from lab.engine import LabError
-from lab.host import SHIPSTONE, Host, a_host, take_away, until
+from lab.host import SHIPSTONE, Host, a_host, at_rest, take_away, until
 from lab.images import ABRUPT, make_abrupt, provide
 from reconciler.desired.spec import NewContainer
 from reconciler.planning.steps import Start
@@ -37,11 +40,15 @@ def measure(engine: str, folder: Path, count: int) -> Iterator[Row]:
         best = min(found, key=lambda n: found[n])
         rounds = []
         for _ in range(ROUNDS):
-            take_away(api, host.instance, host.network)
-            shutil.rmtree(host.state, ignore_errors=True)
-            rounds.append((raw_seconds(api, host, containers, best), compose_seconds(folder, host, containers), cold_seconds(host)))
-        raw, composed, cold = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
-        yield Row(f"cold, {count} sites / raw create + start", cold / raw, 1.1, "×", f"{cold:.1f} s; raw calls {raw:.1f} s, {best} at once")
+            start_afresh(api, host)
+            pair = raw_seconds(api, host, containers, best), compose_seconds(folder, host, containers)
+            applied = cold_seconds(host)
+            start_afresh(api, host)
+            rounds.append((*pair, applied, by_daemon_seconds(host, count)))
+        raw, composed, cold, told = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
+        beside = f"raw calls {raw:.1f} s, {best} at once"
+        yield Row(f"cold, {count} sites / raw create + start", cold / raw, 1.1, "×", f"{cold:.1f} s; {beside}")
+        yield Row(f"cold by the daemon, {count} sites / raw create + start", told / raw, 1.1, "×", f"{told:.1f} s; {beside}")
         yield Row(f"cold, {count} sites / compose up -d", cold / composed, 1.1, "×", f"{cold:.1f} s; Compose {COMPOSE} {composed:.1f} s")
         yield idle(host, api, count)
         yield memory(host, count)
@@ -54,13 +61,22 @@ def helped() -> Iterator[Row]:
     yield Row("shipstone --help", statistics.median(times), 0.25, "s", "median of 9")
 
 
+def files_of(count: int) -> dict[str, str]:
+    return {f"sites/s{n}.yaml": SITE.format(image=ABRUPT, name=f"s{n}") for n in range(count)}
+
+
+def start_afresh(api: docker.APIClient, host: Host) -> None:
+    """Nothing runs, and nothing is known."""
+    take_away(api, host.instance, host.network)
+    shutil.rmtree(host.state, ignore_errors=True)
+
+
 def same_containers(host: Host, count: int) -> list[NewContainer]:
     """What Shipstone would start: the raw calls and Compose start the same, with the same labels."""
     from reconciler import wiring
     from reconciler.settings import load_settings
 
-    files = {f"sites/s{n}.yaml": SITE.format(image=ABRUPT, name=f"s{n}") for n in range(count)}
-    host.repository.commit(files, f"{count} sites")
+    host.repository.commit(files_of(count), f"{count} sites")
     settings = load_settings(host.config)
     reconciler = wiring.reconciler_of(settings)
     reconciler.take(wiring.source_of(settings).fetch())
@@ -88,6 +104,22 @@ def raw_seconds(api: docker.APIClient, host: Host, containers: list[NewContainer
 def cold_seconds(host: Host) -> float:
     """From nothing, git mirror and all."""
     return timed(lambda: host.shipstone("apply", check=True))
+
+
+def by_daemon_seconds(host: Host, count: int) -> float:
+    """One that runs, and has no sites: from the moment when it is told of a commit with all of them until it says that the last is at
+    rest."""
+    none = host.repository.commit(dict.fromkeys(files_of(count)), "no sites")
+    host.log_file.unlink(missing_ok=True)
+    host.start_daemon()
+    until(lambda: (found := host.page_status()) is not None and found["revision"] == none, "the daemon has looked", 60)
+    every = host.repository.commit(files_of(count), f"{count} sites")
+    begun = time.time()
+    host.signal_daemon(signal.SIGHUP)
+    until(lambda: (found := host.page_status()) is not None and at_rest(found, every), "all of them run", 600)
+    host.stop_daemon()
+    said = [row["timestamp"] for row in host.log() if row.get("event") == "site" and row["sync"] == "synced"]
+    return dt.datetime.fromisoformat(max(said)).timestamp() - begun
 
 
 def compose_seconds(folder: Path, host: Host, containers: list[NewContainer]) -> float:
@@ -131,6 +163,7 @@ def idle(host: Host, api: docker.APIClient, count: int) -> Row:
 
 
 def memory(host: Host, count: int) -> Row:
+    host.log_file.unlink(missing_ok=True)
     daemon = host.start_daemon()
     until(lambda: any(entry.get("event") == "fetched" for entry in host.log()), "the daemon has fetched")
     until(lambda: sum(entry.get("event") == "site" for entry in host.log()) >= count, "the daemon has looked at every site")

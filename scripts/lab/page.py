@@ -54,7 +54,7 @@ def a_page(folder: Path, token: str = "", hosts: tuple[str, ...] = (), wall: Cal
     actions = Actions(latest, sessions, lambda: Store(path), lambda: looked.append(time.time()))
     listen = f"127.0.0.1:{ports.take()}"
     page = Page(latest, store, sessions, "shipstone", Ports(), wall)
-    routes = [*page.routes(), *data_routes(latest, store.history), *actions.routes()]
+    routes = [*page.routes(), *data_routes(latest, store), *actions.routes()]
     try:
         with serving(Shield(build_app(latest, routes), listen, hosts), listen):
             try:

@@ -11,7 +11,7 @@ from reconciler.errors import EngineError
 from reconciler.planning.handover import handovers, intruders, owners
 from reconciler.planning.labels import applied_of
 from reconciler.planning.observed import Observed, Pin, TraefikView
-from reconciler.planning.steps import due
+from reconciler.planning.steps import Pull, due
 from tests.planning.test_motion_properties import CHECKED, LEARNS, ROLLOUT, Motion
 
 HOST = "moved.test"
@@ -232,6 +232,57 @@ def test_what_two_sites_give_each_other_holds_none_of_them_for_ever() -> None:
     world.settle()
     found = {c.site: applied_of(c).spec.volumes for c in world.engine.containers()}
     assert {site: volumes[0].source for site, volumes in found.items() if volumes} == {"one": "b", "two": "a"}
+
+
+def one_replica(version: str, *hosts: str, volume: str = "", image: str = "app:now") -> str:
+    return text(version, *hosts, image=image).replace("replicas: 2", "replicas: 1") + (f"volumes: ['{volume}:/d']\n" if volume else "")
+
+
+@pytest.mark.parametrize("goes", [False, True])
+def test_sites_do_not_wait_for_each_other_over_a_volume_and_a_name(goes: bool) -> None:
+    """a lets go of v1 for c, b of v2 for a and of a name for c."""
+    hosts = ("b.test",) if not goes else ()
+    world = a_world({"a": one_replica("1", "a.test", volume="v1"), "b": one_replica("1", HOST, *hosts, volume="v2")})
+    stays = {} if goes else {"b": one_replica("1", "b.test")}
+    change(world, {"a": one_replica("1", "a.test", volume="v2"), "c": one_replica("1", HOST, volume="v1"), **stays})
+    world.settle()
+    assert assert_served(world, HOST) == {"c"}
+    assert assert_served(world, "a.test") == {"a"}
+
+
+def test_who_keeps_a_volume_that_others_share_is_waited_for_by_nobody() -> None:
+    """Though it says start-first."""
+    keeper = one_replica("1", HOST, volume="s").replace("rollout: {", "rollout: {order: start-first, ")
+    world = Motion()
+    world.begin()
+    world.compiler = Compiler(Policy(domains=("test",), shared_volumes=("s",)))
+    world.files["sites/a.yaml"] = keeper
+    world.take()
+    world.settle()
+    change(world, {"a": keeper, "b": one_replica("1", "b.test", volume="s")})
+    world.settle()
+    assert assert_served(world, "b.test") == {"b"}
+
+
+@pytest.mark.parametrize("hurt", ["a", "b"])
+def test_what_serves_is_kept_whole_while_a_volume_cannot_change_hands(hurt: str) -> None:
+    """a is to let go of it, and its new image does not come; b waits."""
+    before = {"a": one_replica("1", "a.test", volume="v"), "b": one_replica("1", "b.test")}
+    world = a_world({name: body.replace("replicas: 1", "replicas: 2") if name == hurt else body for name, body in before.items()})
+    after = {"a": one_replica("2", "a.test", image="app:absent"), "b": one_replica("2", "b.test", volume="v")}
+    change(world, {name: body.replace("replicas: 1", "replicas: 2") if name == hurt else body for name, body in after.items()})
+    first = next(c for c in world.engine.containers() if c.site == hurt)
+    world.engine.destroy(first.id)
+    for _ in range(40):
+        plan = world.plan()
+        for name, site in plan.sites.items():
+            for step in due(site.steps):
+                if not isinstance(step, Pull):
+                    world.step(name, step)
+        world.traefik.refresh()
+        world.now += 0.4
+    assert sum(c.site == hurt and c.release == first.release and c.state == "running" for c in world.engine.containers()) == 2
+    assert hurt == "a" or "both would write to v" in world.plan().sites["b"].message
 
 
 def test_who_says_start_first_writes_beside_another_site() -> None:

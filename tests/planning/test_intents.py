@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.desired.desired import Timing
 from reconciler.desired.release import content_of, counted
+from reconciler.desired.spec import Port
 from reconciler.errors import ShipstoneError
 from reconciler.planning.failed import FailedRelease
 from reconciler.planning.intents import ALL, Intents, Rollback, Said, as_asked, intents_of, restart, rollback
@@ -52,6 +53,15 @@ def test_what_makes_no_other_release_counts_while_a_site_is_rolled_back() -> Non
     assert (found.release, found.wanted) == (OLD.release, 3)
     back = as_asked(more, BACK, ())
     assert (back.release, back.heal, back.timing.drain) == (OLD.release, False, 42.0)
+
+
+def test_a_rollback_never_leaves_a_site_without_anybody() -> None:
+    """Blue and green: the file of now has none of what served then. Nor are there more of what has a port of the host than there were."""
+    green = replace(NEW, services=(replace(NEW.services[0], replicas=0), replace(NEW.services[0], name="green")))
+    assert as_asked(green, BACK, ()).services[0].replicas == 1
+    port = replace(OLD.services[0], spec=replace(OLD.services[0].spec, ports=(Port(5432, 5432, "tcp", ""),)))
+    back = Intents(rollbacks={"shop": Rollback(NEW.release, replace(OLD, services=(port,)))})
+    assert as_asked(replace(NEW, services=(replace(NEW.services[0], replicas=3),)), back, ()).services[0].replicas == 1
 
 
 def test_a_file_may_suspend_its_site() -> None:
@@ -202,10 +212,11 @@ def test_a_release_is_named_whole_or_by_a_beginning_that_no_other_has() -> None:
     for wanted, fits in (
         ("abc", "abc123r2, abc123r1, abc123"),
         ("abc123r", "abc123r2, abc123r1"),
-        ("", "abc123r2, abc123r1, abc123, abd456"),
     ):
         with pytest.raises(ShipstoneError, match=f"fits more than one release: {fits}. Name one of them whole."):
             earlier("shop", past, "", wanted)
+    with pytest.raises(ShipstoneError, match="shop: the name of the release is empty"):
+        earlier("shop", past, "abc123", "")
     for wanted, why in (("abc123", "what runs"), ("abc123r1", "what runs"), ("abe", "not kept")):
         with pytest.raises(ShipstoneError, match=f"shop: {wanted} is {why}. Kept: abc123r2, abc123r1, abc123, abd456."):
             earlier("shop", past, "abc123", wanted)

@@ -79,13 +79,16 @@ def test_a_service_of_which_nothing_is_left_comes_back_too() -> None:
 
 
 def test_what_makes_no_other_release_counts_while_an_older_one_serves() -> None:
-    """`drift: report` and `rollout` in the file of a release that failed."""
+    """`drift: report` and `rollout` in the file of a release that failed, or whose image does not come."""
     changed = running(OLD, 1, live={**(ONE.live or {}), "mem_limit": 64})
     memory = Memory(failed=FAILED, whole={("shop", OLD.release): {"web": 1}})
     healed = plan(desired(NEW), changed, memory=memory)
     assert started(healed) == [old(2)]
     reported = plan(desired(replace(NEW, heal=False)), changed, memory=memory)
     assert (started(reported), len(reported.sites["shop"].drift)) == ([], 1)
+    pulling = Memory(whole={("shop", OLD.release): {"web": 1}}, troubles=UNREACHED)
+    assert started(plan(desired(NEW), changed, memory=pulling)) == [old(2)]
+    assert first(plan(desired(replace(NEW, heal=False)), changed, memory=pulling)) == [PULL]
 
 
 def test_the_old_release_is_healed_while_the_image_of_the_new_one_is_not_here() -> None:

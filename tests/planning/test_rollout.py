@@ -240,6 +240,15 @@ def test_what_was_created_is_started_or_removed() -> None:
     assert words(back) == [f"remove {c.name}" for c in NEW_MADE]
 
 
+def test_an_image_that_nobody_waits_for_does_not_hold_up_the_deadline() -> None:
+    """Of a service without replicas nothing is pulled, for ever."""
+    idle = DesiredService("idle", ContainerSpec(image="other:1", port=80), 0)
+    both = replace(NEW, services=(*NEW.services, idle))
+    begun = SiteMemory(begun=NEW.release, begun_at=100.0, pin=TO_OLD, pin_since=100.0, unserved=frozenset({NEW.release}))
+    waiting = replace(seen(both, *OLD_TWO, *NEW_TWO, pin=TO_OLD, now=130.0, ready=frozenset(c.id for c in OLD_TWO)), images={"blog:2": "x"})
+    assert plan_site(waiting, begun).memory.begun_at == 100.0
+
+
 def test_the_deadline_counts_from_the_last_start() -> None:
     """Containers of one site start one after another, behind those of others: the last may be young when the first is old."""
     begun = SiteMemory(begun=NEW.release, begun_at=0.0, tried_at=1.0, tries=1, unserved=frozenset({NEW.release}))
@@ -284,8 +293,15 @@ def test_who_is_waited_for_in_vain_is_looked_at_ever_less_often() -> None:
     waits = replace(seen(OLD, *OLD_TWO, pin=TO_OLD), handover=promised)
     looks = [plan_site(waits, SiteMemory(pin=TO_OLD, pin_since=since, pinned=True)).look_at for since in (100.0, 90.0, 0.0)]
     assert looks == [100.02, 100.2, 102.0]
-    away = replace(seen(None, *OLD_TWO, pin=TO_OLD), traefik=TraefikView(reachable=False))
-    assert plan_site(away, SiteMemory()).look_at == 100.5
+    for view in (TraefikView(reachable=False), replace(traefik(*OLD_TWO), blind=True)):
+        assert plan_site(replace(seen(None, *OLD_TWO, pin=TO_OLD), traefik=view), SiteMemory()).look_at == 100.5
+
+
+def test_whether_a_switch_is_taken_is_looked_at_often() -> None:
+    """However long the release took to come up: who cannot be reached is undone after it."""
+    late = SiteMemory(begun=NEW.release, begun_at=0.0, unserved=frozenset({NEW.release}))
+    switching = seen(NEW, *OLD_TWO, *NEW_TWO, pin=TO_NEW, traefik=traefik(*OLD_TWO, *NEW_TWO, pin=TO_OLD))
+    assert plan_site(switching, late).look_at == 100.02
 
 
 def test_the_time_that_images_take_does_not_count_for_the_deadline() -> None:

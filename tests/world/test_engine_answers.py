@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from reconciler.errors import EngineError
-from reconciler.world.docker import DockerEngine
+from reconciler.world.docker import INSPECTORS, DockerEngine
 from reconciler.world.traefik_container import Proxy, TraefikContainer
 from tests.world.canned_engine import Asked, CannedEngine, canned_engine, says
 
@@ -95,6 +95,29 @@ def test_one_that_hangs_is_left_alone_for_a_while(canned: CannedEngine) -> None:
     for _ in range(3):
         assert [(c.id, c.live is not None) for c in engine.containers()] == [("a", True), ("b", False)]
     assert canned.asked["GET /containers/b/json"] == 1
+
+
+def test_many_that_hang_hold_up_one_look_no_longer_than_one_does(canned: CannedEngine) -> None:
+    """Else the loop would seem to be dead. The others are asked in the next one."""
+    engine = DockerEngine(canned.url, "t", "net", str, timeout=1)
+    ids = [f"c{n}" for n in range(3 * INSPECTORS)]
+    canned.has(*ids)
+    canned.answers |= {f"GET /containers/{one}/json": Asked.wait for one in ids}
+    for looks in (1, 2):
+        assert [c.live for c in engine.containers()] == [None] * len(ids)
+        asked = sum(canned.asked[f"GET /containers/{one}/json"] for one in ids)
+        assert looks <= asked <= looks * (2 * INSPECTORS - 1)
+
+
+def test_one_that_hung_is_asked_again_when_something_happens_to_it(canned: CannedEngine) -> None:
+    engine = DockerEngine(canned.url, "t", "net", str, timeout=1)
+    canned.has("a")
+    well, canned.answers["GET /containers/a/json"] = canned.answers["GET /containers/a/json"], Asked.wait
+    assert engine.containers()[0].live is None
+    die = {"Type": "container", "Action": "die", "Actor": {"ID": "a", "Attributes": {"shipstone.instance": "t"}}}
+    canned.answers |= {"GET /containers/a/json": well, "GET /events": lambda asked: (asked.begin(die), asked.wait())}
+    next(engine.events())
+    assert engine.containers()[0].live is not None
 
 
 def test_an_engine_that_goes_away_meanwhile_is_no_matter_of_one_container(canned: CannedEngine, engine: DockerEngine) -> None:

@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from reconciler import wiring
 from reconciler.asking import take_back, write_down
@@ -19,7 +21,10 @@ from reconciler.planning.intents import Said
 from reconciler.remembered import Remembered
 from reconciler.service import service
 from reconciler.settings import load_settings
+from reconciler.web.data import data_routes
+from reconciler.web.latest import Latest
 from reconciler.world.store import Store
+from reconciler.world.store_file import copied
 
 FAILED = FailedRelease("shop", "0123456789", "exited with 1", 12.5)
 
@@ -211,6 +216,29 @@ def test_while_it_cannot_be_opened_a_copy_in_memory_serves_the_daemon(tmp_path: 
         daemon.remember_failed(FAILED)
         with closing(Store(path)) as another:
             assert another.failed() == {"shop": FAILED}
+
+
+def test_a_copy_in_memory_of_an_older_file_has_what_this_version_needs(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("CREATE TABLE failed (site TEXT PRIMARY KEY, release TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL)")
+        old.execute("INSERT INTO failed VALUES ('shop', 'aa11', 'exited', 1.0)")
+        old.commit()
+    with closing(copied(path)) as copy:
+        assert copy.execute("SELECT site FROM failed").fetchall() == [("shop",)]
+        assert copy.execute("SELECT * FROM said").fetchall() == []
+
+
+def test_what_is_shown_is_of_the_file_that_is_there(tmp_path: Path) -> None:
+    """The page has a store of its own, which is only read."""
+    path = tmp_path / "s.db"
+    with closing(Store(path)) as shown, TestClient(Starlette(routes=data_routes(Latest(), shown))) as client:
+        for file in tmp_path.glob("s.db*"):
+            file.unlink()
+        with closing(Store(path)) as daemons:
+            daemons.history.record([Event(3.0, "error", "shop", "c2", more={"why": "a new file"})])
+            (row,) = client.get("/api/history").json()["events"]
+        assert row["why"] == "a new file"
 
 
 def test_the_daemon_starts_without_it_and_a_command_does_not(tmp_path: Path) -> None:
