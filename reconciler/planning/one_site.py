@@ -69,7 +69,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
         goal = as_counted(goal, before, whole) if chosen.fallback else goal
         counts = goal.release, tuple((service.name, service.replicas) for service in goal.services)
         before = before if before.counts == counts else replace(before, counts=counts)
-        chosen = replace(chosen, site=goal)
+        chosen = chosen if chosen.site is goal else replace(chosen, site=goal)
     if goal is None and not containers and name not in observed.pins:
         if not chosen.note:
             return None, SiteMemory()
@@ -103,7 +103,7 @@ def _site(name: str, chosen: Goal, scene: Scene, handover: Handover) -> tuple[Si
     motion = Motion(memory=before) if chosen.parked and at_rest else plan_motion(seen, before)
     if not motion.steps and heal and not chosen.parked:
         times = [scene.now + left for c in containers if (left := ill_in(c, goal)) is not None and left > 0]
-        motion = replace(motion, look_at=min(times, default=motion.look_at))
+        motion = replace(motion, look_at=min(times)) if times else motion
     known = wishes.memory.whole.get((name, goal.release)) if goal else None
     return describe(written, chosen, seen, motion, drift, known), motion.memory
 

@@ -97,6 +97,8 @@ def confirmed(seen: Seen, pin: Pin | None) -> bool:
 
 
 def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
+    if seen.pin is None and not memory.pinned and memory.pin is None and memory.pin_since is None:
+        return memory
     if seen.pin is None:
         pinned = memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
         after = replace(memory, pin=None, pin_since=None, pinned=pinned)
