@@ -32,7 +32,8 @@ def kept_apart(
 
 def _first(goals: Mapping[str, DesiredSite | None], rows: Mapping[str, Iterable[Container]]) -> dict[str, tuple[str, str]]:
     """Who has to end first, and why, by who waits for it."""
-    aims = {name: needs for name, goal in goals.items() if goal and (needs := set(_needs_of(goal)))}
+    some = {name: goal for name, goal in goals.items() if goal and any(s.spec.volumes or s.spec.ports for s in goal.services)}
+    aims = {name: needs for name, goal in some.items() if (needs := set(_needs_of(goal)))}
     if not aims:
         return {}
     running = {name: set(_of(applied_of(c).spec for c in containers if alive(c))) for name, containers in rows.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from reconciler.desired.desired import DesiredSite
 from reconciler.desired.spec import Route
@@ -42,6 +43,7 @@ class Handover:
 NOTHING = Handover()
 
 
+@lru_cache(maxsize=4096)
 def keys_of(route: Route) -> tuple[Key, ...]:
     return tuple((rule, route.tls) for rule in rules(route))
 
