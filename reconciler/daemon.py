@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reconciler.desired.revision import Revision
-from reconciler.errors import ShipstoneError
+from reconciler.errors import ShipstoneError, said
 from reconciler.listening import SOON, backoff, breath, listen
 from reconciler.log import log
 from reconciler.planning.plan import Plan
@@ -178,8 +178,3 @@ class Daemon:
 def aside(job: Callable[[], None]) -> Callable[..., None]:
     """A signal handler that does it in a thread: the main thread may hold the very lock that an Event takes."""
     return lambda *_: threading.Thread(target=job, daemon=True).start()
-
-
-def said(error: Exception) -> str:
-    """One line; an error that nobody thought of with its type."""
-    return str(error) if isinstance(error, ShipstoneError) else f"{type(error).__name__}: {error}"

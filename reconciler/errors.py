@@ -32,3 +32,8 @@ class NotFoundError(EngineError):
 
 class TraefikError(ShipstoneError):
     """Traefik's API did not answer, or Traefik did not take what it was given."""
+
+
+def said(error: Exception) -> str:
+    """One line; an error that nobody thought of with its type."""
+    return str(error) if isinstance(error, ShipstoneError) else f"{type(error).__name__}: {error}"

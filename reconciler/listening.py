@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from reconciler.errors import ShipstoneError
+from reconciler.errors import said
 from reconciler.log import log
 from reconciler.world.engine import Engine
 
@@ -26,8 +26,7 @@ def listen(engine: Engine, wake: Callable[[], None], stopping: threading.Event) 
         except Exception as error:  # noqa: BLE001  whatever it was, who hears nothing heals late
             failures += 1
             if not stopping.is_set():
-                said = str(error) if isinstance(error, ShipstoneError) else f"{type(error).__name__}: {error}"
-                log.warning("the engine's events broke off; looking at everything anew", error=said)
+                log.warning("the engine's events broke off; looking at everything anew", error=said(error))
         engine.resync()
         wake()
         stopping.wait(min(backoff(failures), SOON))

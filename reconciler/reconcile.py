@@ -98,7 +98,8 @@ class Reconciler:
         self._images_due = True
         self._pulling: frozenset[Pulled] = frozenset()
         self._tending, self._starting, self._preparing = Beside("images"), Beside("traefik"), Beside("network")
-        self._containers: tuple[Container, ...] = ()
+        self._containers: tuple[Container, ...] | None = None
+        """None until the engine has told once."""
         self.desired: Desired | None = None
 
     def watch(self, told: Report) -> None:
@@ -122,10 +123,10 @@ class Reconciler:
 
     def _known(self) -> tuple[Container, ...]:
         """From the last pass; before the first one of what is there now, if the engine answers."""
-        if not self._containers:
+        if self._containers is None:
             with contextlib.suppress(ShipstoneError):
                 self._containers = self.world.engine.containers()
-        return self._containers
+        return self._containers or ()
 
     def hosts(self) -> tuple[str, ...]:
         """The base domain, every host name that is written, and those that are still served: a removal may wait, and a release may fail."""
@@ -172,11 +173,11 @@ class Reconciler:
         self.world.engine.ensure_network()
         chosen = self._chosen(plan)
         if chosen.quiet and not self._files_seen:
-            self._apply.tend_files(self._containers, self._desired(), self.remembered.past_sites())
+            self._apply.tend_files(self._known(), self._desired(), self.remembered.past_sites())
             self._files_seen = True
         self._apply.submit(chosen, self._desired(), self._done, self._pulling)
-        self.remembered.forget(plan, self._desired(), self._containers)
-        self._images_due |= self.remembered.remember_releases(plan, self._containers)
+        self.remembered.forget(plan, self._desired(), self._known())
+        self._images_due |= self.remembered.remember_releases(plan, self._known())
         self._tend_images()
         plan = self._chosen(self.remembered.remember_differences(plan))
         self.followers.passed(Pass(plan, self._desired(), time.time(), self._clock() - begun, self.only is None))
@@ -203,7 +204,7 @@ class Reconciler:
         if not self._keep_images or not self._images_due or self._tending.busy:
             return
         self._images_due = False
-        wanted = self.remembered.wanted_images(self._desired(), self._containers)
+        wanted = self.remembered.wanted_images(self._desired(), self._known())
         if found := self.remembered.old_images(self._keep_images, wanted):
             self._tending.begin(lambda: remove_images(self.world.engine, self.world.store, found, wanted))
 

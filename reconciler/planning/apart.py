@@ -33,24 +33,18 @@ def kept_apart(
 def _first(goals: Mapping[str, DesiredSite | None], rows: Mapping[str, Iterable[Container]]) -> dict[str, tuple[str, str]]:
     """Who has to end first, and why, by who waits for it."""
     some = {name: goal for name, goal in goals.items() if goal and any(s.spec.volumes or s.spec.ports for s in goal.services)}
-    aims = {name: needs for name, goal in some.items() if (needs := set(_needs_of(goal)))}
-    if not aims:
+    if not some:
         return {}
+    wanted = {name: set(_of(service.spec for service in goal.services)) for name, goal in some.items()}
     running = {name: set(_of(applied_of(c).spec for c in containers if alive(c))) for name, containers in rows.items()}
-    kept = {name: set(_of(service.spec for service in goal.services)) for name, goal in goals.items() if goal}
-    leaving = {need: name for name, needs in sorted(running.items()) for need in needs - kept.get(name, set())}
+    leaving = {need: name for name, needs in sorted(running.items()) for need in needs - wanted.get(name, set())}
     found: dict[str, tuple[str, str]] = {}
-    for name, needs in aims.items():
+    for name, needs in wanted.items():
+        beside = some[name].timing.order == "start-first"  # who says so may write beside others
         for need in sorted(needs - running.get(name, set())):
-            if (giver := leaving.get(need)) is not None:
-                found.setdefault(name, (giver, need))
+            if need in leaving and not (beside and need.startswith(WRITES)):
+                found.setdefault(name, (leaving[need], need))
     return found
-
-
-def _needs_of(goal: DesiredSite) -> Iterator[str]:
-    """Who says start-first may write beside others."""
-    needs = _of(service.spec for service in goal.services)
-    return (need for need in needs if not (goal.timing.order == "start-first" and need.startswith(WRITES)))
 
 
 def _of(specs: Iterable[ContainerSpec]) -> Iterator[str]:

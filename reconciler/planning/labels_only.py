@@ -4,7 +4,7 @@ start the new beside the old, with routers of a higher rank → all of it is rea
 → stop the old. A container is routed as soon as Docker calls it healthy; without a healthcheck as soon as it starts: no promise then.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import replace
 
 from reconciler.desired.desired import DesiredSite
@@ -19,7 +19,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.ranks import height_of
 from reconciler.planning.rollout import give_up
 from reconciler.planning.seen import POLL, Cast, Motion, Names, Seen, alive, poll
-from reconciler.planning.starts import apart_of, begin, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.starts import apart_of, begin, due_starts, in_turn, pulls_of, removals_of, stop_of
 from reconciler.planning.steps import Step, Wait
 
 
@@ -72,13 +72,13 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
     leaving = tuple(c for c in cast.leaving if alive(c))
     if goal is None:
         steps: list[Step] = [stop_of(c, seen.gone) for c in leaving]
-        return Motion((*steps, *_removals(cast)), memory, "it is taken away", seen.now + POLL)
+        return Motion((*steps, *removals_of(cast)), memory, "it is taken away", seen.now + POLL)
     memory = remember_refusal(seen, remember(seen, cast, memory))
     listed = memory.listed is not None
     kept_for_undo = cast.alone and cast.leaving and memory.begun == goal.release
     if not cast.missing and not cast.stopped and not leaving and not kept_for_undo and (listed or not _is_begun(seen, cast, memory)):
         at_rest = replace(memory, begun="", served=goal.release, unserved=frozenset()) if memory.begun or not memory.served else memory
-        return Motion(tuple(_removals(cast)), at_rest)
+        return Motion(tuple(removals_of(cast)), at_rest)
     if why := failure(seen, cast, memory):
         return give_up(seen, memory, why)
     return hand_over(seen, cast, leaving, memory) if listed else bring_up(seen, cast, leaving, memory)
@@ -105,11 +105,11 @@ def bring_up(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Sit
     """Start what is missing, wait until all of it is ready and Traefik lists it; what serves is not touched."""
     goal = seen.goal
     assert goal is not None
-    steps = pulls_of(seen, goal, cast)
-    steps += apart_of(seen)
+    pulls = pulls_of(seen, goal, cast)
+    steps = [*pulls, *apart_of(seen)]
     if not seen.traefik.reachable:
         steps.append(Wait("Traefik", "its API does not answer; nothing is changed"))
-    memory = begin(seen, goal, cast, memory)
+    memory = begin(seen, goal, memory, pulling=bool(pulls))
     idle = leaving if cast.alone else tuple(c for c in leaving if c.release in memory.unserved)
     why = f"stop-first: {cast.alone}" if cast.alone else "superseded before it served"
     ends: list[Step] = [stop_of(c, why, keep=bool(cast.alone) and c.release not in memory.unserved) for c in idle]
@@ -141,7 +141,7 @@ def hand_over(seen: Seen, cast: Cast, leaving: tuple[Container, ...], memory: Si
         steps.append(Wait("drain", f"{wait:g} s, so that Traefik has followed its labels and what is in flight can end", until))
         look_at = until
     steps += [stop_of(c, f"replaced by {goal.release}") for c in leaving]
-    steps += _removals(cast)
+    steps += removals_of(cast)
     return Motion(tuple(steps), memory, f"{goal.release} serves; the rest is drained", look_at)
 
 
@@ -153,7 +153,3 @@ def _is_begun(seen: Seen, cast: Cast, memory: SiteMemory) -> bool:
     """It is being brought up, or nobody remembers that it ever was."""
     assert seen.goal is not None
     return memory.begun == seen.goal.release or (memory.served != seen.goal.release and not is_whole(seen, cast))
-
-
-def _removals(cast: Cast) -> Iterator[Step]:
-    return (remove_of(c) for c in cast.leaving if not alive(c))

@@ -97,16 +97,15 @@ def confirmed(seen: Seen, pin: Pin | None) -> bool:
 
 
 def remember_pin(seen: Seen, memory: SiteMemory) -> SiteMemory:
-    if seen.pin is None and not memory.pinned and memory.pin is None and memory.pin_since is None:
-        return memory
+    after: tuple[Pin | None, float | None, bool] = None, None, True
     if seen.pin is None:
-        pinned = memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
-        after = replace(memory, pin=None, pin_since=None, pinned=pinned)
-    elif not confirmed(seen, seen.pin):
-        after = replace(memory, pin=None, pin_since=None, pinned=True)
-    else:
-        after = replace(memory, pin=seen.pin, pin_since=memory.pin_since if memory.pin == seen.pin else seen.now, pinned=True)
-    return memory if after == memory else after
+        after = None, None, memory.pinned and (not seen.traefik.reachable or seen.site in seen.traefik.pins)
+    elif confirmed(seen, seen.pin):
+        after = seen.pin, memory.pin_since if memory.pin == seen.pin else seen.now, True
+    if after == (memory.pin, memory.pin_since, memory.pinned):
+        return memory
+    pin, since, pinned = after
+    return replace(memory, pin=pin, pin_since=since, pinned=pinned)
 
 
 def drained(seen: Seen, memory: SiteMemory, seconds: float) -> bool:

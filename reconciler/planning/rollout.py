@@ -18,7 +18,7 @@ from reconciler.planning.observed import Container
 from reconciler.planning.pinning import answering, confirmed, drained, joining, lingering, pin_of, remember_pin, serving_now
 from reconciler.planning.reached import question_of
 from reconciler.planning.seen import AWAY_POLL, POLL, Cast, Motion, Seen, alive, poll, routes_of, service_names
-from reconciler.planning.starts import apart_of, begin, creates_of, due_starts, in_turn, pulls_of, remove_of, stop_of
+from reconciler.planning.starts import apart_of, begin, creates_of, due_starts, in_turn, pulls_of, removals_of, stop_of
 from reconciler.planning.steps import Ask, GiveUp, SetPin, Step, Wait
 
 MOST_BESIDE = 2
@@ -35,7 +35,7 @@ def plan_site(seen: Seen, memory: SiteMemory) -> Motion:
         at_rest = memory
         if memory.begun or not memory.served or memory.unserved:
             at_rest = replace(memory, begun="", served=seen.goal.release if seen.goal else "", unserved=frozenset())
-        steps: list[Step] = [remove_of(c) for c in cast.leaving]
+        steps = removals_of(cast)
         if memory.pinned:
             steps.append(Wait("Traefik", "until it has let go of the pin"))
         return Motion(tuple(steps), at_rest, "labels route again", seen.now + POLL if memory.pinned else None)
@@ -60,7 +60,8 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
     goal = seen.goal
     assert goal is not None
     serving = joining(seen, answering(seen, cast.keep, memory.unserved) if cast.alone else serving_now(seen, memory.unserved))
-    steps = pulls_of(seen, goal, cast)
+    pulls = pulls_of(seen, goal, cast)
+    steps = [*pulls]
     pin = pin_of(seen, serving, routes_of(seen), growing=goal.release if cast.missing or cast.stopped else "")
     if seen.pin != pin:
         why = f"; stop-first: {cast.alone}" if cast.alone else ""
@@ -72,7 +73,7 @@ def bring_up(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memor
         steps.append(_wait_for_pin(seen))
     if seen.handover.waits:
         steps.append(Wait(seen.handover.waits, "until its own pin has what is taken over from it"))
-    memory = begin(seen, goal, cast, memory)
+    memory = begin(seen, goal, memory, pulling=bool(pulls))
     memory = replace(memory, unserved=memory.unserved - {c.release for c in serving})
     ends, rest = make_way(seen, goal, cast, alive_leaving, serving, memory)
     starts, memory, again = due_starts(seen, goal, cast, [*steps, *ends], memory, healing=healing)
@@ -185,7 +186,7 @@ def finish(seen: Seen, cast: Cast, alive_leaving: tuple[Container, ...], memory:
                 look_at = until
         reason = f"replaced by {goal_name}" if seen.goal else seen.gone
         steps += [stop_of(c, reason) for c in alive_leaving]
-    steps += [remove_of(c) for c in cast.leaving if not alive(c)]
+    steps += removals_of(cast)
     if parting or lingering(seen, cast.keep):
         steps.append(Wait("Traefik", "until it has forgotten what was stopped"))
     if seen.handover.shared:

@@ -26,12 +26,12 @@ def next_start(memory: SiteMemory) -> float:
     return memory.tried_at + min(2.0 ** (memory.tries - FREE_TRIES), MAX_BACKOFF) if memory.tries >= FREE_TRIES else 0.0
 
 
-def begin(seen: Seen, goal: DesiredSite, cast: Cast, memory: SiteMemory) -> SiteMemory:
+def begin(seen: Seen, goal: DesiredSite, memory: SiteMemory, *, pulling: bool) -> SiteMemory:
     """Note since when the release is being brought up, its images being here, and whether it ever took a request."""
     if memory.begun != goal.release:
         tries = memory.tries if goal.release == memory.served else 0
         memory = replace(memory, begun=goal.release, begun_at=seen.now, tries=tries)
-    elif pulls_of(seen, goal, cast):
+    elif pulling:
         memory = replace(memory, begun_at=seen.now)
     fresh = goal.release != memory.served and not any(c.release == goal.release and c.state != "created" for c in seen.containers)
     return replace(memory, unserved=memory.unserved | {goal.release}) if fresh and goal.release not in memory.unserved else memory
@@ -136,7 +136,7 @@ def due_starts(
 def in_turn(seen: Seen, cast: Cast, ends: list[Step], starts: list[Step]) -> list[Step]:
     """Who ends, who starts, what is removed. What the engine cannot stop or remove holds up no start: where the last steps could not be
     done starts go first, if they can."""
-    removals = [] if cast.alone else [remove_of(c) for c in cast.leaving if not alive(c)]
+    removals = [] if cast.alone else removals_of(cast)
     starts_first = seen.trouble and not cast.alone and not any(isinstance(step, Wait) for step in (*starts, *ends))
     return [*starts, *ends, *removals] if starts_first else [*ends, *starts, *removals]
 
@@ -145,5 +145,6 @@ def stop_of(c: Container, reason: str, *, keep: bool = False) -> Stop:
     return Stop(c.name, c.id, float(c.labels.get("shipstone.grace", "10")), reason, keep)
 
 
-def remove_of(c: Container) -> Remove:
-    return Remove(c.name, c.id, f"it is {c.state}")
+def removals_of(cast: Cast) -> list[Step]:
+    """Of those who leave, and do not run any more."""
+    return [Remove(c.name, c.id, f"it is {c.state}") for c in cast.leaving if not alive(c)]

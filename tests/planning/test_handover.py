@@ -24,6 +24,10 @@ def text(version: str, *hosts: str, image: str = "app:slow") -> str:
     return A_SITE.replace("app:now", image) + f"environment: {{V: '{version}'}}\nhosts: [{', '.join(hosts)}]\n"
 
 
+def one_replica(version: str, *hosts: str, volume: str = "", image: str = "app:now") -> str:
+    return text(version, *hosts, image=image).replace("replicas: 2", "replicas: 1") + (f"volumes: ['{volume}:/d']\n" if volume else "")
+
+
 MOVES = {
     "a file is renamed": ({"one": text("1", HOST)}, {"two": text("1", HOST)}),
     "one of two names moves to a new site": ({"one": text("1", HOST, "one.test")}, {"one": text("1", "one.test"), "two": text("1", HOST)}),
@@ -56,6 +60,13 @@ def change(world: Motion, files: dict[str, str]) -> None:
     anchor = {path: body for path, body in world.files.items() if path == "sites/anchor.yaml"}
     world.files = {**sites, **anchor, **{f"sites/{name}.yaml": body for name, body in files.items()}}
     world.take()
+
+
+def one_pass(world: Motion) -> None:
+    """Traefik learns of all that it did."""
+    world.do(world.plan())
+    world.traefik.refresh()
+    world.now += 0.4
 
 
 def assert_served(world: Motion, host: str) -> set[str]:
@@ -129,9 +140,7 @@ def test_a_name_whose_receiver_cannot_be_had_stays_where_it_is(receiver: str, gi
     gone = {"one": text("1", "one.test")} if giver == "stays" else {}
     change(world, {**gone, "two": RECEIVERS[receiver]})
     for _ in range(80):
-        world.do(world.plan())
-        world.traefik.refresh()
-        world.now += 0.4
+        one_pass(world)
         assert assert_served(world, HOST) == {"one"}
     if killed:
         world.forget(failures=False)
@@ -176,9 +185,7 @@ def test_a_name_moves_away_from_a_site_of_which_nothing_is_ready(before: str, ol
         if c.site == "one":
             world.engine.set_health(c.id, "unhealthy")
     for _ in range(3):
-        world.do(world.plan())
-        world.traefik.refresh()
-        world.now += 0.4
+        one_pass(world)
     change(world, ({"one": text("2", "one.test")} if old == "stays" else {}) | {"two": text("2", HOST)})
     world.settle()
     assert assert_served(world, HOST) == {"two"}
@@ -199,8 +206,8 @@ NEEDS = {"a volume": "volumes: ['data:/d']\n", "a port of the host": "ports: ['5
 @pytest.mark.parametrize("move", ["is renamed", "goes to another host name", "swaps"])
 def test_sites_that_cannot_run_beside_each_other_do_not(need: str, move: str) -> None:
     """As stop-first: who has to let go of it is drained and stopped before another starts that is to have it."""
-    one = text("1", HOST, image="app:now").replace("replicas: 2", "replicas: 1") + NEEDS[need]
-    other = text("1", "two.test", image="app:now").replace("replicas: 2", "replicas: 1")
+    one = one_replica("1", HOST) + NEEDS[need]
+    other = one_replica("1", "two.test")
     world = Motion()
     world.begin()
     world.compiler = Compiler(Policy(domains=("test",), ports=("5432",)))
@@ -212,9 +219,7 @@ def test_sites_that_cannot_run_beside_each_other_do_not(need: str, move: str) ->
     assert not world.desired.held
     both: set[str] = set()
     for _ in range(60):
-        world.do(world.plan())
-        world.traefik.refresh()
-        world.now += 0.4
+        one_pass(world)
         running = [c for c in world.engine.containers() if c.state == "running"]
         having = [c.site for c in running if applied_of(c).spec.volumes or applied_of(c).spec.ports]
         both |= set(having)
@@ -232,10 +237,6 @@ def test_what_two_sites_give_each_other_holds_none_of_them_for_ever() -> None:
     world.settle()
     found = {c.site: applied_of(c).spec.volumes for c in world.engine.containers()}
     assert {site: volumes[0].source for site, volumes in found.items() if volumes} == {"one": "b", "two": "a"}
-
-
-def one_replica(version: str, *hosts: str, volume: str = "", image: str = "app:now") -> str:
-    return text(version, *hosts, image=image).replace("replicas: 2", "replicas: 1") + (f"volumes: ['{volume}:/d']\n" if volume else "")
 
 
 @pytest.mark.parametrize("goes", [False, True])
@@ -291,8 +292,6 @@ def test_who_says_start_first_writes_beside_another_site() -> None:
     world = a_world({"one": one})
     change(world, {"two": one})
     for _ in range(60):
-        world.do(world.plan())
-        world.traefik.refresh()
-        world.now += 0.4
+        one_pass(world)
         assert_served(world, HOST)
     assert assert_served(world, HOST) == {"two"}
