@@ -12,6 +12,7 @@ from reconciler.errors import ShipstoneError
 from reconciler.settings import DEFAULT, Settings
 from reconciler.world import host_setup as setup
 from reconciler.world import host_units as units
+from reconciler.world.default_certificate import DefaultCertificate
 from reconciler.world.files import aside_of
 from reconciler.world.systemd import CREDENTIALS
 
@@ -127,6 +128,8 @@ def purges(settings: Settings) -> tuple[setup.Piece, ...]:
     """What takes the data and the settings away too, the user last: it owns them."""
     generated = [Path(settings.traefik.dynamic_dir) / f"{settings.instance}.toml"] if settings.traefik.dynamic_dir else []
     generated += [Path(settings.files.traefik)] if settings.files.traefik else []
+    if settings.traefik.manage:
+        generated += DefaultCertificate(Path(settings.traefik.dynamic_dir), settings.instance, "").paths
     ours = tuple(each for path in generated if not path.is_relative_to(STATE) for each in (path, aside_of(path)))
     return (
         setup.NoHosts(HOSTS, settings.instance),

@@ -25,6 +25,7 @@ from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
 from reconciler.settings_policy import PolicySettings, SiteGrant
+from reconciler.world.default_certificate import DefaultCertificate
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
@@ -282,6 +283,12 @@ def containers_of(settings: Settings) -> tuple[str, ...]:
     return (*(c.name for c in engine.containers()), *traefik)
 
 
+def default_certificate(settings: Settings) -> DefaultCertificate | None:
+    """A managed Traefik's; another's certificates are not ours to touch."""
+    t = settings.traefik
+    return DefaultCertificate(Path(t.dynamic_dir).absolute(), settings.instance, DYNAMIC_DIR) if t.manage else None
+
+
 def static_file(settings: Settings) -> Path:
     """Where traefik.toml is written: a managed Traefik needs one."""
     return Path(settings.files.traefik).absolute() if settings.files.traefik else paths_of(settings).state / "traefik.toml"
@@ -359,4 +366,6 @@ def write_generated(settings: Settings, reconciler: Reconciler) -> None:
         return
     texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, reconciler.hosts())}
     texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
+    if certificate := default_certificate(settings):
+        certificate.ensure()
     reconciler.world.generated.write(texts)

@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import ssl
+import subprocess
+import tomllib
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,6 +191,16 @@ def test_the_configurations_in_settings_md_are_read(tmp_path: Path) -> None:
             file.write_text(text, encoding="utf-8")
             load_settings(file)
     assert file.exists()
+
+
+def test_the_default_certificate_of_settings_md_is_one(tmp_path: Path) -> None:
+    """And the file that names it is a table of Traefik's."""
+    script = next(block for block in blocks("docs/settings.md", "sh") if "openssl req" in block)
+    subprocess.run(["sh", "-ec", script.replace("/etc/traefik", str(tmp_path))], check=True, capture_output=True)
+    text = next(block for block in blocks("docs/settings.md", "toml") if "defaultCertificate" in block)
+    named = tomllib.loads(text)["tls"]["stores"]["default"]["defaultCertificate"]
+    files = [tmp_path / Path(named[kind]).relative_to("/etc/traefik") for kind in ("certFile", "keyFile")]
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

@@ -92,9 +92,10 @@ class PinFile:
     def _write(self, pins: Mapping[str, Pin]) -> None:
         if self._path is None:
             return
-        text = render_pins(self._instance, self._entry_points, pins, self._tls_entry_points)
+        text, digest = render_pins(self._instance, self._entry_points, pins, self._tls_entry_points)
         write_if_changed(self._path, text, durable=False, aside=True)  # Traefik throttles what it hears of its folder
         self._right = text, dict(pins)
+        self._parsed = text, dict(pins), digest
 
     def _load(self) -> tuple[str, dict[str, Pin], str]:
         try:

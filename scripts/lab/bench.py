@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from lab import bench_cold, bench_drift, bench_hooks, bench_merge, bench_neighbours, bench_page, bench_rollout, bench_undo
+from lab import bench_cold, bench_drift, bench_hooks, bench_merge, bench_neighbours, bench_page, bench_pin, bench_rollout, bench_undo
 from lab.bench_row import Row, show
 from lab.engine import LabError, an_engine, need
 from lab.modern_engine import a_modern_engine
@@ -37,6 +37,8 @@ def main() -> int:
                     return tell(chosen, list(bench_drift.measure(engine.socket, Path(folder), chosen.rounds)))
                 if chosen.what == "undo":
                     return tell(chosen, list(bench_undo.measure(engine.socket, Path(folder), chosen.rounds)))
+                if chosen.what == "pin":
+                    return tell(chosen, list(bench_pin.measure(engine.socket, Path(folder), chosen.rounds)))
                 return tell(chosen, list(bench_cold.measure(engine.socket, Path(folder), chosen.sites)))
     except (LabError, TimeoutError) as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -49,7 +51,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="numbers for scripts")
     parser.add_argument("--sites", type=int, default=100, help="one-container sites (100)")
-    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page | drift | undo")
+    others = parser.add_subparsers(dest="what", metavar="rollout | neighbours | hooks | merge | page | drift | undo | pin")
 
     def measurement(name: str, what: str, description: str) -> argparse.ArgumentParser:
         found = others.add_parser(name, help=what, description=description)
@@ -108,6 +110,13 @@ def arguments() -> argparse.Namespace:
         "A release that ends by itself once it serves: requests lost, and seconds until the old one serves again.",
         5,
         "such releases",
+    )
+    in_rounds(
+        "pin",
+        "how soon Traefik takes a changed pin",
+        "From a write of the pin file until Traefik's API tells of it: with a default certificate, and without one.",
+        25,
+        "of each",
     )
     return parser.parse_args()
 

@@ -22,6 +22,7 @@ from lab.engine import LabError
 from lab.images import traefik_binary
 from lab.ports import Ports
 from lab.warm import Started, warm
+from reconciler.world.default_certificate import DefaultCertificate
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
@@ -202,6 +203,8 @@ dir = "{self.state}"
         if alone:
             only = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
             own.write_text(text.replace("[providers.docker]", only))
+        if self._file_provider:
+            DefaultCertificate(self.dynamic, self.instance, str(self.dynamic)).ensure()
         with (self.folder / "traefik.log").open("ab") as log:
             command = [str(traefik_binary()), f"--configFile={own}"]
             # In Traefik DOCKER_HOST counts more than the endpoint of its file.

@@ -128,7 +128,7 @@ def pins(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     parse_pins("shop", text)
     pin = Pin(((text, (("shop-a-1", 1),)),), ((text, 7),))
-    written = render_pins("shop", ["web"], {"a": pin})
+    written, _ = render_pins("shop", ["web"], {"a": pin})
     assert parse_pins("shop", written)[0] == {"a": pin}
     assert "{{" not in written.replace('{{"{{"}}', "")
 

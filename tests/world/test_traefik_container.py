@@ -3,6 +3,7 @@
 It routes what else is on the engine too, so host names are each test's own.
 """
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def test_a_site_answers_by_tls_where_the_host_has_a_port_for_it(
     instance: str,
     site_text: SiteText,
 ) -> None:
-    """And only there; the certificate is one that Traefik signed itself."""
+    """And only there. The certificate is one that Shipstone signed; Traefik would make another at each change."""
     api = docker.APIClient(base_url=docker_socket, version="auto")
     provide(api, TRAEFIK, make_traefik)
     api.close()
@@ -47,6 +48,8 @@ def test_a_site_answers_by_tls_where_the_host_has_a_port_for_it(
         assert host.get(f"shop.{host.instance}.test")[0] == 404
         assert host.get(f"plain.{host.instance}.test") == (200, "two")
         assert host.get(f"plain.{host.instance}.test", tls=True)[0] == 404
+        shown = ssl.get_server_certificate(("127.0.0.1", host.tls))
+        assert shown == (host.dynamic / f"{instance}-default-cert.pem").read_text()
 
 
 def traefik_id(host: Host) -> str:
