@@ -86,9 +86,22 @@ def domain() -> str:
 
 
 @pytest.fixture
-def host(tmp_path: Path, docker_socket: str, abrupt_image: str, instance: str, domain: str) -> Iterator[Host]:  # noqa: ARG001  the image
+def told() -> bool:
+    """Whether the daemon of `host` is told of each commit. Where it is not it finds them by its poll, once a second."""
+    return True
+
+
+@pytest.fixture
+def host(
+    tmp_path: Path,
+    docker_socket: str,
+    abrupt_image: str,  # noqa: ARG001  it is to be there
+    instance: str,
+    domain: str,
+    told: bool,
+) -> Iterator[Host]:
     """An installation with a Traefik of its own, nothing deployed yet."""
-    with a_host(tmp_path, docker_socket, instance) as made:
+    with a_host(tmp_path, docker_socket, instance, poll="5s" if told else "1s", told=told) as made:
         made.repository.commit({"shipstone.yaml": f"domain: {domain}\n"}, "begin")
         made.start_traefik()
         yield made

@@ -2,6 +2,7 @@
 of a second of processor, for which every step of a deploy waits."""
 
 import contextlib
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -32,15 +33,15 @@ class DefaultCertificate:
 
     @property
     def key(self) -> Path:
-        return self.folder / f"{self.instance}-default-key.pem"
+        return self.folder / f"{self.instance}-key.pem"
 
     @property
     def certificate(self) -> Path:
-        return self.folder / f"{self.instance}-default-cert.pem"
+        return self.folder / f"{self.instance}-cert.pem"
 
     @property
     def named_in(self) -> Path:
-        return self.folder / f"zz-{self.instance}-default.toml"
+        return self.folder / f"zz-{self.instance}.toml"
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -71,7 +72,8 @@ class DefaultCertificate:
         made = self.key.with_suffix(".new"), self.certificate.with_suffix(".new")
         where = ["-subj", "/CN=no certificate for this name", "-keyout", str(made[0]), "-out", str(made[1])]
         try:
-            subprocess.run([*request, *where], check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=SECONDS)
+            environment = {"PATH": os.environ.get("PATH", os.defpath)}
+            subprocess.run([*request, *where], check=True, capture_output=True, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS)
             made[0].chmod(0o600)
             for new, path in zip(made, (self.key, self.certificate), strict=True):
                 new.replace(path)

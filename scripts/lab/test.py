@@ -13,8 +13,8 @@ from lab.engines import ENGINES, engines
 from lab.fuzz import soak
 
 TESTS = Path(__file__).parents[2] / "tests"
-WORKERS = 4
-"""They mostly wait: four keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
+WORKERS = 5
+"""They mostly wait: five keep two cores busy. Tests with one fixture between them are marked as one group, and run in one place."""
 LAVISH = {"GOGC": "off", "GOMEMLIMIT": "256MiB"}
 """Engines and Traefik look for garbage less often: a fifth of what a start costs the processor was that."""
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 
 def deployed(host: Host, text: str) -> str:
     """One site, shop, kept by a daemon that polls rarely; its release."""
-    host.config.write_text(host.config.read_text().replace('poll = "1s"', 'poll = "300s"'))
+    host.config.write_text(host.config.read_text().replace('poll = "5s"', 'poll = "300s"'))
     commit = host.repository.commit({"sites/shop.yaml": text}, "create")
     host.start_daemon()
     until(lambda: host.converged(commit), "the first release runs", 60)

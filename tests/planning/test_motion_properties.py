@@ -454,7 +454,7 @@ def writes(site: DesiredSite) -> bool:
 
 
 Motion.TestCase.settings = settings(
-    max_examples=200,
+    max_examples=120,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -50,7 +50,7 @@ def test_an_unrelated_history_is_held_until_approved(host: Host, site_text: Site
         assert host.stop_daemon() == 0
         done = host.shipstone("apply")
         assert (done.returncode, notice in done.stderr) == (1, True)
-        host.config.write_text(host.config.read_text().replace('poll = "1s"', 'poll = "300s"'))
+        host.config.write_text(host.config.read_text().replace('poll = "5s"', 'poll = "300s"'))
         host.start_daemon()
         until(lambda: len(said(host, "message", notice)) == 2, "the next daemon says so too", 40)
         assert ids(host) == before

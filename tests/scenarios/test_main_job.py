@@ -9,6 +9,12 @@ from tests.conftest import SiteText
 pytestmark = pytest.mark.docker
 
 
+@pytest.fixture
+def told() -> bool:
+    """Commits are found, as where there is no webhook."""
+    return False
+
+
 def test_sites_are_created_replaced_scaled_and_removed_by_commits(host: Host, site_text: SiteText) -> None:
     """Under load, with an abrupt server and no healthcheck: nothing is lost."""
     host.start_daemon()

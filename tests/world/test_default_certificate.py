@@ -21,7 +21,7 @@ def test_a_key_that_only_its_owner_reads_and_a_file_that_names_it_as_traefik_see
     assert made.key.stat().st_mode & 0o777 == 0o600
     assert made.named_in.stat().st_mode & 0o777 == 0o644
     named = tomllib.loads(made.named_in.read_text())["tls"]["stores"]["default"]["defaultCertificate"]
-    assert named == {"certFile": "/etc/traefik/dynamic/shop-default-cert.pem", "keyFile": "/etc/traefik/dynamic/shop-default-key.pem"}
+    assert named == {"certFile": "/etc/traefik/dynamic/shop-cert.pem", "keyFile": "/etc/traefik/dynamic/shop-key.pem"}
     assert {path.name for path in made.folder.iterdir()} == {path.name for path in made.paths}
 
 
@@ -67,6 +67,18 @@ def test_without_openssl_traefik_does_without(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", str(tmp_path))
     DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic").ensure()
     assert not list((tmp_path / "dynamic").iterdir())
+
+
+def test_openssl_is_given_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No secret of ours from the environment."""
+    program = tmp_path / "openssl"
+    program.write_text(f'#!/bin/sh\n/usr/bin/env > {tmp_path}/env\nexec /usr/bin/openssl "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("SHIPSTONE_FORGE__TOKEN", "secret")
+    DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic").ensure()
+    given = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
+    assert given <= {"PATH", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
 def test_what_openssl_begins_and_does_not_end_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("git-calls")
 DOORS = {
     "commands/secrets.py": 1,
     "world/checkout.py": 1,
+    "world/default_certificate.py": 1,
     "world/git_runner.py": 2,
     "world/git_signatures.py": 1,
     "world/host_command.py": 2,
