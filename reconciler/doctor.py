@@ -9,6 +9,7 @@ from reconciler.desired.desired import Desired, DesiredSite
 from reconciler.errors import ShipstoneError, TraefikError
 from reconciler.planning.guarantee import MEND, guarantee
 from reconciler.settings import Settings
+from reconciler.world.default_certificate import DefaultCertificate
 from reconciler.world.docker import DockerEngine
 from reconciler.world.traefik_api import TraefikApi
 
@@ -25,8 +26,15 @@ class Finding:
     mend: str = ""
 
 
-def examine(settings: Settings, engine: DockerEngine, traefik: TraefikApi, fetch: Callable[[], Desired]) -> Iterator[Finding]:
-    """Findings in the order in which things depend on each other. `fetch` gives the desired state, or raises."""
+def examine(
+    settings: Settings,
+    engine: DockerEngine,
+    traefik: TraefikApi,
+    certificate: DefaultCertificate | None,
+    fetch: Callable[[], Desired],
+) -> Iterator[Finding]:
+    """Findings in the order in which things depend on each other. `certificate` is where Traefik reads a folder; `fetch` gives the desired
+    state, or raises."""
     names: tuple[str, ...] = ()
     sites: tuple[DesiredSite, ...] = ()
     try:
@@ -37,8 +45,7 @@ def examine(settings: Settings, engine: DockerEngine, traefik: TraefikApi, fetch
         yield Finding("desired state", "error", str(error), "See [source] in the settings.")
     yield from _engine(settings, engine)
     yield from _traefik(settings, traefik)
-    if not settings.traefik.dynamic_dir:
-        yield _labels_only(engine, sites)
+    yield _labels_only(engine, sites) if certificate is None else _default(certificate, manage=settings.traefik.manage)
     yield _resolution(names, settings.files.hosts)
 
 
@@ -87,6 +94,19 @@ def _traefik(settings: Settings, traefik: TraefikApi) -> Iterator[Finding]:
     wrong = sum(overview.get("http", {}).get(kind, {}).get("errors", 0) for kind in ("routers", "services", "middlewares"))
     mend = "" if not wrong else "Its console shows which routers, services or middlewares are wrong."
     yield Finding("traefik errors", "warning" if wrong else "ok", f"{wrong} in its dynamic configuration", mend)
+
+
+def _default(certificate: DefaultCertificate, *, manage: bool) -> Finding:
+    """Whether Traefik is spared a new key at each change."""
+    what = "certificate"
+    if certificate.path.exists():
+        return Finding(what, "ok", "Traefik has one for names without")
+    if named := certificate.another():
+        return Finding(what, "ok", f"{named} names one for names without")
+    found = f"none for names without in {certificate.folder}: Traefik makes a new key at each change"
+    if manage:
+        return Finding(what, "warning", found, "`shipstone apply` and the daemon make one, where openssl is installed.")
+    return Finding(what, "warning", found, "Give it one, as docs/settings.md says, unless it has one elsewhere.")
 
 
 def _labels_only(engine: DockerEngine, sites: tuple[DesiredSite, ...]) -> Finding:

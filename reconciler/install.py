@@ -126,10 +126,9 @@ def removals(command: Path) -> tuple[setup.Piece, ...]:
 
 def purges(settings: Settings) -> tuple[setup.Piece, ...]:
     """What takes the data and the settings away too, the user last: it owns them."""
-    generated = [Path(settings.traefik.dynamic_dir) / f"{settings.instance}.toml"] if settings.traefik.dynamic_dir else []
+    dynamic, name = Path(settings.traefik.dynamic_dir), settings.instance
+    generated = [dynamic / f"{name}.toml", DefaultCertificate(dynamic, name, "").path] if settings.traefik.dynamic_dir else []
     generated += [Path(settings.files.traefik)] if settings.files.traefik else []
-    if settings.traefik.manage:
-        generated += DefaultCertificate(Path(settings.traefik.dynamic_dir), settings.instance, "").paths
     ours = tuple(each for path in generated if not path.is_relative_to(STATE) for each in (path, aside_of(path)))
     return (
         setup.NoHosts(HOSTS, settings.instance),

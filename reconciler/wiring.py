@@ -284,9 +284,9 @@ def containers_of(settings: Settings) -> tuple[str, ...]:
 
 
 def default_certificate(settings: Settings) -> DefaultCertificate | None:
-    """A managed Traefik's; another's certificates are not ours to touch."""
+    """A managed Traefik has one; that of somebody else is not ours to give. None where there is no folder for it."""
     t = settings.traefik
-    return DefaultCertificate(Path(t.dynamic_dir).absolute(), settings.instance, DYNAMIC_DIR) if t.manage else None
+    return DefaultCertificate(Path(t.dynamic_dir).absolute(), settings.instance, settings.engine.socket) if t.dynamic_dir else None
 
 
 def static_file(settings: Settings) -> Path:
@@ -366,6 +366,6 @@ def write_generated(settings: Settings, reconciler: Reconciler) -> None:
         return
     texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, reconciler.hosts())}
     texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
-    if certificate := default_certificate(settings):
-        certificate.ensure()
     reconciler.world.generated.write(texts)
+    if certificate := default_certificate(settings):
+        certificate.ensure() if settings.traefik.manage else certificate.remove()

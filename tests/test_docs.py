@@ -196,10 +196,10 @@ def test_the_configurations_in_settings_md_are_read(tmp_path: Path) -> None:
 def test_the_default_certificate_of_settings_md_is_one(tmp_path: Path) -> None:
     """And the file that names it is a table of Traefik's."""
     script = next(block for block in blocks("docs/settings.md", "sh") if "openssl req" in block)
-    subprocess.run(["sh", "-ec", script.replace("/etc/traefik", str(tmp_path))], check=True, capture_output=True)
+    subprocess.run(["sh", "-ec", script.replace("/etc/traefik/dynamic", str(tmp_path))], check=True, capture_output=True)
     text = next(block for block in blocks("docs/settings.md", "toml") if "defaultCertificate" in block)
     named = tomllib.loads(text)["tls"]["stores"]["default"]["defaultCertificate"]
-    files = [tmp_path / Path(named[kind]).relative_to("/etc/traefik") for kind in ("certFile", "keyFile")]
+    files = [tmp_path / Path(named[kind]).relative_to("/etc/traefik/dynamic") for kind in ("certFile", "keyFile")]
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*files)
 
 

@@ -112,15 +112,14 @@ def test_a_purge_removes_the_same_and_leaves_what_others_put_there(tmp_path: Pat
         folder.mkdir(parents=True)
     (state / "file").write_text("")
     PinFile(pins, "blue", ("web",)).ensure()
-    certificate = DefaultCertificate(pins, "blue", "/etc/traefik/dynamic")
-    certificate.ensure()
+    DefaultCertificate(pins, "blue", "unix:///").ensure()
     (pins / "others.toml").write_text("")
     hosts.write_text(hosts_block("blue", ["::1"], ["a.b"]) + hosts_block("green", ["::1"], ["c.d"]))
     for name, value in (("HOSTS", hosts), ("STATE", state), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):
         monkeypatch.setattr(install, name, value)
-    settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins), manage=True))
+    settings = Settings(instance="blue", traefik=TraefikSettings(dynamic_dir=str(pins)))
     done = [row.piece.target for row in install.carry_out(install.purges(settings), dry_run=False) if row.due]
-    assert done == [str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", *map(str, certificate.paths), str(state)]
+    assert done == [str(hosts), f"{pins}/blue.toml", f"{pins}/.blue.toml.new", f"{pins}/zz_blue.toml", str(state)]
     assert hosts.read_text() == hosts_block("green", ["::1"], ["c.d"])
     assert [path.name for path in pins.iterdir()] == ["others.toml"]
     (pins / "others.toml").unlink()

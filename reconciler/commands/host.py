@@ -87,7 +87,8 @@ def doctor(config: Config = None, source: Source = None) -> None:
     settings = settings_of(config, source)
     console = Console()
     wrong = False
-    for finding in examine(settings, wiring.engine_of(settings), wiring.traefik_api(settings), lambda: compiled(config, source)):
+    engine, traefik, certificate = wiring.engine_of(settings), wiring.traefik_api(settings), wiring.default_certificate(settings)
+    for finding in examine(settings, engine, traefik, certificate, lambda: compiled(config, source)):
         console.finding(finding.what, finding.verdict, finding.found, finding.mend)
         wrong = wrong or finding.verdict == "error"
     raise typer.Exit(1 if wrong else 0)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.bench_row import Row, timed
-from lab.host import a_host
+from lab.host import a_host, give_certificate
 from reconciler.planning.observed import Pin
-from reconciler.world.default_certificate import DefaultCertificate
 from reconciler.world.pins import PinFile
 from reconciler.world.traefik_api import TraefikApi
 
@@ -24,14 +23,13 @@ def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
         host.start_traefik()
         pins = PinFile(host.dynamic, host.instance, ("web",))
         api = TraefikApi(f"http://127.0.0.1:{host.console}", host.instance)
-        certificate = DefaultCertificate(host.dynamic, host.instance, str(host.dynamic))
         taken: dict[bool, list[float]] = {True: [], False: []}
         for number in range(2 * rounds):
             given = bool(number % 2)
             if given:
-                certificate.ensure()
+                give_certificate(host.dynamic)
             else:
-                certificate.named_in.unlink(missing_ok=True)
+                (host.dynamic / "default.toml").unlink(missing_ok=True)
             take(pins, api, 2 * number)  # takes up the certificate, too
             taken[given].append(take(pins, api, 2 * number + 1))
         api.close()

@@ -22,7 +22,6 @@ from lab.engine import LabError
 from lab.images import traefik_binary
 from lab.ports import Ports
 from lab.warm import Started, warm
-from reconciler.world.default_certificate import DefaultCertificate
 
 ANY_CERTIFICATE = ssl._create_unverified_context()  # noqa: S323  Traefik's own, signed by itself
 SHIPSTONE = Path(sys.executable).parent / "shipstone"
@@ -204,7 +203,7 @@ dir = "{self.state}"
             only = f"[providers.docker]\nconstraints = 'Label(`shipstone.instance`, `{self.instance}`)'"
             own.write_text(text.replace("[providers.docker]", only))
         if self._file_provider:
-            DefaultCertificate(self.dynamic, self.instance, str(self.dynamic)).ensure()
+            give_certificate(self.dynamic)
         with (self.folder / "traefik.log").open("ab") as log:
             command = [str(traefik_binary()), f"--configFile={own}"]
             # In Traefik DOCKER_HOST counts more than the endpoint of its file.
@@ -335,6 +334,16 @@ dir = "{self.state}"
         """Leave the daemon running when this process ends; its pid."""
         process, self._daemon = self._daemon, None
         return process.pid if process else 0
+
+
+def give_certificate(folder: Path) -> None:
+    """As docs/settings.md says to do for a Traefik of one's own: without one it makes a new key at each change."""
+    key, certificate = folder / "default.key", folder / "default.crt"
+    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
+    where = ["-subj", "/CN=default", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request, *where], check=True, capture_output=True)
+    named = f'certFile = "{certificate}"\nkeyFile = "{key}"\n'
+    (folder / "default.toml").write_text(f"[tls.stores.default.defaultCertificate]\n{named}")
 
 
 def hears(pid: int, number: int) -> bool:

@@ -225,8 +225,7 @@ def test_after_a_reboot_sites_answer_before_git_is_reachable(real_host: RealHost
     said = real_host.run("journalctl --boot -u shipstone -o cat")
     assert f"begun with the commit that was taken last commit={commit}" in said
     assert f"127.0.0.1 {HELLO}" in real_host.run("cat /etc/hosts").splitlines()
-    left = real_host.run("ls /etc/traefik/dynamic").split()
-    assert left == ["shipstone-cert.pem", "shipstone-key.pem", "shipstone.toml", "zz-shipstone.toml"]
+    assert real_host.run("ls /etc/traefik/dynamic").split() == ["shipstone.toml", "zz_shipstone.toml"]
     real_host.run("systemctl enable --now --quiet ssh")
     real_host.commit({"sites/hello.yaml": site("two")}, "another version")
     real_host.run("systemctl reload shipstone")
@@ -271,9 +270,7 @@ def test_uninstalling_keeps_data_and_sites_and_installing_takes_them_up(real_hos
         ("hosts", "/etc/hosts"),
         ("data", "/etc/traefik/dynamic/shipstone.toml"),
         ("data", "/etc/traefik/dynamic/.shipstone.toml.new"),
-        ("data", "/etc/traefik/dynamic/zz-shipstone.toml"),
-        ("data", "/etc/traefik/dynamic/shipstone-cert.pem"),
-        ("data", "/etc/traefik/dynamic/shipstone-key.pem"),
+        ("data", "/etc/traefik/dynamic/zz_shipstone.toml"),
         ("folder", "/etc/traefik/dynamic"),
         ("data", "/var/lib/shipstone"),
         ("data", "/etc/shipstone"),

@@ -81,7 +81,7 @@ def assert_served(world: Motion, host: str) -> set[str]:
 
 
 @pytest.mark.parametrize("move", MOVES)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(learns=learning, killed=st.integers(0, 59), fails=st.sampled_from(["", "create", "stop", "remove", "resolve"]))
 def test_a_name_that_moves_is_served_all_the_time(move: str, learns: list[str], killed: int, fails: str) -> None:
     """By its old site until the new one is whole, then by that; also when Shipstone is killed on the way or the engine fails once."""

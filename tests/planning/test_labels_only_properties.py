@@ -248,7 +248,7 @@ class LabelsOnly(RuleBasedStateMachine):
 
 
 LabelsOnly.TestCase.settings = settings(
-    max_examples=150,
+    max_examples=100,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -429,9 +429,10 @@ class Motion(RuleBasedStateMachine):
                 self.memory = replace(self.memory, images=images)
             case SetPin(pin=pin):
                 pins = {site: p for site, p in {**self.pins, name: pin, **dict(step.also)}.items() if p is not None}
-                self.pin_text, _ = render_pins(NAMES.instance, ("web",), pins)
+                self.pin_text, digest = render_pins(NAMES.instance, ("web",), pins)
+                assert parse_pins(NAMES.instance, self.pin_text) == (pins, digest)
                 self.pins.clear()
-                self.pins.update(parse_pins(NAMES.instance, self.pin_text)[0])
+                self.pins.update(pins)
             case Create():
                 self.engine.create(step.new)
             case Start():

@@ -1,40 +1,78 @@
-"""A certificate for names that have none: made once, and only where nobody else names one."""
+"""A certificate for names that have none: made once, whole, and only where nobody else names one."""
 
+import os
 import ssl
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from reconciler import wiring
+from reconciler.settings import EngineSettings, Settings, SourceSettings, StateSettings, TraefikSettings
 from reconciler.world.default_certificate import DefaultCertificate
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> DefaultCertificate:
-    found = DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic")
+def engine(tmp_path: Path) -> str:
+    """The URL of its socket, of which only the owner counts here."""
+    (tmp_path / "docker.sock").touch()
+    return f"unix://{tmp_path}/docker.sock"
+
+
+@pytest.fixture
+def made(tmp_path: Path, engine: str) -> DefaultCertificate:
+    found = DefaultCertificate(tmp_path / "dynamic", "shop", engine)
     found.ensure()
     return found
 
 
-def test_a_key_that_only_its_owner_reads_and_a_file_that_names_it_as_traefik_sees_it(made: DefaultCertificate) -> None:
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.certificate, made.key)
-    assert made.key.stat().st_mode & 0o777 == 0o600
-    assert made.named_in.stat().st_mode & 0o777 == 0o644
-    named = tomllib.loads(made.named_in.read_text())["tls"]["stores"]["default"]["defaultCertificate"]
-    assert named == {"certFile": "/etc/traefik/dynamic/shop-cert.pem", "keyFile": "/etc/traefik/dynamic/shop-key.pem"}
-    assert {path.name for path in made.folder.iterdir()} == {path.name for path in made.paths}
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_key_and_certificate_are_one_file_that_only_its_owner_reads(made: DefaultCertificate) -> None:
+    assert made.good()
+    named = tomllib.loads(made.path.read_text())["tls"]["stores"]["default"]["defaultCertificate"]
+    assert named["certFile"].startswith("-----BEGIN CERTIFICATE-----\n")
+    assert named["keyFile"].startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert made.path.stat().st_mode & 0o777 == 0o600
+    assert names(made.folder) == {"zz_shop.toml"}
 
 
 def test_it_is_made_once(made: DefaultCertificate) -> None:
-    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in made.paths]
+    before = made.path.read_bytes(), made.path.stat().st_mtime_ns
     made.ensure()
-    assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in made.paths] == before
+    assert (made.path.read_bytes(), made.path.stat().st_mtime_ns) == before
 
 
-def test_half_of_it_is_made_again(made: DefaultCertificate) -> None:
-    made.key.unlink()
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("PRIVATE KEY", "PUBLIC KEY"),
+        lambda text: text.partition("\n")[0],
+        lambda text: text.partition("keyFile")[0],
+    ],
+    ids=["half of it", "no key", "empty", "the certificate alone"],
+)
+def test_one_that_is_not_whole_is_made_again(made: DefaultCertificate, broken: Callable[[str], str]) -> None:
+    """Traefik answers nobody with it."""
+    made.path.write_text(broken(made.path.read_text()))
+    assert not made.good()
     made.ensure()
-    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(made.certificate, made.key)
+    assert made.good()
+    assert made.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_of_another_certificate_is_not_good(made: DefaultCertificate, tmp_path: Path, engine: str) -> None:
+    other = DefaultCertificate(tmp_path / "other", "shop", engine)
+    other.ensure()
+    mine, theirs = (path.read_text().partition("keyFile") for path in (made.path, other.path))
+    made.path.write_text("".join((mine[0], *theirs[1:])))
+    assert not made.good()
+    made.ensure()
+    assert made.good()
 
 
 @pytest.mark.parametrize(
@@ -42,50 +80,144 @@ def test_half_of_it_is_made_again(made: DefaultCertificate) -> None:
     [
         ("tls.toml", '[tls.stores.default.defaultCertificate]\ncertFile = "/a"\nkeyFile = "/b"\n'),
         ("more/tls.yaml", "tls:\n  stores:\n    default:\n      defaultGeneratedCert:\n        resolver: le\n"),
-        ("tls.yml", "tls: {stores: {default: {defaultcertificate: {certFile: /a, keyFile: /b}}}}\n"),
+        ("tls.YML", "tls: {stores: {default: {defaultcertificate: {certFile: /a, keyFile: /b}}}}\n"),
     ],
 )
 def test_it_goes_where_another_file_of_the_folder_names_one(made: DefaultCertificate, name: str, text: str) -> None:
-    """And comes back after it."""
+    """And comes back after it. Whatever else is there stays."""
     path = made.folder / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(text)
+    (made.folder / "shop-key.pem").write_text("somebody's key")
+    assert made.another() == path
     made.ensure()
-    assert not any(each.exists() for each in made.paths)
+    assert not made.path.exists()
+    assert (path.read_text(), (made.folder / "shop-key.pem").read_text()) == (text, "somebody's key")
     path.unlink()
     made.ensure()
-    assert all(each.exists() for each in made.paths)
+    assert made.good()
 
 
-def test_certificates_of_names_are_no_default(made: DefaultCertificate) -> None:
-    (made.folder / "tls.toml").write_text('[[tls.certificates]]\ncertFile = "/a"\nkeyFile = "/b"\n')
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tls.toml", '[[tls.certificates]]\ncertFile = "/a"\nkeyFile = "/b"\n'),
+        ("shop.toml", '# Generated by Shipstone: the routes\n[http.routers.a]\nrule = "Host(`defaultcert.test`)"\n'),
+        ("zz_other.toml", "# Generated by Shipstone: another instance's\n[tls.stores.default.defaultCertificate]\n"),
+    ],
+)
+def test_what_names_no_default_of_somebody_else_is_none(made: DefaultCertificate, name: str, text: str) -> None:
+    (made.folder / name).write_text(text)
+    before = made.path.read_bytes()
     made.ensure()
-    assert all(each.exists() for each in made.paths)
+    assert made.path.read_bytes() == before
 
 
-def test_without_openssl_traefik_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_read_is_in_nobodys_way(made: DefaultCertificate) -> None:
+    """Traefik takes it before ours, if it names one."""
+    (made.folder / "users.yaml").symlink_to("/nowhere")
+    (made.folder / "folder.toml").mkdir()
+    made.path.unlink()
+    made.ensure()
+    assert made.good()
+
+
+def test_a_file_of_somebody_else_with_its_name_is_left_alone(made: DefaultCertificate) -> None:
+    for text in ("# mine\n", '[tls.stores.default.defaultCertificate]\ncertFile = "/a"\n'):
+        made.path.write_text(text)
+        made.ensure()
+        made.remove()
+        assert made.path.read_text() == text
+
+
+def test_it_is_removed_and_nothing_else_is(made: DefaultCertificate) -> None:
+    (made.folder / "shop.toml").write_text("# Generated by Shipstone: the routes\n")
+    made.remove()
+    made.remove()
+    assert names(made.folder) == {"shop.toml"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_gives_it_to_whom_the_engine_belongs(tmp_path: Path, engine: str) -> None:
+    """An engine without root: root in its containers is its owner."""
+    os.chown(engine.removeprefix("unix://"), 1234, 1235)
+    found = DefaultCertificate(tmp_path / "dynamic", "shop", engine)
+    found.ensure()
+    assert (found.path.stat().st_uid, found.path.stat().st_gid) == (1234, 1235)
+
+
+def program(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """An openssl that does this."""
+    path = folder / "openssl"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "exit 1",
+        "echo nonsense",
+        "printf -- '-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n'",
+        '/usr/bin/openssl "$@" | head -c 300',
+        "kill -9 $$",
+    ],
+)
+def test_where_openssl_fails_nothing_is_left(tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program(tmp_path, monkeypatch, script)
+    (tmp_path / "dynamic").mkdir()
+    found = DefaultCertificate(tmp_path / "dynamic", "shop", engine)
+    found.ensure()
+    assert names(tmp_path / "dynamic") == set()
+    found.path.write_text("# Generated by Shipstone: half of one")
+    found.ensure()
+    assert names(tmp_path / "dynamic") == set(), "half a one is worse than none"
+
+
+def test_without_openssl_traefik_does_without(tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic").ensure()
-    assert not list((tmp_path / "dynamic").iterdir())
+    found = DefaultCertificate(tmp_path / "dynamic", "shop", engine)
+    found.ensure()
+    assert not found.path.exists()
 
 
-def test_openssl_is_given_no_more_than_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No secret of ours from the environment."""
-    program = tmp_path / "openssl"
-    program.write_text(f'#!/bin/sh\n/usr/bin/env > {tmp_path}/env\nexec /usr/bin/openssl "$@"\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+def test_without_a_folder_that_can_be_written_traefik_does_without(tmp_path: Path, engine: str) -> None:
+    (tmp_path / "dynamic").write_text("a file")
+    DefaultCertificate(tmp_path / "dynamic", "shop", engine).ensure()
+    assert (tmp_path / "dynamic").read_text() == "a file"
+
+
+def test_openssl_is_given_no_more_than_it_needs(tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No secret of ours from the environment, no key among its arguments."""
+    program(tmp_path, monkeypatch, f'/usr/bin/env > {tmp_path}/env\necho "$@" > {tmp_path}/given\nexec /usr/bin/openssl "$@"')
     monkeypatch.setenv("SHIPSTONE_FORGE__TOKEN", "secret")
-    DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic").ensure()
+    DefaultCertificate(tmp_path / "dynamic", "shop", engine).ensure()
     given = {line.partition("=")[0] for line in (tmp_path / "env").read_text().splitlines()}
     assert given <= {"PATH", "PWD", "OLDPWD", "SHLVL", "_"}
+    assert (tmp_path / "given").read_text().endswith("-keyout - -out -\n")
 
 
-def test_what_openssl_begins_and_does_not_end_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that writes a key and fails."""
-    program = tmp_path / "openssl"
-    program.write_text('#!/bin/sh\nwhile [ "$1" != -keyout ]; do shift; done\necho half > "$2"\nexit 1\n')
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    DefaultCertificate(tmp_path / "dynamic", "shop", "/etc/traefik/dynamic").ensure()
-    assert not list((tmp_path / "dynamic").iterdir())
+def test_a_managed_traefik_has_one_and_that_of_somebody_else_has_none(tmp_path: Path, engine: str) -> None:
+    """Also one that was managed before."""
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet/shipstone.yaml").write_text("domain: example.org\n")
+    for manage in (True, False):
+        settings = Settings(
+            source=SourceSettings(directory=str(tmp_path / "fleet")),
+            engine=EngineSettings(socket=engine),
+            traefik=TraefikSettings(manage=manage, dynamic_dir=str(tmp_path / "dynamic")),
+            state=StateSettings(dir=str(tmp_path / "state")),
+        )
+        with wiring.looking(settings) as reconciler:
+            reconciler.take(wiring.source_of(settings).fetch())
+            wiring.write_generated(settings, reconciler)
+        assert (tmp_path / "dynamic/zz_shipstone.toml").exists() is manage
+
+
+def test_traefik_can_load_what_ssl_loads(made: DefaultCertificate) -> None:
+    """The file is read here as PEM with other lines between; Traefik reads the values of its TOML."""
+    named = tomllib.loads(made.path.read_text())["tls"]["stores"]["default"]["defaultCertificate"]
+    both = made.folder / "both.pem"
+    both.write_text(named["certFile"] + named["keyFile"])
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(both)
