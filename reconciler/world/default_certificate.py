@@ -40,13 +40,14 @@ class DefaultCertificate:
 
     def ensure(self) -> None:
         """It is there, and whole; it goes where another file of the folder names one. Where it cannot be made Traefik does without."""
-        if self.another() is not None:
-            self.remove()
-        elif not self.good() and (self._is_ours() or not self.path.exists()):
-            try:
-                self._write(_made())
-            except (OSError, ShipstoneError, subprocess.SubprocessError) as error:
-                log.debug("Traefik gets no default certificate", error=said(error))
+        try:
+            if self.another() is not None:
+                self.remove()
+            elif not self.good() and (self._is_ours() or not self.path.exists()):
+                self._write(*_made())
+        except (OSError, ShipstoneError, subprocess.SubprocessError) as error:
+            log.debug("Traefik gets no default certificate", error=said(error))
+            if not self.good():
                 self.remove()  # half a one is worse than none
 
     def remove(self) -> None:
@@ -67,34 +68,34 @@ class DefaultCertificate:
 
     def another(self) -> Path | None:
         """A file of somebody else that names one, as far as they can be read."""
-        others = (path for path in self.folder.rglob("*") if path.suffix.lower() in KINDS)
+        others = (path for path in self.folder.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
         return next((path for path in others if not (text := _text_of(path)).startswith(HEADER) and NAMED.search(text)), None)
 
     def _is_ours(self) -> bool:
         return _text_of(self.path).startswith(HEADER)
 
-    def _write(self, pems: dict[str, str]) -> None:
+    def _write(self, certificate: str, key: str) -> None:
         """For its owner alone. Root gives it to whom the engine belongs: its Traefik is nobody else."""
-        key = next(text for kind, text in pems.items() if kind.endswith("PRIVATE KEY"))
-        rows = f"certFile = '''\n{pems['CERTIFICATE']}'''\nkeyFile = '''\n{key}'''\n"
         head = f"{HEADER}: for names without a certificate. It goes where another file here names one.\n"
+        rows = f"[tls.stores.default.defaultCertificate]\ncertFile = '''\n{certificate}'''\nkeyFile = '''\n{key}'''\n"
         prepared = aside_of(self.path)
-        write_if_changed(prepared, f"{head}[tls.stores.default.defaultCertificate]\n{rows}", 0o600)
+        write_if_changed(prepared, head + rows, 0o600)
         if os.geteuid() == 0:
             owner = os.stat(self.socket.removeprefix("unix://"))
             os.chown(prepared, owner.st_uid, owner.st_gid)
         prepared.replace(self.path)
 
 
-def _made() -> dict[str, str]:
-    """PEM texts by kind. Raises OSError, SubprocessError, ShipstoneError."""
+def _made() -> tuple[str, str]:
+    """Certificate and key, as PEM. Raises OSError, SubprocessError, ShipstoneError."""
     command = [*REQUEST, "-subj", "/CN=no certificate for this name", "-keyout", "-", "-out", "-"]
     environment = {"PATH": os.environ.get("PATH", os.defpath)}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS)
-    found = {match[1]: match[0] for match in PEM.finditer(done.stdout)}
-    if "CERTIFICATE" not in found or len(found) != 2:
-        raise ShipstoneError("cannot read what openssl made: it is no key and certificate")
-    return found
+    done = subprocess.run(command, check=True, capture_output=True, env=environment, stdin=subprocess.DEVNULL, timeout=SECONDS)
+    found = {match[1].rpartition(" ")[2]: match[0] for match in PEM.finditer(done.stdout.decode("ascii", "replace"))}
+    try:
+        return found["CERTIFICATE"], found["KEY"]
+    except KeyError:
+        raise ShipstoneError("cannot read what openssl made: it is no key and certificate") from None
 
 
 def _no_password() -> str:

@@ -117,6 +117,7 @@ def test_what_cannot_be_read_is_in_nobodys_way(made: DefaultCertificate) -> None
     """Traefik takes it before ours, if it names one."""
     (made.folder / "users.yaml").symlink_to("/nowhere")
     (made.folder / "folder.toml").mkdir()
+    os.mkfifo(made.folder / "pipe.toml")
     made.path.unlink()
     made.ensure()
     assert made.good()
@@ -161,6 +162,8 @@ def program(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
         "echo nonsense",
         "printf -- '-----BEGIN PRIVATE KEY-----\\nAA==\\n-----END PRIVATE KEY-----\\n'",
         '/usr/bin/openssl "$@" | head -c 300',
+        "printf -- '-----BEGIN EC PARAMETERS-----\\nAA==\\n-----END EC PARAMETERS-----\\n'; /usr/bin/openssl \"$@\" | sed -n '/CERT/,$p'",
+        "printf '\\377\\376'",
         "kill -9 $$",
     ],
 )
