@@ -68,7 +68,7 @@ class DefaultCertificate:
 
     def another(self) -> Path | None:
         """A file of somebody else that names one, as far as they can be read."""
-        others = (path for path in self.folder.rglob("*") if path.suffix.lower() in KINDS and path.is_file())
+        others = (path for path in self.folder.rglob("*") if path.suffix.lower() in KINDS)
         return next((path for path in others if not (text := _text_of(path)).startswith(HEADER) and NAMED.search(text)), None)
 
     def _is_ours(self) -> bool:
@@ -104,8 +104,8 @@ def _no_password() -> str:
 
 
 def _text_of(path: Path) -> str:
-    """Empty where it cannot be read."""
+    """Empty where it cannot be read, or is no file."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     except OSError:
         return ""
