@@ -212,6 +212,23 @@ def test_doctor_says_what_is_missing_and_how_to_mend_it(run: Run, folder: Path) 
     assert "[traefik] manage = true" in done.stdout
 
 
+def test_doctor_says_where_traefik_makes_a_new_key_at_each_change(run: Run, folder: Path, tmp_path: Path) -> None:
+    """A managed one is given a certificate; to one's own a file gives it."""
+
+    def said(manage: str) -> str:
+        found = run("doctor", "--source", str(folder), SHIPSTONE_TRAEFIK__DYNAMIC_DIR=str(tmp_path), SHIPSTONE_TRAEFIK__MANAGE=manage)
+        lines = found.stdout.splitlines()
+        return next("\n".join(lines[n : n + 2]) for n, line in enumerate(lines) if line.split()[1:2] == ["certificate"])
+
+    assert said("true").startswith("warning certificate")
+    assert "where openssl is installed" in said("true")
+    assert "docs/settings.md" in said("false")
+    (tmp_path / "mine.toml").write_text('[tls.stores.default.defaultCertificate]\ncertFile = "/a"\n')
+    assert said("false").startswith(f"ok      certificate      {tmp_path}/mine.toml names one")
+    (tmp_path / "mine.toml").rename(tmp_path / "zz_shipstone.toml")
+    assert said("true").startswith("ok      certificate      Traefik has one")
+
+
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     with subprocess.Popen([SHIPSTONE, "schema"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout

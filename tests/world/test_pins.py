@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from watchfiles import watch
 
+from reconciler.errors import ShipstoneError
 from reconciler.planning.observed import Pin
 from reconciler.world.pins import PinFile
 
@@ -17,6 +18,35 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     pins.ensure()
     pins.set({"a": PIN})
     assert PinFile(tmp_path, "shop", ("web",)).read() == pins.read() == {"a": PIN}
+
+
+def test_two_that_write_in_turn_lose_nothing_and_see_no_hand_in_it(tmp_path: Path) -> None:
+    """The daemon and a command."""
+    daemon, command = (PinFile(tmp_path, "shop", ("web",)) for _ in range(2))
+    daemon.set({"a": PIN})
+    command.set({"b": PIN})
+    daemon.set({"c": PIN})
+    command.set({"a": None})
+    for pins in (daemon, command):
+        pins.ensure()
+        assert pins.read() == {"b": PIN, "c": PIN}
+        assert pins.differences() == ()
+    assert daemon.digest() == command.digest()
+
+
+def test_what_could_not_be_written_is_not_taken_for_written(tmp_path: Path) -> None:
+    pins = PinFile(tmp_path, "shop", ("web",))
+    pins.set({"a": PIN})
+    before = pins.digest()
+    aside = tmp_path / ".shop.toml.new"
+    aside.rmdir()
+    aside.write_text("in the way")
+    with pytest.raises(ShipstoneError, match="cannot write"):
+        pins.set({"b": PIN})
+    assert (pins.read(), pins.digest(), pins.differences()) == ({"a": PIN}, before, ())
+    aside.unlink()
+    pins.set({"b": PIN})
+    assert pins.read() == {"a": PIN, "b": PIN}
 
 
 def test_without_a_folder_nothing_is_written_and_nothing_is_pinned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
