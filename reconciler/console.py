@@ -81,9 +81,9 @@ class Console:
     def finding(self, what: str, verdict: str, found: str, mend: str) -> None:
         """One line of `doctor`, and what to do below it."""
         sign = {"ok": "[green]ok     [/]", "warning": "[yellow]warning[/]", "error": "[red]error  [/]"}[verdict]
-        self._out.print(f"{sign} {what:<16} {_shown(found)}")
+        self._out.print(f"{sign} {what:<19} {_shown(found)}")
         if mend:
-            self._out.print(f"{'':<24} {_shown(mend)}", style="bold")
+            self._out.print(f"{'':<27} {_shown(mend)}", style="bold")
 
     def notices(self, notices: Iterable[str]) -> None:
         """What a person should know."""

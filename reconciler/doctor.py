@@ -98,15 +98,14 @@ def _traefik(settings: Settings, traefik: TraefikApi) -> Iterator[Finding]:
 
 def _default(certificate: DefaultCertificate, *, manage: bool) -> Finding:
     """Whether Traefik is spared a new key at each change."""
-    what = "certificate"
-    if certificate.path.exists():
-        return Finding(what, "ok", "Traefik has one for names without")
+    if certificate.good():
+        return Finding("default certificate", "ok", f"in {certificate.path}")
     if named := certificate.another():
-        return Finding(what, "ok", f"{named} names one for names without")
-    found = f"none for names without in {certificate.folder}: Traefik makes a new key at each change"
+        return Finding("default certificate", "ok", f"named in {named}")
+    found = f"none in {certificate.folder}: Traefik makes a new key at each change"
     if manage:
-        return Finding(what, "warning", found, "`shipstone apply` and the daemon make one, where openssl is installed.")
-    return Finding(what, "warning", found, "Give it one, as docs/settings.md says, unless it has one elsewhere.")
+        return Finding("default certificate", "warning", found, "`shipstone apply` and the daemon make one, where openssl is installed.")
+    return Finding("default certificate", "warning", found, "Give it one, as docs/settings.md says, unless it has one elsewhere.")
 
 
 def _labels_only(engine: DockerEngine, sites: tuple[DesiredSite, ...]) -> Finding:

@@ -127,7 +127,7 @@ def removals(command: Path) -> tuple[setup.Piece, ...]:
 def purges(settings: Settings) -> tuple[setup.Piece, ...]:
     """What takes the data and the settings away too, the user last: it owns them."""
     dynamic, name = Path(settings.traefik.dynamic_dir), settings.instance
-    generated = [dynamic / f"{name}.toml", DefaultCertificate(dynamic, name, "").path] if settings.traefik.dynamic_dir else []
+    generated = [dynamic / f"{name}.toml", DefaultCertificate(dynamic, name).path] if settings.traefik.dynamic_dir else []
     generated += [Path(settings.files.traefik)] if settings.files.traefik else []
     ours = tuple(each for path in generated if not path.is_relative_to(STATE) for each in (path, aside_of(path)))
     return (

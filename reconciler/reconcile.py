@@ -133,6 +133,11 @@ class Reconciler:
         served = {host for c in self._known() if alive(c) for host in route_of(c).hosts}
         return tuple(dict.fromkeys([*(self.desired.hosts() if self.desired else ()), *sorted(served)]))
 
+    def labels(self) -> frozenset[str]:
+        """Of every container, as far as Traefik reads them; their names alone."""
+        ours = (label for c in self._known() for label in c.labels)
+        return frozenset([*ours, *(label for c in self.world.engine.foreign() for label, _ in c.labels)])
+
     def choose(self, sites: Collection[str]) -> None:
         """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs, or cannot change by itself."""
         plan = self.plan()

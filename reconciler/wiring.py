@@ -25,7 +25,7 @@ from reconciler.planning.seen import Names
 from reconciler.reconcile import Reconciler, World
 from reconciler.settings import Settings
 from reconciler.settings_policy import PolicySettings, SiteGrant
-from reconciler.world.default_certificate import DefaultCertificate
+from reconciler.world.default_certificate import STORE, DefaultCertificate
 from reconciler.world.directory import DirectorySource
 from reconciler.world.docker import DockerEngine
 from reconciler.world.docker_call import Observe, unobserved
@@ -284,9 +284,9 @@ def containers_of(settings: Settings) -> tuple[str, ...]:
 
 
 def default_certificate(settings: Settings) -> DefaultCertificate | None:
-    """A managed Traefik has one; that of somebody else is not ours to give. None where there is no folder for it."""
+    """Where it is, or would be: only a managed Traefik is given one. None where Traefik reads no folder."""
     t = settings.traefik
-    return DefaultCertificate(Path(t.dynamic_dir).absolute(), settings.instance, settings.engine.socket) if t.dynamic_dir else None
+    return DefaultCertificate(Path(t.dynamic_dir).absolute(), settings.instance) if t.dynamic_dir else None
 
 
 def static_file(settings: Settings) -> Path:
@@ -366,6 +366,7 @@ def write_generated(settings: Settings, reconciler: Reconciler) -> None:
         return
     texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, reconciler.hosts())}
     texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
-    reconciler.world.generated.write(texts)
     if certificate := default_certificate(settings):
-        certificate.ensure() if settings.traefik.manage else certificate.remove()
+        named = any(label.casefold().startswith(STORE) for label in reconciler.labels())
+        certificate.ensure() if settings.traefik.manage and not named else certificate.remove()
+    reconciler.world.generated.write(texts)

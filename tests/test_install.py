@@ -112,7 +112,7 @@ def test_a_purge_removes_the_same_and_leaves_what_others_put_there(tmp_path: Pat
         folder.mkdir(parents=True)
     (state / "file").write_text("")
     PinFile(pins, "blue", ("web",)).ensure()
-    DefaultCertificate(pins, "blue", "unix:///").ensure()
+    DefaultCertificate(pins, "blue").ensure()
     (pins / "others.toml").write_text("")
     hosts.write_text(hosts_block("blue", ["::1"], ["a.b"]) + hosts_block("green", ["::1"], ["c.d"]))
     for name, value in (("HOSTS", hosts), ("STATE", state), ("DEFAULT", tmp_path / "etc/c"), ("USER", "nobody-at-all")):

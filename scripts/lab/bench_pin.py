@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.bench_row import Row, timed
+from lab.engine import LabError
 from lab.host import a_host, give_certificate
 from reconciler.planning.observed import Pin
 from reconciler.world.pins import PinFile
@@ -14,6 +15,7 @@ from reconciler.world.traefik_api import TraefikApi
 
 THROTTLE = 0.3
 """Seconds in which Traefik has taken up what came before, and takes the next change at once."""
+PATIENCE = 30.0
 
 
 def measure(engine: str, folder: Path, rounds: int) -> Iterator[Row]:
@@ -45,7 +47,10 @@ def take(pins: PinFile, api: TraefikApi, number: int) -> float:
 
     def change() -> None:
         pins.set({"shop": Pin(((rule, ()),), ((rule, 2 * len(rule) + 1),))})
+        deadline = time.monotonic() + PATIENCE
         while api.pins_digest() != pins.digest():
+            if time.monotonic() > deadline:
+                raise LabError(f"Traefik did not take a pin within {PATIENCE:g} s")
             time.sleep(0.002)
 
     return timed(change)
