@@ -13,6 +13,7 @@ from reconciler.planning.observed import Container
 Cause = Literal["commit", "drift"]
 DifferenceKey = tuple[str, str, str, str, str, str]
 """Site, service, container, field, desired, actual."""
+ENDED = ("exited", "dead", "removing")
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,15 @@ def counted(
     rows: list[Difference] = []
     for service in site.services:
         mine = [c for c in containers if c.release == site.release and c.service == service.name]
+        running = sum(c.state == "running" for c in mine)
+        if running >= service.replicas:  # what ended beside enough others is only taken away
+            mine = [c for c in mine if c.state not in ENDED]
         halted = [c for c in mine if c.state not in ("running", "created")]
         ill = [c for c in mine if c.state == "running" and c.health == "unhealthy"]
         rows += [Difference(service.name, c.name, "state", "running", c.state, "drift") for c in halted]
         rows += [Difference(service.name, c.name, "health", "healthy", c.health, "drift") for c in ill]
         right = sum(c.id not in wrong for c in mine)
         count = max(right, min(len(mine), service.replicas))
-        running = sum(c.state == "running" for c in mine)
         if count != service.replicas or (running < service.replicas and not halted):
             cause: Cause = "commit" if before is not None and before.get(service.name) != service.replicas else "drift"
             rows.append(Difference(service.name, "", "replicas", str(service.replicas), str(min(running, count)), cause))

@@ -352,6 +352,18 @@ def test_replicas_are_counted() -> None:
     assert count(1, ("running", "unhealthy")) == {("c0", "health", "healthy", "unhealthy", "drift")}
 
 
+def test_one_that_ended_beside_enough_others_is_no_difference() -> None:
+    """A replica too many that was just stopped, and one that crashed when another is in its place: they are only taken away."""
+    well = ("running", "none")
+    for state in ("exited", "removing", "dead"):
+        assert count(1, well, (state, "none")) == set()
+        assert count(1, well, (state, "none"), before=2) == set()
+        assert count(2, well, well, (state, "none"), wrong=("c0",)) == set()
+        assert count(0, (state, "none"), before=1) == set()
+    assert count(1, well, well, ("exited", "none")) == {("", "replicas", "1", "2", "drift")}
+    assert ("c1", "state", "running", "paused", "drift") in count(1, well, ("paused", "none"))
+
+
 def test_one_that_is_being_replaced_is_counted_until_its_replacement_is_there() -> None:
     """Neither missing before, nor surplus meanwhile: that is Shipstone's own doing."""
     well = ("running", "none")
