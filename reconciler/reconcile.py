@@ -11,7 +11,7 @@ A rollout is not a script that must run to its end: it is what successive passes
 
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -133,10 +133,10 @@ class Reconciler:
         served = {host for c in self._known() if alive(c) for host in route_of(c).hosts}
         return tuple(dict.fromkeys([*(self.desired.hosts() if self.desired else ()), *sorted(served)]))
 
-    def labels(self) -> frozenset[str]:
-        """Of every container, as far as Traefik reads them; their names alone."""
-        ours = (label for c in self._known() for label in c.labels)
-        return frozenset([*ours, *(label for c in self.world.engine.foreign() for label, _ in c.labels)])
+    def labels(self) -> Iterator[str]:
+        """The names of all that Traefik reads on any container, some more than once, and of all others on ours."""
+        yield from (label for c in self._known() for label in c.labels)
+        yield from (label for c in self.world.engine.foreign() for label, _ in c.labels)
 
     def choose(self, sites: Collection[str]) -> None:
         """From now on only these are touched. Raises ShipstoneError where one is neither written nor runs, or cannot change by itself."""

@@ -367,6 +367,8 @@ def write_generated(settings: Settings, reconciler: Reconciler) -> None:
     texts = {HOSTS_BLOCK: hosts_block(settings.instance, settings.files.addresses, reconciler.hosts())}
     texts[TRAEFIK_TOML] = traefik_toml(traefik_static(settings, desired.domain))
     if certificate := default_certificate(settings):
-        named = any(label.casefold().startswith(STORE) for label in reconciler.labels())
-        certificate.ensure() if settings.traefik.manage and not named else certificate.remove()
+        if settings.traefik.manage and not any(label.casefold().startswith(STORE) for label in reconciler.labels()):
+            certificate.ensure()
+        else:
+            certificate.remove()
     reconciler.world.generated.write(texts)

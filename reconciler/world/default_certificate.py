@@ -68,7 +68,7 @@ class DefaultCertificate:
             named = tomllib.loads(text)["tls"]["stores"]["default"]["defaultCertificate"]
             if text != _rendered(named["certFile"], named["keyFile"]):
                 return False
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.path, password=_no_password)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.path, password="")  # nobody is asked for one
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return True
@@ -97,11 +97,6 @@ def _made() -> tuple[str, str]:
         return found["CERTIFICATE"], found["KEY"]
     except KeyError:
         raise ShipstoneError("cannot read what openssl made: it is no key and certificate") from None
-
-
-def _no_password() -> str:
-    """Nobody is asked for one."""
-    return ""
 
 
 def _text_of(path: Path) -> str:

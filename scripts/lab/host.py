@@ -18,6 +18,7 @@ from typing import Any
 
 import docker
 
+from lab.certificate import self_signed
 from lab.engine import LabError
 from lab.images import traefik_binary
 from lab.ports import Ports
@@ -339,9 +340,7 @@ dir = "{self.state}"
 def give_certificate(folder: Path) -> None:
     """As docs/settings.md says to do for a Traefik of one's own: without one it makes a new key at each change."""
     key, certificate = folder / "default.key", folder / "default.crt"
-    request = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3650"]
-    where = ["-subj", "/CN=default", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run([*request, *where], check=True, capture_output=True)
+    self_signed(key, certificate, "default")
     named = f'certFile = "{certificate}"\nkeyFile = "{key}"\n'
     (folder / "default.toml").write_text(f"[tls.stores.default.defaultCertificate]\n{named}")
 

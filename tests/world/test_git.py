@@ -17,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from lab.certificate import self_signed
 from lab.host import until
 from lab.ports import Ports
 
@@ -741,9 +742,7 @@ class _Private(SimpleHTTPRequestHandler):
 def private(upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """The port of an https server that wants a login; it serves the folder of upstream.git."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    request = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(certificate)]
-    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(["openssl", "req", "-x509", *request, *name], check=True, capture_output=True)
+    self_signed(key, certificate, "127.0.0.1", "subjectAltName=IP:127.0.0.1")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Private, directory=str(upstream.bare.parent)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

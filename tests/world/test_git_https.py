@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from lab.certificate import self_signed
 from lab.engine import need
 
 from reconciler.world.git import GitSource
@@ -94,9 +95,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     upstream = Upstream(tmp_path)
     upstream.push({"a": "1"})
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    request = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-out", str(certificate)]
-    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(["openssl", "req", "-x509", *request, *name], check=True, capture_output=True)
+    self_signed(key, certificate, "127.0.0.1", "subjectAltName=IP:127.0.0.1")
     here = Server(upstream, 0, tmp_path)
     listening = ThreadingHTTPServer(("127.0.0.1", 0), handler(here))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
